@@ -1,0 +1,136 @@
+"""Bucket histograms: counts of values by range, which can be added up across processes."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
+from typing import final
+
+from metrics.instruments.arguments import finite
+from metrics.instruments.snapshot import Snapshot
+
+DEFAULT_BOUNDS = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+)  # fmt: skip
+"""Upper bounds that suit the duration of a request, in seconds: a millisecond to half a minute."""
+
+
+@final
+class BucketHistogramSnapshot(Snapshot):
+    """The buckets of a `BucketHistogram`."""
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+    fields = ("bounds", "buckets", "sum", "count")
+
+    def __init__(
+        self,
+        bounds: tuple[float, ...],
+        counts: Sequence[int],
+        sum: float,  # noqa: A002 - the field's name for it
+    ) -> None:
+        self._bounds = bounds
+        self._counts = counts
+        self._sum = sum
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """Upper bounds, ascending and inclusive; the last bucket has none."""
+        return self._bounds
+
+    @property
+    def buckets(self) -> tuple[int, ...]:
+        """Cumulative counts: one for each bound and a last one for everything."""
+        return tuple(accumulate(self._counts))
+
+    @property
+    def count(self) -> int:
+        """Number of updates."""
+        return sum(self._counts)
+
+    @property
+    def sum(self) -> float:
+        """Sum over all updates."""
+        return self._sum
+
+    @property
+    def total_count(self) -> int:
+        """The same as `count`: buckets never reset."""
+        return self.count
+
+    @property
+    def mean(self) -> float:
+        """Sum over count; 0 when empty."""
+        return self._sum / self.count if self.count else 0.0
+
+    def to_dict(self) -> dict[str, object]:
+        """Return count, mean and sum, and the cumulative buckets under their bounds."""
+        bounds = [*map(repr, self._bounds), "+Inf"]
+        return {
+            "count": self.count,
+            "mean": self.mean,
+            "sum": self._sum,
+            "buckets": dict(zip(bounds, self.buckets, strict=True)),
+        }
+
+
+@final
+class BucketHistogram:
+    """Counts values in buckets with fixed upper bounds. Prometheus' classic histogram.
+
+    Safe to update from any thread, without a lock; sum, count and buckets of a snapshot always
+    agree.
+
+    Args:
+        bounds: inclusive upper bounds, ascending and finite; a last bucket takes what is above.
+
+    Raises:
+        TypeError: a bound is not a number.
+        ValueError: there is no bound, or the bounds do not ascend or are not finite.
+    """
+
+    __slots__ = ("_bounds", "_count", "_counts", "_sum")
+
+    def __init__(self, bounds: Iterable[float] = DEFAULT_BOUNDS) -> None:
+        self._bounds = tuple([finite("BucketHistogram(bounds)", bound) for bound in bounds])
+        if not self._bounds or any(low >= high for low, high in pairwise(self._bounds)):
+            raise ValueError(
+                f"BucketHistogram(bounds) takes one or more ascending numbers, got {self._bounds}"
+            )
+        self._counts = [0] * (len(self._bounds) + 1)
+        self._count = 0
+        self._sum = 0.0
+
+    def update(self, value: float) -> None:
+        """Count `value`.
+
+        Raises:
+            TypeError: `value` is not a number.
+            ValueError: `value` is infinite or NaN.
+        """
+        if type(value) is not float or value - value != 0.0:
+            value = finite("BucketHistogram.update()", value)
+        bucket = bisect_left(self._bounds, value)
+        # No call stands between these three, so no other thread runs between them.
+        self._counts[bucket] += 1
+        self._sum += value
+        self._count += 1
+
+    @property
+    def count(self) -> int:
+        """Number of updates."""
+        return self._count
+
+    def snapshot(self, reader: str = "") -> BucketHistogramSnapshot:
+        """Return buckets and sum now."""
+        while True:
+            count = self._count
+            total = self._sum
+            counts = self._counts[:]
+            # Making the copy may run the garbage collector and with it a callback that updates.
+            if count == self._count:
+                return BucketHistogramSnapshot(self._bounds, counts, total)
+
+    def tick(self) -> None:
+        """Do nothing: buckets do not age."""
+
+    def __repr__(self) -> str:
+        return f"BucketHistogram(count={self._count}, bounds={self._bounds})"

@@ -1,0 +1,162 @@
+"""Counters: totals of events, whole, fractional, or going both ways."""
+
+from math import inf
+from typing import final
+
+from metrics.instruments.arguments import amount, integer, natural
+from metrics.instruments.snapshot import Snapshot
+
+
+@final
+class CounterSnapshot(Snapshot):
+    """The value of a `Counter` or a `FloatCounter`."""
+
+    __slots__ = ("_count",)
+    fields = ("count",)
+
+    def __init__(self, count: float) -> None:
+        self._count = count
+
+    @property
+    def count(self) -> float:
+        """The total since creation or the last `clear`; an exact int for a `Counter`."""
+        return self._count
+
+
+@final
+class Counter:
+    """Counts events; only goes up. Safe to update from any thread, without a lock."""
+
+    __slots__ = ("_count",)
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def inc(self, n: int = 1) -> None:
+        """Add `n` events.
+
+        Raises:
+            TypeError: `n` is not an int.
+            ValueError: `n` is negative.
+        """
+        if type(n) is not int or n < 0:
+            n = natural("Counter.inc()", n)
+        self._count += n
+
+    def clear(self) -> None:
+        """Start again from 0."""
+        self._count = 0
+
+    @property
+    def count(self) -> int:
+        """Events since creation or the last `clear`."""
+        return self._count
+
+    def snapshot(self, reader: str = "") -> CounterSnapshot:
+        """Return the count now."""
+        return CounterSnapshot(self._count)
+
+    def __repr__(self) -> str:
+        return f"Counter(count={self._count})"
+
+
+@final
+class FloatCounter:
+    """Adds up amounts (seconds, joules, ...); only goes up. Safe to update from any thread."""
+
+    __slots__ = ("_count",)
+
+    def __init__(self) -> None:
+        self._count = 0.0
+
+    def inc(self, n: float = 1.0) -> None:
+        """Add `n`.
+
+        Raises:
+            TypeError: `n` is not a number.
+            ValueError: `n` is negative, infinite or NaN.
+        """
+        if type(n) is not float or not 0.0 <= n < inf:
+            n = amount("FloatCounter.inc()", n)
+        self._count += n
+
+    def clear(self) -> None:
+        """Start again from 0."""
+        self._count = 0.0
+
+    @property
+    def count(self) -> float:
+        """The total since creation or the last `clear`."""
+        return self._count
+
+    def snapshot(self, reader: str = "") -> CounterSnapshot:
+        """Return the total now."""
+        return CounterSnapshot(self._count)
+
+    def __repr__(self) -> str:
+        return f"FloatCounter(count={self._count})"
+
+
+@final
+class UpDownCounterSnapshot(Snapshot):
+    """The value of an `UpDownCounter`."""
+
+    __slots__ = ("_count",)
+    fields = ("count",)
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    @property
+    def count(self) -> int:
+        """Increments less decrements; may be negative."""
+        return self._count
+
+
+@final
+class UpDownCounter:
+    """Counts what comes and goes: requests in flight, open connections. go-ethereum's Counter.
+
+    Safe to update from any thread, without a lock.
+    """
+
+    __slots__ = ("_count",)
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def inc(self, n: int = 1) -> None:
+        """Add `n`, which may be negative.
+
+        Raises:
+            TypeError: `n` is not an int.
+        """
+        if type(n) is not int:
+            n = integer("UpDownCounter.inc()", n)
+        self._count += n
+
+    def dec(self, n: int = 1) -> None:
+        """Subtract `n`, which may be negative.
+
+        Raises:
+            TypeError: `n` is not an int.
+        """
+        if type(n) is not int:
+            n = integer("UpDownCounter.dec()", n)
+        self._count -= n
+
+    def clear(self) -> None:
+        """Start again from 0."""
+        self._count = 0
+
+    @property
+    def count(self) -> int:
+        """Increments less decrements."""
+        return self._count
+
+    def snapshot(self, reader: str = "") -> UpDownCounterSnapshot:
+        """Return the count now."""
+        return UpDownCounterSnapshot(self._count)
+
+    def __repr__(self) -> str:
+        return f"UpDownCounter(count={self._count})"

@@ -1,0 +1,248 @@
+"""Families: one instrument for each combination of label values."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Generic, TypeVar, cast, final
+
+from metrics.instruments.snapshot import Instrument, Snapshot, Tickable
+
+I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variable here
+
+MAX_CHILDREN = 2000
+"""Children a family makes unless told otherwise."""
+
+OVERFLOW = "_overflow"
+"""Every label value of the child that takes what is above `max_children`."""
+
+RESERVED_LABELS = frozenset({"le", "quantile"})
+
+
+@final
+class FamilySnapshot(Snapshot):
+    """The children of a `Family`, by their label values."""
+
+    __slots__ = ("_children", "_labelnames", "_overflowed")
+    fields = ("labelnames", "children", "overflowed")
+
+    def __init__(
+        self,
+        labelnames: tuple[str, ...],
+        children: Mapping[tuple[str, ...], Snapshot],
+        overflowed: int,
+    ) -> None:
+        self._labelnames = labelnames
+        self._children = MappingProxyType(children)
+        self._overflowed = overflowed
+
+    @property
+    def labelnames(self) -> tuple[str, ...]:
+        """The names of the labels, in order."""
+        return self._labelnames
+
+    @property
+    def children(self) -> Mapping[tuple[str, ...], Snapshot]:
+        """Label values to the child's snapshot, in the order of the label values."""
+        return self._children
+
+    @property
+    def overflowed(self) -> int:
+        """How many requests for a new child were answered with the overflow child."""
+        return self._overflowed
+
+    def by_label_text(self) -> Iterator[tuple[str, Snapshot]]:
+        """Return pairs of labels, written `{method="GET",status="200"}`, and the child's value."""
+        for values, child in self._children.items():
+            yield label_text(self._labelnames, values), child
+
+    def to_dict(self) -> dict[str, object]:
+        """Return each child's dict under its labels."""
+        return {labels: child.to_dict() for labels, child in self.by_label_text()}
+
+    def __hash__(self) -> int:
+        return hash((self._labelnames, frozenset(self._children.items()), self._overflowed))
+
+
+@final
+class Family(Generic[I]):
+    """Children of one kind, told apart by label values: requests by method and status.
+
+    Get a child with `labels` and update it like any instrument. Asking for an existing child takes
+    one dict lookup and no lock. Safe to use from any thread.
+
+    A family makes at most `max_children`. Every label set above that is answered with one overflow
+    child, whose label values all are `_overflow`, and counted in `overflowed`: a label that takes
+    values from outside (a path, a user) cannot fill the memory.
+
+    Args:
+        kind: the children's type; each child has a `tick` if the type has one.
+        labelnames: the labels, in the order in which `labels` takes their values.
+        factory: makes a child; `kind` itself when not given.
+        max_children: how many children to make, the overflow child not counted.
+
+    Raises:
+        TypeError: `labelnames` is a str or holds something else than str.
+        ValueError: a label name is malformed, reserved or given twice, or there is none, or
+            `max_children` is not positive.
+    """
+
+    __slots__ = (
+        "_children",
+        "_factory",
+        "_kind",
+        "_labelnames",
+        "_lock",
+        "_max_children",
+        "_overflow",
+        "_overflowed",
+    )
+
+    def __init__(
+        self,
+        kind: type[I],
+        labelnames: Sequence[str],
+        factory: Callable[[], I] | None = None,
+        max_children: int = MAX_CHILDREN,
+    ) -> None:
+        self._kind = kind
+        self._labelnames = checked_labelnames(labelnames)
+        self._factory = kind if factory is None else factory
+        if max_children < 1:
+            raise ValueError(f"Family(max_children) takes a number above 0, got {max_children!r}")
+        self._max_children = max_children
+        self._children: dict[tuple[str, ...], I] = {}
+        self._overflow: I | None = None
+        self._overflowed = 0
+        # A signal handler may ask for a child while its own thread is making one.
+        self._lock = threading.RLock()
+
+    @property
+    def kind(self) -> type[I]:
+        """The type of the children."""
+        return self._kind
+
+    @property
+    def labelnames(self) -> tuple[str, ...]:
+        """The names of the labels, in order."""
+        return self._labelnames
+
+    @property
+    def overflowed(self) -> int:
+        """How many requests for a new child were answered with the overflow child."""
+        return self._overflowed
+
+    def labels(self, *values: str, **named: str) -> I:
+        """Return the child with these label values, by position or by name; make it if need be.
+
+        Values that are not str (a status code, an enum) are turned into str.
+
+        Raises:
+            ValueError: the values do not match the family's labels.
+        """
+        child = self._children.get(values)
+        if child is not None and not named:
+            return child
+        return self._child(self._label_values(values, named))
+
+    def prototype(self) -> I:
+        """Return a new instrument as the children are, which is none of them."""
+        return self._factory()
+
+    def remove(self, *values: str, **named: str) -> bool:
+        """Drop the child with these label values; return whether there was one.
+
+        Who still holds the child may go on updating it, to no effect.
+
+        Raises:
+            ValueError: the values do not match the family's labels.
+        """
+        with self._lock:
+            return self._children.pop(self._label_values(values, named), None) is not None
+
+    def clear(self) -> None:
+        """Drop every child, the overflow child too."""
+        with self._lock:
+            self._children.clear()
+            self._overflow = None
+
+    def children(self) -> dict[tuple[str, ...], I]:
+        """Return label values to child, in the order of the label values; overflow comes last."""
+        with self._lock:
+            children = dict(sorted(self._children.items()))
+            if self._overflow is not None:
+                children[(OVERFLOW,) * len(self._labelnames)] = self._overflow
+        return children
+
+    def tick(self) -> None:
+        """Tick every child that has a `tick`. The ticker calls this."""
+        if hasattr(self._kind, "tick"):
+            for child in self.children().values():
+                cast("Tickable", child).tick()
+
+    def snapshot(self, reader: str = "") -> FamilySnapshot:
+        """Return every child's snapshot."""
+        children = {values: child.snapshot(reader) for values, child in self.children().items()}
+        return FamilySnapshot(self._labelnames, children, self._overflowed)
+
+    def _label_values(self, values: tuple[object, ...], named: dict[str, str]) -> tuple[str, ...]:
+        if named and not values and named.keys() == set(self._labelnames):
+            values = tuple([named[name] for name in self._labelnames])
+        elif named or len(values) != len(self._labelnames):
+            given = ", ".join([*map(repr, values), *[f"{k}={v!r}" for k, v in named.items()]])
+            raise ValueError(
+                f"labels({given}) does not match the family's labels {self._labelnames}; "
+                "give all of them by position or all by name"
+            )
+        return tuple([value if type(value) is str else str(value) for value in values])
+
+    def _child(self, values: tuple[str, ...]) -> I:
+        with self._lock:
+            child = self._children.get(values)
+            if child is not None:
+                return child
+            if len(self._children) < self._max_children:
+                child = self._factory()
+                # The factory may be the program's own code and have made the child meanwhile.
+                return self._children.setdefault(values, child)
+            self._overflowed += 1
+            if self._overflow is None:
+                self._overflow = self._factory()
+            return self._overflow
+
+    def __repr__(self) -> str:
+        return (
+            f"Family({self._kind.__name__}, labelnames={self._labelnames}, "
+            f"children={len(self._children)})"
+        )
+
+
+def checked_labelnames(labelnames: Sequence[str]) -> tuple[str, ...]:
+    """Return label names as a tuple; raise TypeError or ValueError for what cannot be one."""
+    if isinstance(labelnames, str):
+        raise TypeError(f"label names are a sequence of str, got {labelnames!r}; did you mean "
+                        f"({labelnames!r},)?")  # fmt: skip
+    names = tuple(labelnames)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"a label name is a str, got {name!r} ({type(name).__name__})")
+        if not (name.isascii() and name.isidentifier()) or name.startswith("__"):
+            raise ValueError(
+                f"label name {name!r} is malformed; use ASCII letters, digits and underscores, "
+                "not starting with a digit or two underscores"
+            )
+        if name in RESERVED_LABELS:
+            raise ValueError(f"label name {name!r} is reserved for histograms and summaries")
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"a family takes one or more different label names, got {names}")
+    return names
+
+
+def label_text(names: Sequence[str], values: Sequence[str]) -> str:
+    r"""Return labels as `{name="value",...}`, with `\`, `"` and line feeds escaped."""
+    pairs = [f'{name}="{escape_label(value)}"' for name, value in zip(names, values, strict=True)]
+    return "{" + ",".join(pairs) + "}"
+
+
+def escape_label(value: str) -> str:
+    r"""Return a label value with `\`, `"` and line feeds escaped as Prometheus does."""
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,175 @@
+"""Gauges: values that go up and down, set by the program or read from a function."""
+
+from collections.abc import Callable
+from typing import final
+
+from metrics.instruments.arguments import integer, real
+from metrics.instruments.snapshot import Snapshot
+
+
+@final
+class GaugeSnapshot(Snapshot):
+    """The value of a `Gauge` or an `IntGauge`."""
+
+    __slots__ = ("_value",)
+    fields = ("value",)
+
+    def __init__(self, value: float) -> None:
+        self._value = value
+
+    @property
+    def value(self) -> float:
+        """The last value set, or what the gauge's function returned; an int for an `IntGauge`."""
+        return self._value
+
+
+@final
+class Gauge:
+    """A float that is set, or read from `function` whenever somebody looks.
+
+    Infinities and NaN are values like any other. Safe to update from any thread, without a lock.
+    """
+
+    __slots__ = ("_function", "_value")
+
+    def __init__(self, function: Callable[[], float] | None = None) -> None:
+        self._function = function
+        self._value = 0.0
+
+    def set(self, value: float) -> None:
+        """Make `value` the current value.
+
+        Raises:
+            TypeError: `value` is not a number, or the gauge reads a function.
+        """
+        if type(value) is not float or self._function is not None:
+            value = self._settable("Gauge.set()", value)
+        self._value = value
+
+    def inc(self, n: float = 1.0) -> None:
+        """Add `n`.
+
+        Raises:
+            TypeError: `n` is not a number, or the gauge reads a function.
+        """
+        if type(n) is not float or self._function is not None:
+            n = self._settable("Gauge.inc()", n)
+        self._value += n
+
+    def dec(self, n: float = 1.0) -> None:
+        """Subtract `n`.
+
+        Raises:
+            TypeError: `n` is not a number, or the gauge reads a function.
+        """
+        if type(n) is not float or self._function is not None:
+            n = self._settable("Gauge.dec()", n)
+        self._value -= n
+
+    def set_max(self, value: float) -> None:
+        """Make `value` the current value if it is greater; a NaN gives way to anything.
+
+        Raises:
+            TypeError: `value` is not a number, or the gauge reads a function.
+        """
+        if type(value) is not float or self._function is not None:
+            value = self._settable("Gauge.set_max()", value)
+        if value > self._value or self._value != self._value:
+            self._value = value
+
+    @property
+    def value(self) -> float:
+        """The current value; what the function returns (or raises) when the gauge has one."""
+        if self._function is None:
+            return self._value
+        return real("a Gauge's function", self._function())
+
+    def snapshot(self, reader: str = "") -> GaugeSnapshot:
+        """Return the value now."""
+        return GaugeSnapshot(self.value)
+
+    def _settable(self, caller: str, value: object) -> float:
+        refuse_function(caller, self._function)
+        return real(caller, value)
+
+    def __repr__(self) -> str:
+        return f"Gauge({self._function or self._value!r})"
+
+
+@final
+class IntGauge:
+    """A `Gauge` of exact ints of any size.
+
+    Safe to update from any thread, without a lock.
+    """
+
+    __slots__ = ("_function", "_value")
+
+    def __init__(self, function: Callable[[], int] | None = None) -> None:
+        self._function = function
+        self._value = 0
+
+    def set(self, value: int) -> None:
+        """Make `value` the current value.
+
+        Raises:
+            TypeError: `value` is not an int, or the gauge reads a function.
+        """
+        if type(value) is not int or self._function is not None:
+            value = self._settable("IntGauge.set()", value)
+        self._value = value
+
+    def inc(self, n: int = 1) -> None:
+        """Add `n`.
+
+        Raises:
+            TypeError: `n` is not an int, or the gauge reads a function.
+        """
+        if type(n) is not int or self._function is not None:
+            n = self._settable("IntGauge.inc()", n)
+        self._value += n
+
+    def dec(self, n: int = 1) -> None:
+        """Subtract `n`.
+
+        Raises:
+            TypeError: `n` is not an int, or the gauge reads a function.
+        """
+        if type(n) is not int or self._function is not None:
+            n = self._settable("IntGauge.dec()", n)
+        self._value -= n
+
+    def set_max(self, value: int) -> None:
+        """Make `value` the current value if it is greater.
+
+        Raises:
+            TypeError: `value` is not an int, or the gauge reads a function.
+        """
+        if type(value) is not int or self._function is not None:
+            value = self._settable("IntGauge.set_max()", value)
+        if value > self._value:  # noqa: PLR1730 - max() is a call, and calls may switch threads
+            self._value = value
+
+    @property
+    def value(self) -> int:
+        """The current value; what the function returns (or raises) when the gauge has one."""
+        if self._function is None:
+            return self._value
+        return integer("an IntGauge's function", self._function())
+
+    def snapshot(self, reader: str = "") -> GaugeSnapshot:
+        """Return the value now."""
+        return GaugeSnapshot(self.value)
+
+    def _settable(self, caller: str, value: object) -> int:
+        refuse_function(caller, self._function)
+        return integer(caller, value)
+
+    def __repr__(self) -> str:
+        return f"IntGauge({self._function or self._value!r})"
+
+
+def refuse_function(caller: str, function: object) -> None:
+    """Raise TypeError if a gauge has a function, because then nothing else can set it."""
+    if function is not None:
+        raise TypeError(f"{caller}: this gauge reads {function!r}; make one without a function")

@@ -1,0 +1,53 @@
+"""Histograms: the distribution of values, sampled by a reservoir."""
+
+from typing import final
+
+from metrics.instruments.expdecay import ExpDecayReservoir
+from metrics.instruments.reservoir import Reservoir
+from metrics.instruments.sample import HistogramSnapshot
+
+
+@final
+class Histogram:
+    """Measures the distribution of values: sizes of responses, lengths of queues.
+
+    Safe to update from any thread, without a lock.
+
+    Args:
+        reservoir: what keeps the sample, and belongs to this histogram alone; by default one that
+            leans to the last five minutes, provided that a ticker ticks the histogram.
+    """
+
+    __slots__ = ("_reservoir",)
+
+    def __init__(self, reservoir: Reservoir | None = None) -> None:
+        self._reservoir: Reservoir = ExpDecayReservoir() if reservoir is None else reservoir
+
+    def update(self, value: float) -> None:
+        """Count `value`.
+
+        Raises:
+            TypeError: `value` is not a number.
+            ValueError: `value` is infinite or NaN.
+        """
+        self._reservoir.update(value)
+
+    def tick(self) -> None:
+        """Let the sample age by one interval. The ticker calls this."""
+        self._reservoir.tick()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._reservoir.clear()
+
+    @property
+    def count(self) -> int:
+        """Number of updates since creation or the last `clear`."""
+        return self._reservoir.count
+
+    def snapshot(self, reader: str = "") -> HistogramSnapshot:
+        """Return count, sum and sample now."""
+        return self._reservoir.snapshot(reader)
+
+    def __repr__(self) -> str:
+        return f"Histogram({self._reservoir!r})"

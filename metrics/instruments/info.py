@@ -1,0 +1,67 @@
+"""Info: facts about the program that are text (version, commit, platform)."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import final
+
+from metrics.instruments.snapshot import Snapshot
+
+
+@final
+class InfoSnapshot(Snapshot):
+    """The value of an `Info`."""
+
+    __slots__ = ("_value",)
+    fields = ("value",)
+
+    def __init__(self, value: Mapping[str, str]) -> None:
+        self._value = MappingProxyType(dict(value))
+
+    @property
+    def value(self) -> Mapping[str, str]:
+        """The facts, by name."""
+        return self._value
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the facts under go-ethereum's key, `value`."""
+        return {"value": dict(self._value)}
+
+    def __hash__(self) -> int:
+        return hash((InfoSnapshot, frozenset(self._value.items())))
+
+
+@final
+class Info:
+    """Text facts, set all at once. Safe to use from any thread."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self) -> None:
+        self._value: dict[str, str] = {}
+
+    def set(self, value: Mapping[str, str]) -> None:
+        """Replace all facts by `value`.
+
+        Raises:
+            TypeError: `value` is not a mapping of str to str.
+        """
+        if not isinstance(value, Mapping):
+            raise TypeError(f"Info.set() takes a mapping of str to str, got {value!r}")
+        facts = dict(value)
+        given: dict[object, object] = dict(value)
+        for key, text in given.items():
+            if not isinstance(key, str) or not isinstance(text, str):
+                raise TypeError(f"Info.set() takes a mapping of str to str, got {key!r}: {text!r}")
+        self._value = facts
+
+    @property
+    def value(self) -> dict[str, str]:
+        """A copy of the facts."""
+        return dict(self._value)
+
+    def snapshot(self, reader: str = "") -> InfoSnapshot:
+        """Return the facts now."""
+        return InfoSnapshot(self._value)
+
+    def __repr__(self) -> str:
+        return f"Info({self._value!r})"

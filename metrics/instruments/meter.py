@@ -1,0 +1,164 @@
+"""Meters: how many events, and how many a second over the last 1, 5 and 15 minutes."""
+
+from typing import final
+
+from metrics.clock import SYSTEM_CLOCK, Clock
+from metrics.instruments.arguments import natural, positive
+from metrics.instruments.ewma import INTERVAL, alpha_of, moved
+from metrics.instruments.snapshot import Snapshot
+
+
+@final
+class MeterSnapshot(Snapshot):
+    """The count and the rates of a `Meter`, in events a second."""
+
+    __slots__ = ("_count", "_rate1", "_rate5", "_rate15", "_rate_mean")
+    fields = ("count", "rate1", "rate5", "rate15", "rate_mean")
+
+    def __init__(
+        self, count: int, rate1: float, rate5: float, rate15: float, rate_mean: float
+    ) -> None:
+        self._count = count
+        self._rate1 = rate1
+        self._rate5 = rate5
+        self._rate15 = rate15
+        self._rate_mean = rate_mean
+
+    @property
+    def count(self) -> int:
+        """Events since creation."""
+        return self._count
+
+    @property
+    def rate1(self) -> float:
+        """One-minute moving average, in events a second, as of the last tick."""
+        return self._rate1
+
+    @property
+    def rate5(self) -> float:
+        """Five-minute moving average, in events a second, as of the last tick."""
+        return self._rate5
+
+    @property
+    def rate15(self) -> float:
+        """Fifteen-minute moving average, in events a second, as of the last tick."""
+        return self._rate15
+
+    @property
+    def rate_mean(self) -> float:
+        """Count over the seconds since creation."""
+        return self._rate_mean
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the numbers under go-ethereum's keys for a meter."""
+        return {
+            "count": self._count,
+            "1m.rate": self._rate1,
+            "5m.rate": self._rate5,
+            "15m.rate": self._rate15,
+            "mean.rate": self._rate_mean,
+        }
+
+
+@final
+class Rates:
+    """The three moving averages of one growing count.
+
+    The averages are written in one go, so that a reader never sees one of them ticked and another
+    not. Ticks must come one at a time, as a `Ticker` gives them.
+    """
+
+    __slots__ = (
+        "_alpha1",
+        "_alpha5",
+        "_alpha15",
+        "_clock",
+        "_interval",
+        "_rate1",
+        "_rate5",
+        "_rate15",
+        "_seen",
+        "_start",
+        "_ticked",
+    )
+
+    def __init__(self, interval: float, clock: Clock) -> None:
+        self._interval = positive("interval", interval)
+        self._alpha1 = alpha_of(1.0, self._interval)
+        self._alpha5 = alpha_of(5.0, self._interval)
+        self._alpha15 = alpha_of(15.0, self._interval)
+        self._clock = clock
+        self._start = clock.monotonic()
+        self._seen = 0
+        self._ticked = False
+        self._rate1 = 0.0
+        self._rate5 = 0.0
+        self._rate15 = 0.0
+
+    def tick(self, count: int) -> None:
+        """End the current interval, in which the count has grown to `count`."""
+        instant = (count - self._seen) / self._interval
+        if self._ticked:
+            rate1 = moved(self._rate1, instant, self._alpha1)
+            rate5 = moved(self._rate5, instant, self._alpha5)
+            rate15 = moved(self._rate15, instant, self._alpha15)
+        else:
+            rate1 = rate5 = rate15 = instant
+        self._seen = count
+        self._ticked = True
+        # No call stands between these three, so no other thread runs between them.
+        self._rate1 = rate1
+        self._rate5 = rate5
+        self._rate15 = rate15
+
+    def snapshot(self, count: int) -> MeterSnapshot:
+        """Return the rates beside `count`, which is what the count is now."""
+        elapsed = self._clock.monotonic() - self._start
+        mean = count / elapsed if elapsed > 0.0 else 0.0
+        return MeterSnapshot(count, self._rate1, self._rate5, self._rate15, mean)
+
+
+@final
+class Meter:
+    """Counts events and averages their rate. Safe to update from any thread, without a lock.
+
+    The moving averages advance only when something ticks the meter: a `Ticker` it was added to,
+    or a test by hand. `interval` must be that ticker's.
+
+    Args:
+        interval: seconds between two ticks.
+        clock: measures the time since creation, for `rate_mean`.
+    """
+
+    __slots__ = ("_count", "_rates")
+
+    def __init__(self, interval: float = INTERVAL, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._count = 0
+        self._rates = Rates(interval, clock)
+
+    def mark(self, n: int = 1) -> None:
+        """Count `n` events.
+
+        Raises:
+            TypeError: `n` is not an int.
+            ValueError: `n` is negative.
+        """
+        if type(n) is not int or n < 0:
+            n = natural("Meter.mark()", n)
+        self._count += n
+
+    def tick(self) -> None:
+        """End the current interval and fold its rate into the averages. The ticker calls this."""
+        self._rates.tick(self._count)
+
+    @property
+    def count(self) -> int:
+        """Events since creation."""
+        return self._count
+
+    def snapshot(self, reader: str = "") -> MeterSnapshot:
+        """Return the count and the rates now."""
+        return self._rates.snapshot(self._count)
+
+    def __repr__(self) -> str:
+        return f"Meter(count={self._count})"

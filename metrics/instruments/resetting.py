@@ -1,0 +1,125 @@
+"""A reservoir that starts afresh for every reader each time that reader has read it."""
+
+import threading
+from array import array
+from math import fsum
+from typing import final
+
+from metrics.instruments.arguments import finite
+from metrics.instruments.reservoir import checked_size
+from metrics.instruments.sample import HistogramSnapshot
+
+DEFAULT_SIZE = 16_384
+"""Newest values kept unless told otherwise."""
+
+
+@final
+class ResettingReservoir:
+    """Gives each reader the values since that reader's own last snapshot.
+
+    Readers are told apart by name and do not take values from each other: a scrape does not empty
+    what a reporter is about to send. Updates take no lock.
+
+    The reservoir keeps the newest `size` values at least and twice as many at most. A reader that
+    comes too late for some values still gets the exact count and sum of all of them; the sample
+    then has the newest.
+
+    Args:
+        size: how many values to keep.
+
+    Raises:
+        TypeError: `size` is not an int.
+        ValueError: `size` is not positive.
+    """
+
+    __slots__ = ("_log", "_read", "_reading", "_size", "_trimming")
+
+    def __init__(self, size: int = DEFAULT_SIZE) -> None:
+        self._size = checked_size("ResettingReservoir(size)", size)
+        self._log = Log(0, 0.0)
+        # Per reader: the count and the sum of what it has read.
+        self._read: dict[str, tuple[int, float]] = {}
+        self._trimming = threading.Lock()
+        # A signal handler may read while its own thread is reading.
+        self._reading = threading.RLock()
+
+    def update(self, value: float) -> None:
+        """Keep `value` for every reader.
+
+        Raises:
+            TypeError: `value` is not a number.
+            ValueError: `value` is infinite or NaN.
+        """
+        if type(value) is not float or value - value != 0.0:
+            value = finite("ResettingReservoir.update()", value)
+        # From reading the log to appending to it no other thread runs: trimming loses nothing.
+        self._log.values.append(value)
+        if len(self._log.values) >= 2 * self._size:
+            self._trim()
+
+    def tick(self) -> None:
+        """Do nothing: what is kept does not age."""
+
+    def clear(self) -> None:
+        """Forget everything, for every reader."""
+        with self._reading:
+            self._log = Log(0, 0.0)
+            self._read.clear()
+
+    @property
+    def count(self) -> int:
+        """Number of updates since creation or the last `clear`, whoever has read them."""
+        log = self._log
+        return log.dropped_count + len(log.values)
+
+    def snapshot(self, reader: str = "") -> HistogramSnapshot:
+        """Return the values since `reader` last called this, and start afresh for that reader."""
+        with self._reading:
+            log = self._log
+            values = log.values[:]
+            read_count, read_sum = self._read.get(reader, (0, 0.0))
+            total_count = log.dropped_count + len(values)
+            total_sum = log.dropped_sum + fsum(values)
+            self._read[reader] = (total_count, total_sum)
+        missed = log.dropped_count > read_count
+        fresh = values if missed else values[read_count - log.dropped_count :]
+        return HistogramSnapshot(
+            total_count - read_count,
+            total_sum - read_sum if missed else fsum(fresh),
+            fresh,
+            total_count,
+            total_sum,
+        )
+
+    def _trim(self) -> None:
+        """Drop the oldest values, all but `size`."""
+        if not self._trimming.acquire(blocking=False):
+            return
+        try:
+            log = self._log
+            surplus = len(log.values) - self._size
+            if surplus <= 0:
+                return
+            trimmed = Log(log.dropped_count + surplus, log.dropped_sum + fsum(log.values[:surplus]))
+            # No call stands between these, so that no other thread appends to the old log after
+            # it was copied; a clear() in between has made a new log already.
+            if log is self._log:
+                trimmed.values = log.values[surplus:]
+                self._log = trimmed
+        finally:
+            self._trimming.release()
+
+    def __repr__(self) -> str:
+        return f"ResettingReservoir(size={self._size})"
+
+
+@final
+class Log:
+    """The newest values, and what came before them."""
+
+    __slots__ = ("dropped_count", "dropped_sum", "values")
+
+    def __init__(self, dropped_count: int, dropped_sum: float) -> None:
+        self.dropped_count = dropped_count
+        self.dropped_sum = dropped_sum
+        self.values = array("d")

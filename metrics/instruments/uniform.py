@@ -1,0 +1,103 @@
+"""A uniform reservoir: every value of the stream has the same chance to be kept."""
+
+import threading
+from math import exp, floor, inf, log, log1p
+from typing import final
+
+from metrics.instruments.arguments import finite
+from metrics.instruments.reservoir import DEFAULT_SIZE, RANDOM, RandomSource, checked_size
+from metrics.instruments.sample import HistogramSnapshot
+
+
+@final
+class UniformReservoir:
+    """Keeps a uniform sample of every value since creation.
+
+    Once full, it draws how many updates to pass over before the next one that is kept
+    (K.-H. Li, "Reservoir-sampling algorithms of time complexity O(n(1 + log(N/n)))", 1994,
+    algorithm L), so that nearly all updates are an addition and a comparison. Updates take no
+    lock; of two that are to be kept at the same moment, one may only be counted.
+
+    Args:
+        size: how many values to keep.
+        rng: where chance comes from.
+
+    Raises:
+        TypeError: `size` is not an int.
+        ValueError: `size` is not positive.
+    """
+
+    __slots__ = ("_busy", "_count", "_next", "_rng", "_size", "_sum", "_values", "_weight")
+
+    def __init__(self, size: int = DEFAULT_SIZE, rng: RandomSource = RANDOM) -> None:
+        self._size = checked_size("UniformReservoir(size)", size)
+        self._rng = rng
+        self._busy = threading.Lock()
+        self._count = 0
+        self._sum = 0.0
+        self._next = 0
+        self._weight = 1.0
+        self._values: list[float] = []
+
+    def update(self, value: float) -> None:
+        """Count `value`, and perhaps keep it.
+
+        Raises:
+            TypeError: `value` is not a number.
+            ValueError: `value` is infinite or NaN.
+        """
+        if type(value) is not float or value - value != 0.0:
+            value = finite("UniformReservoir.update()", value)
+        self._sum += value
+        self._count += 1
+        if self._count >= self._next:
+            self._keep(value)
+
+    def tick(self) -> None:
+        """Do nothing: a uniform sample does not age."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+        values: list[float] = []
+        self._sum = 0.0
+        self._count = 0
+        self._next = 0
+        self._weight = 1.0
+        self._values = values
+
+    @property
+    def count(self) -> int:
+        """Number of updates since creation or the last `clear`."""
+        return self._count
+
+    def snapshot(self, reader: str = "") -> HistogramSnapshot:
+        """Return the sample now."""
+        values = self._values[:]
+        count = self._count
+        total = self._sum
+        return HistogramSnapshot(count, total, values)
+
+    def _keep(self, value: float) -> None:
+        if not self._busy.acquire(blocking=False):
+            return
+        try:
+            values = self._values
+            if len(values) < self._size:
+                values.append(value)
+                if len(values) < self._size:
+                    return
+            else:
+                values[int(self._rng.random() * self._size)] = value
+            weight = self._weight * exp(log(1.0 - self._rng.random()) / self._size)
+            # The logarithm has no value at a weight of 1, to which a tiny draw may round.
+            miss = log1p(-weight) if weight < 1.0 else -inf
+            skip = floor(log(1.0 - self._rng.random()) / miss)
+            # A clear() in between has begun a new sample, which must not be skipped into.
+            if values is self._values:
+                self._weight = weight
+                self._next = self._count + skip + 1
+        finally:
+            self._busy.release()
+
+    def __repr__(self) -> str:
+        return f"UniformReservoir(size={self._size}, count={self._count})"

@@ -1,0 +1,310 @@
+"""Registries: names to instruments."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, cast, final
+
+from metrics.clock import SYSTEM_CLOCK, Clock
+from metrics.entries import Entries, Entry, kind_of
+from metrics.errors import MetricTypeError
+from metrics.instruments.ewma import INTERVAL
+from metrics.instruments.family import Family, FamilySnapshot
+from metrics.instruments.healthcheck import Healthcheck
+from metrics.instruments.noop import noop
+from metrics.instruments.snapshot import Instrument, Snapshot, Tickable
+from metrics.shortcuts import Shortcuts
+from metrics.ticker import Ticker
+
+I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variable here
+
+SEPARATORS = "/._-: "
+
+
+@final
+class RegistrySnapshot(Mapping[str, Snapshot]):
+    """The values of all instruments of a registry, by full name, in name order. Immutable."""
+
+    __slots__ = ("_entries", "_values")
+
+    def __init__(self, values: dict[str, Snapshot], entries: dict[str, Entry]) -> None:
+        self._values = values
+        self._entries = entries
+
+    def __getitem__(self, name: str) -> Snapshot:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def entry(self, name: str) -> Entry:
+        """Return what is known about the instrument with this full name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return self._entries[name]
+
+    def __repr__(self) -> str:
+        return f"RegistrySnapshot({self._values!r})"
+
+
+@final
+class Registry(Shortcuts):
+    """Holds instruments by name. Safe to use from any thread.
+
+    A name given to a registry is put behind its prefix, with a `/` between them unless the prefix
+    ends in a separator of its own; names that come out of it (`names()`, iteration, snapshots) are
+    full names. Children made with `child` share the table of names with their parent.
+
+    Args:
+        prefix: what full names begin with.
+        ticker: ticks every instrument of this registry that needs it; without one, whoever
+            registers a meter adds it to a ticker.
+        clock: given to the instruments that the registry makes.
+        enabled: False makes every instrument a no-op and the registry always empty.
+
+    Raises:
+        TypeError: `prefix` is not a str.
+        ValueError: `prefix` holds control characters.
+    """
+
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        ticker: Ticker | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        enabled: bool = True,
+    ) -> None:
+        self._prefix = joined("", checked_name("prefix", prefix)) if prefix else ""
+        self._ticker = ticker
+        self._clock = clock
+        self._enabled = enabled
+        self._entries = Entries()
+
+    @property
+    def prefix(self) -> str:
+        """What full names begin with, the separator included."""
+        return self._prefix
+
+    @property
+    def enabled(self) -> bool:
+        """False when the registry hands out no-ops."""
+        return self._enabled
+
+    def child(self, prefix: str) -> "Registry":
+        """Return a registry that puts `prefix` behind this one's, in the same table of names."""
+        child = Registry(ticker=self._ticker, clock=self._clock, enabled=self._enabled)
+        child._prefix = joined(self._prefix, checked_name("prefix", prefix))
+        child._entries = self._entries
+        return child
+
+    def register(self, name: str, instrument: I, *, description: str = "", unit: str = "") -> I:
+        """Register an instrument; return what to update, a no-op when the registry is disabled.
+
+        Args:
+            name: what it is called here, without the prefix.
+            instrument: anything with a `snapshot` method.
+            description: one line that says what is measured.
+            unit: what it is measured in, plural: `seconds`, `bytes`, `percent`.
+
+        Raises:
+            DuplicateMetricError: the name is taken, or would be exported like one that is.
+            TypeError: `name` is not a str or `instrument` not an instrument.
+            ValueError: `name` is empty or holds control characters.
+        """
+        entry = self._entry(name, instrument, description, unit)
+        if not self._enabled:
+            return noop(instrument)
+        self._entries.add(entry)
+        self._tick(instrument)
+        return instrument
+
+    def get(self, name: str) -> Instrument | None:
+        """Return the instrument with this name, or None."""
+        entry = self._entries.get(self._prefix + name)
+        return None if entry is None else entry.instrument
+
+    def get_or_register(
+        self, name: str, factory: Callable[[], I], *, description: str = "", unit: str = ""
+    ) -> I:
+        """Return the instrument with this name; make it with `factory` and register it if need be.
+
+        However many threads ask, one instrument is made. `factory` decides the type: see the short
+        cuts (`counter`, `meter`, ...) for a check that an existing one is of the type you want.
+
+        Raises:
+            DuplicateMetricError: the name would be exported like one that is taken.
+            TypeError: `name` is not a str or `factory` makes no instrument.
+            ValueError: `name` is empty or holds control characters.
+        """
+        if not self._enabled:
+            return self.register(name, factory(), description=description, unit=unit)
+        entry = self._entries.obtain(
+            self._prefix + checked_name("name", name),
+            lambda: self._entry(name, factory(), description, unit),
+        )
+        instrument = cast("I", entry.instrument)
+        self._tick(instrument)
+        return instrument
+
+    def unregister(self, name: str, instrument: Instrument | None = None) -> bool:
+        """Remove a name; return whether it was there.
+
+        The instrument stays usable by whoever holds it; nobody reads or ticks it any more.
+
+        Args:
+            name: the name, without the prefix.
+            instrument: remove the name only if it stands for this one.
+        """
+        entry = self._entries.get(self._prefix + name)
+        if entry is None or not self._entries.remove(self._prefix + name, instrument):
+            return False
+        if self._ticker is not None and hasattr(entry.instrument, "tick"):
+            self._ticker.discard(cast("Tickable", entry.instrument))
+        return True
+
+    def clear(self) -> None:
+        """Remove every name of this registry; those of a parent outside its prefix stay."""
+        for entry in self._entries.in_order(self._prefix):
+            self.unregister(entry.name[len(self._prefix) :], entry.instrument)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the full names, in order."""
+        return tuple([entry.name for entry in self.entries()])
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return name, instrument, description and unit of everything here, in name order."""
+        return self._entries.in_order(self._prefix)
+
+    def __iter__(self) -> Iterator[tuple[str, Instrument]]:
+        """Return pairs of full name and instrument, in name order."""
+        return iter([(entry.name, entry.instrument) for entry in self.entries()])
+
+    def __len__(self) -> int:
+        return len(self.entries())
+
+    def __bool__(self) -> bool:
+        # A registry is a thing, not a container that is false when empty.
+        return True
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
+
+    def snapshot(self, reader: str = "") -> RegistrySnapshot:
+        """Return the values of everything here.
+
+        An instrument that cannot be read (a gauge whose function raises) is logged and left out.
+
+        Args:
+            reader: who is asking. What resets when it is read resets for this reader alone.
+        """
+        values = {}
+        entries = {}
+        for entry in self.entries():
+            try:
+                values[entry.name] = entry.instrument.snapshot(reader)
+            except Exception:
+                # Loaded when needed: logging takes longer to import than this package.
+                from logging import getLogger  # noqa: PLC0415
+
+                getLogger(__name__).exception("%r cannot be read and is left out", entry.name)
+            else:
+                entries[entry.name] = entry
+        return RegistrySnapshot(values, entries)
+
+    def to_dict(self, reader: str = "") -> dict[str, dict[str, object]]:
+        """Return the values of everything here as plain dicts, under go-ethereum's keys.
+
+        A family's children stand under its name and their labels: `requests{method="GET"}`.
+        """
+        values: dict[str, dict[str, object]] = {}
+        for name, snapshot in self.snapshot(reader).items():
+            if isinstance(snapshot, FamilySnapshot):
+                for labels, value in snapshot.by_label_text():
+                    values[name + labels] = value.to_dict()
+            else:
+                values[name] = snapshot.to_dict()
+        return values
+
+    def run_healthchecks(self) -> dict[str, Exception | None]:
+        """Run every health check here, one after the other; return full name to error or None."""
+        errors: dict[str, Exception | None] = {}
+        for name, instrument in self:
+            if isinstance(instrument, Healthcheck):
+                instrument.check()
+                errors[name] = instrument.error
+        return errors
+
+    def _entry(self, name: str, instrument: I, description: str, unit: str) -> Entry:
+        full_name = self._prefix + checked_name("name", name)
+        if not callable(getattr(instrument, "snapshot", None)):
+            raise TypeError(f"{full_name!r} takes an instrument, got {instrument!r}")
+        return Entry(full_name, instrument, " ".join(description.split()), unit)
+
+    def _tick(self, instrument: Instrument) -> None:
+        kind = getattr(instrument, "kind", type(instrument))
+        if self._ticker is not None and hasattr(kind, "tick"):
+            self._ticker.add(cast("Tickable", instrument))
+
+    def _interval(self) -> float:
+        return INTERVAL if self._ticker is None else self._ticker.interval
+
+    def _time_source(self) -> Clock:
+        return self._clock
+
+    def _obtain(
+        self,
+        kind: type[I],
+        name: str,
+        make: Callable[[], I],
+        labels: Sequence[str] | None,
+        max_children: int,
+        description: str,
+        unit: str,
+    ) -> Any:
+        def family() -> Family[I]:
+            return Family(kind, labels or (), make, max_children)
+
+        factory: Callable[[], Instrument] = make if labels is None else family
+        found = self.get_or_register(name, factory, description=description, unit=unit)
+        if labels is None and isinstance(found, kind):
+            return found
+        if labels is not None and isinstance(found, Family) and found.kind is kind:
+            if found.labelnames == tuple(labels):
+                return found
+            raise MetricTypeError(
+                f"name {self._prefix + name!r} already has the labels {found.labelnames}; "
+                f"asked for {tuple(labels)}"
+            )
+        asked = kind.__name__ if labels is None else f"Family of {kind.__name__}"
+        raise MetricTypeError(
+            f"name {self._prefix + name!r} is already {article(kind_of(found))}; "
+            f"asked for {article(asked)}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<Registry {self._prefix!r}, {len(self)} instruments>"
+
+
+def joined(prefix: str, name: str) -> str:
+    """Return a longer prefix, ended by a separator."""
+    return prefix + name if name[-1] in SEPARATORS else f"{prefix}{name}/"
+
+
+def checked_name(what: str, name: str) -> str:
+    """Return a name if an instrument can have it; raise TypeError or ValueError if not."""
+    if not isinstance(name, str):
+        raise TypeError(f"a {what} is a str, got {name!r} ({type(name).__name__})")
+    if not name or not name.isprintable() or name != name.strip():
+        raise ValueError(
+            f"a {what} is one or more printable characters without space around them, got {name!r}"
+        )
+    return name
+
+
+def article(noun: str) -> str:
+    """Return a noun with its indefinite article."""
+    return f"an {noun}" if noun[0] in "AEIOU" else f"a {noun}"

@@ -1,0 +1,216 @@
+"""The one background worker: it advances rates and samples at a fixed interval."""
+
+import threading
+from math import floor, inf
+from types import TracebackType
+from typing import Self, final
+
+from metrics.clock import SYSTEM_CLOCK, Clock
+from metrics.errors import StopTimeoutError
+from metrics.instruments.arguments import positive
+from metrics.instruments.ewma import INTERVAL
+from metrics.instruments.snapshot import Tickable
+
+THREAD_NAME = "metrics-ticker"
+
+
+@final
+class Ticker:
+    """Ticks what was added to it, once an interval, from one daemon thread.
+
+    The thread exists only while the ticker is started and has something to tick. The k-th tick is
+    due at start + k * interval, so that ticks do not drift; ticks missed while the machine was
+    suspended or overloaded are skipped, not caught up. The newest addition is ticked first: what
+    feeds an instrument was added after it and so has fed it before it is ticked.
+
+    Something that raises is logged once, until it works again, and does not keep the others from
+    their tick. Safe to use from any thread, from a tick too.
+
+    Args:
+        interval: seconds between two ticks, above 0.
+        clock: tells when the next tick is due.
+
+    Raises:
+        TypeError: `interval` is not a number.
+        ValueError: `interval` is not positive.
+    """
+
+    def __init__(self, interval: float = INTERVAL, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._interval = positive("Ticker(interval)", interval)
+        self._clock = clock
+        # By identity, so that nothing added needs to be hashable.
+        self._members: dict[int, Tickable] = {}
+        self._failing: set[int] = set()
+        # Guards all of the above and below; wakes the worker when one of them changes.
+        self._changed = threading.Condition(threading.RLock())
+        self._started_at: float | None = None
+        self._worker: threading.Thread | None = None
+        self._working = False
+        # Held for the length of a tick, so that ticks never overlap.
+        self._ticking = threading.Lock()
+        self._ticking_thread: int | None = None
+        self._current: Tickable | None = None
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two ticks."""
+        return self._interval
+
+    @property
+    def running(self) -> bool:
+        """Whether the ticker is started, be there something to tick or not."""
+        return self._started_at is not None
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __bool__(self) -> bool:
+        # A ticker is a thing, not a container that is false when empty.
+        return True
+
+    def add(self, member: Tickable) -> None:
+        """Tick `member` from now on; adding it again changes nothing."""
+        if not callable(getattr(member, "tick", None)):
+            raise TypeError(f"Ticker.add() takes something with a tick() method, got {member!r}")
+        with self._changed:
+            self._members.setdefault(id(member), member)
+            self._ensure_worker()
+
+    def discard(self, member: Tickable) -> None:
+        """Tick `member` no more, if it was ticked at all.
+
+        A tick of `member` that has begun in another thread may still be going on.
+        """
+        with self._changed:
+            self._members.pop(id(member), None)
+            self._failing.discard(id(member))
+            self._changed.notify_all()
+
+    def start(self) -> None:
+        """Begin to tick, the first time one interval from now. Does nothing when started."""
+        with self._changed:
+            if self._started_at is None:
+                self._started_at = self._clock.monotonic()
+                self._ensure_worker()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Stop ticking and end the worker, whatever the interval. Does nothing when stopped.
+
+        Called from a tick, it returns at once, and the worker ends after that tick.
+
+        Args:
+            timeout: seconds to wait for a tick that is going on; None waits for its end.
+
+        Raises:
+            StopTimeoutError: the tick has not ended in that time. The ticker is stopped all the
+                same: the worker ends as soon as the tick does.
+        """
+        with self._changed:
+            self._started_at = None
+            self._changed.notify_all()
+            worker = self._worker
+        if worker is None or worker is threading.current_thread():
+            return
+        worker.join(timeout)
+        if worker.is_alive():
+            raise StopTimeoutError(
+                f"{THREAD_NAME} is still ticking {self._current!r} after {timeout} s; "
+                "it ends when that returns"
+            )
+
+    def tick(self) -> None:
+        """Tick everything once, now, in the calling thread.
+
+        Raises:
+            RuntimeError: called from inside a tick.
+        """
+        self._tick(Exception)
+
+    def _tick(self, expected: type[BaseException]) -> None:
+        if self._ticking_thread == threading.get_ident():
+            raise RuntimeError("Ticker.tick() was called from inside a tick")
+        with self._ticking:
+            self._ticking_thread = threading.get_ident()
+            try:
+                with self._changed:
+                    members = [*self._members.items()][::-1]
+                for key, member in members:
+                    if key in self._members:
+                        self._current = member
+                        self._tick_one(key, member, expected)
+            finally:
+                self._current = None
+                self._ticking_thread = None
+
+    def _tick_one(self, key: int, member: Tickable, expected: type[BaseException]) -> None:
+        try:
+            member.tick()
+        except expected:
+            if key not in self._failing:
+                self._failing.add(key)
+                # Loaded when needed: logging takes longer to import than this package.
+                from logging import getLogger  # noqa: PLC0415
+
+                getLogger(__name__).exception(
+                    "%r failed to tick; further failures of it in a row are not logged", member
+                )
+        else:
+            self._failing.discard(key)
+
+    def _ensure_worker(self) -> None:
+        if self.running and self._members and not self._working:
+            self._worker = threading.Thread(target=self._work, name=THREAD_NAME, daemon=True)
+            self._working = True
+            try:
+                self._worker.start()
+            except RuntimeError:
+                self._worker = None
+                self._working = False
+                raise
+
+    def _work(self) -> None:
+        """Tick when due, until stopped or left without members."""
+        while self._wait_until_due():
+            # A tick in this thread has nobody to raise to.
+            self._tick(BaseException)
+
+    def _wait_until_due(self) -> bool:
+        """Return True when a tick is due, False when the worker is to end."""
+        with self._changed:
+            started_at: float | None = None
+            due = inf
+            while self._started_at is not None and self._members:
+                now = self._clock.monotonic()
+                if started_at != self._started_at:
+                    started_at = self._started_at
+                    due = next_due(started_at, self._interval, now)
+                if now >= due:
+                    return True
+                self._changed.wait(min(due - now, threading.TIMEOUT_MAX))
+            # Said under the lock, so that an add() from now on starts a new worker.
+            self._working = False
+            return False
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = "running" if self.running else "stopped"
+        return f"<Ticker every {self._interval} s, {state}, {len(self._members)} members>"
+
+
+def next_due(started_at: float, interval: float, now: float) -> float:
+    """Return the earliest start + k * interval, k a whole number above 0, that is after `now`."""
+    k = max(floor((now - started_at) / interval), 0) + 1
+    due = started_at + k * interval
+    # Rounding may put the product on the wrong side of now.
+    return due if due > now else started_at + (k + 1) * interval
