@@ -44,6 +44,8 @@ class Ticker:
         # Guards all of the above and below; wakes the worker when one of them changes.
         self._changed = threading.Condition(threading.RLock())
         self._started_at: float | None = None
+        # When a tick last ended, or could have been expected to: the base line of `check`.
+        self._ticked_at: float | None = None
         self._worker: threading.Thread | None = None
         self._working = False
         # Held for the length of a tick, so that ticks never overlap.
@@ -126,6 +128,24 @@ class Ticker:
         """
         self._tick(Exception)
 
+    def check(self) -> None:
+        """Raise if ticks are overdue: a function for a `Healthcheck`.
+
+        Raises:
+            RuntimeError: the ticker runs and has members, but no tick has ended for three
+                intervals and a second.
+        """
+        with self._changed:
+            ticked_at = self._ticked_at
+            idle = not self.running or not self._members
+        if idle or ticked_at is None:
+            return
+        silence = self._clock.monotonic() - ticked_at
+        if silence > 3 * self._interval + 1.0:
+            raise RuntimeError(
+                f"no tick for {silence:.1f} s, though one is due every {self._interval} s"
+            )
+
     def _tick(self, expected: type[BaseException]) -> None:
         if self._ticking_thread == threading.get_ident():
             raise RuntimeError("Ticker.tick() was called from inside a tick")
@@ -139,6 +159,7 @@ class Ticker:
                         self._current = member
                         self._tick_one(key, member, expected)
             finally:
+                self._ticked_at = self._clock.monotonic()
                 self._current = None
                 self._ticking_thread = None
 
@@ -161,6 +182,7 @@ class Ticker:
         if self.running and self._members and not self._working:
             self._worker = threading.Thread(target=self._work, name=THREAD_NAME, daemon=True)
             self._working = True
+            self._ticked_at = self._clock.monotonic()
             try:
                 self._worker.start()
             except RuntimeError:

@@ -1,6 +1,6 @@
 """Info: facts about the program that are text (version, commit, platform)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import final
 
@@ -48,8 +48,8 @@ class Info:
         if not isinstance(value, Mapping):
             raise TypeError(f"Info.set() takes a mapping of str to str, got {value!r}")
         facts = dict(value)
-        given: dict[object, object] = dict(value)
-        for key, text in given.items():
+        pairs: Iterable[tuple[object, object]] = facts.items()
+        for key, text in pairs:
             if not isinstance(key, str) or not isinstance(text, str):
                 raise TypeError(f"Info.set() takes a mapping of str to str, got {key!r}: {text!r}")
         self._value = facts

@@ -1,0 +1,343 @@
+"""What a container declares: one context manager for each part, which starts and stops it.
+
+Entering registers and starts, leaving unregisters and stops. Each is a plain context manager:
+`Resource(resources.meter, registry, ticker, "rpc/requests")` in a container, or
+`with resources.meter(registry, ticker, "rpc/requests") as requests:` anywhere else.
+
+Options that come from a configuration may be None, which means the default. The hooks of
+instruments raise what `Registry.register` raises: a container that declares a name which is taken
+does not start.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol, TypeVar, cast
+
+from metrics.clock import SYSTEM_CLOCK, Clock
+from metrics.collectors.host import HostCollector
+from metrics.collectors.process import ProcessCollector
+from metrics.collectors.runtime import RuntimeCollector
+from metrics.instruments.buckets import DEFAULT_BOUNDS, BucketHistogram
+from metrics.instruments.counter import Counter, FloatCounter, UpDownCounter
+from metrics.instruments.ewma import INTERVAL
+from metrics.instruments.expdecay import ExpDecayReservoir
+from metrics.instruments.family import MAX_CHILDREN, Family
+from metrics.instruments.gauge import Gauge, IntGauge
+from metrics.instruments.healthcheck import Healthcheck
+from metrics.instruments.histogram import Histogram
+from metrics.instruments.info import Info
+from metrics.instruments.meter import Meter
+from metrics.instruments.reservoir import Reservoir
+from metrics.instruments.resetting_timer import ResettingTimer
+from metrics.instruments.snapshot import Instrument, Tickable
+from metrics.instruments.timer import Timer
+from metrics.registry import Registry
+from metrics.ticker import Ticker
+
+I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variables here
+
+
+@contextmanager
+def ticker(
+    interval: float | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+    *,
+    enabled: bool | None = None,
+) -> Iterator[Ticker]:
+    """Start a ticker; disabled, it never starts and so has no worker.
+
+    Raises:
+        TypeError, ValueError: `interval` is not a positive number, or `enabled` not a bool.
+    """
+    worker = Ticker(INTERVAL if interval is None else interval, clock)
+    if switched_on(enabled):
+        worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+@contextmanager
+def registry(
+    prefix: str | None = None,
+    *,
+    ticker: Ticker | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+    enabled: bool | None = None,
+) -> Iterator[Registry]:
+    """Make a registry; what is left in it at the end is removed.
+
+    Args:
+        prefix: what full names begin with.
+        ticker: ticks what needs it.
+        clock: given to the instruments that the registry makes.
+        enabled: False makes every instrument a no-op.
+
+    Raises:
+        TypeError, ValueError: `prefix` is malformed, or `enabled` not a bool.
+    """
+    names = Registry(prefix or "", ticker=ticker, clock=clock, enabled=switched_on(enabled))
+    try:
+        yield names
+    finally:
+        names.clear()
+
+
+@contextmanager
+def counter(
+    registry: Registry, name: str, *, description: str = "", unit: str = ""
+) -> Iterator[Counter]:
+    """Register a `Counter`."""
+    with registered(registry, None, name, Counter(), description, unit) as instrument:
+        yield instrument
+
+
+@contextmanager
+def float_counter(
+    registry: Registry, name: str, *, description: str = "", unit: str = ""
+) -> Iterator[FloatCounter]:
+    """Register a `FloatCounter`."""
+    with registered(registry, None, name, FloatCounter(), description, unit) as instrument:
+        yield instrument
+
+
+@contextmanager
+def updown_counter(
+    registry: Registry, name: str, *, description: str = "", unit: str = ""
+) -> Iterator[UpDownCounter]:
+    """Register an `UpDownCounter`."""
+    with registered(registry, None, name, UpDownCounter(), description, unit) as instrument:
+        yield instrument
+
+
+@contextmanager
+def gauge(
+    registry: Registry,
+    name: str,
+    function: Callable[[], float] | None = None,
+    *,
+    description: str = "",
+    unit: str = "",
+) -> Iterator[Gauge]:
+    """Register a `Gauge`, read from `function` if one is given."""
+    with registered(registry, None, name, Gauge(function), description, unit) as instrument:
+        yield instrument
+
+
+@contextmanager
+def int_gauge(
+    registry: Registry,
+    name: str,
+    function: Callable[[], int] | None = None,
+    *,
+    description: str = "",
+    unit: str = "",
+) -> Iterator[IntGauge]:
+    """Register an `IntGauge`, read from `function` if one is given."""
+    with registered(registry, None, name, IntGauge(function), description, unit) as instrument:
+        yield instrument
+
+
+@contextmanager
+def info(registry: Registry, name: str, *, description: str = "") -> Iterator[Info]:
+    """Register an `Info`."""
+    with registered(registry, None, name, Info(), description, "") as instrument:
+        yield instrument
+
+
+@contextmanager
+def meter(
+    registry: Registry,
+    ticker: Ticker,
+    name: str,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+    description: str = "",
+    unit: str = "",
+) -> Iterator[Meter]:
+    """Register a `Meter` and let the ticker tick it."""
+    made = Meter(ticker.interval, clock)
+    with registered(registry, ticker, name, made, description, unit) as instrument:
+        yield instrument
+
+
+@contextmanager
+def histogram(
+    registry: Registry,
+    ticker: Ticker,
+    name: str,
+    reservoir: Reservoir | None = None,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+    description: str = "",
+    unit: str = "",
+) -> Iterator[Histogram]:
+    """Register a `Histogram` and let the ticker age its sample."""
+    made = Histogram(ExpDecayReservoir(clock=clock) if reservoir is None else reservoir)
+    with registered(registry, ticker, name, made, description, unit) as instrument:
+        yield instrument
+
+
+@contextmanager
+def bucket_histogram(
+    registry: Registry,
+    name: str,
+    bounds: Iterable[float] = DEFAULT_BOUNDS,
+    *,
+    description: str = "",
+    unit: str = "",
+) -> Iterator[BucketHistogram]:
+    """Register a `BucketHistogram`."""
+    made = BucketHistogram(bounds)
+    with registered(registry, None, name, made, description, unit) as instrument:
+        yield instrument
+
+
+@contextmanager
+def timer(
+    registry: Registry,
+    ticker: Ticker,
+    name: str,
+    histogram: Histogram | BucketHistogram | None = None,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+    description: str = "",
+) -> Iterator[Timer]:
+    """Register a `Timer` and let the ticker tick it."""
+    durations = Histogram(ExpDecayReservoir(clock=clock)) if histogram is None else histogram
+    made = Timer(durations, ticker.interval, clock)
+    with registered(registry, ticker, name, made, description, "seconds") as instrument:
+        yield instrument
+
+
+@contextmanager
+def resetting_timer(
+    registry: Registry, name: str, *, clock: Clock = SYSTEM_CLOCK, description: str = ""
+) -> Iterator[ResettingTimer]:
+    """Register a `ResettingTimer`."""
+    made = ResettingTimer(clock=clock)
+    with registered(registry, None, name, made, description, "seconds") as instrument:
+        yield instrument
+
+
+@contextmanager
+def healthcheck(
+    registry: Registry, name: str, function: Callable[[], object], *, description: str = ""
+) -> Iterator[Healthcheck]:
+    """Register a `Healthcheck`."""
+    with registered(registry, None, name, Healthcheck(function), description, "") as instrument:
+        yield instrument
+
+
+@contextmanager
+def family(
+    registry: Registry,
+    ticker: Ticker,
+    name: str,
+    kind: type[I],
+    labels: Sequence[str],
+    factory: Callable[[], I] | None = None,
+    *,
+    max_children: int = MAX_CHILDREN,
+    description: str = "",
+    unit: str = "",
+) -> Iterator[Family[I]]:
+    """Register a `Family` of instruments of one kind, and let the ticker tick its children.
+
+    Args:
+        registry: where it is registered.
+        ticker: ticks the children, if their kind needs it.
+        name: what the family is called.
+        kind: the children's type, `Counter` for example.
+        labels: the names of the labels.
+        factory: makes a child; `kind` itself when not given.
+        max_children: how many children to make.
+        description: one line that says what is measured.
+        unit: what it is measured in.
+    """
+    made = Family(kind, labels, factory, max_children)
+    worker = ticker if hasattr(kind, "tick") else None
+    with registered(registry, worker, name, made, description, unit) as instrument:
+        yield instrument
+
+
+@contextmanager
+def host(
+    registry: Registry, ticker: Ticker, clock: Clock = SYSTEM_CLOCK
+) -> Iterator[HostCollector]:
+    """Measure the machine: CPU, memory, disks, network. Needs psutil."""
+    with ticked(registry, ticker, HostCollector(registry, clock, interval=ticker.interval)) as collector:
+        yield collector
+
+
+@contextmanager
+def process(
+    registry: Registry, ticker: Ticker, clock: Clock = SYSTEM_CLOCK
+) -> Iterator[ProcessCollector]:
+    """Measure this process: CPU, memory, threads, open files. Needs psutil."""
+    with ticked(registry, ticker, ProcessCollector(registry, clock)) as collector:
+        yield collector
+
+
+@contextmanager
+def runtime(
+    registry: Registry, ticker: Ticker, clock: Clock = SYSTEM_CLOCK
+) -> Iterator[RuntimeCollector]:
+    """Measure the interpreter: garbage collection, objects, threads."""
+    with ticked(registry, ticker, RuntimeCollector(registry, clock, interval=ticker.interval)) as collector:
+        yield collector
+
+
+@contextmanager
+def registered(
+    registry: Registry,
+    ticker: Ticker | None,
+    name: str,
+    instrument: I,
+    description: str,
+    unit: str,
+) -> Iterator[I]:
+    """Register an instrument of your own making, and let a ticker, if any, tick it.
+
+    Only this very instrument is unregistered in the end, whatever has taken its name meanwhile.
+    """
+    used = registry.register(name, instrument, description=description, unit=unit)
+    tickable = cast("Tickable", used)
+    try:
+        if ticker is not None and registry.enabled:
+            ticker.add(tickable)
+        yield used
+    finally:
+        if ticker is not None:
+            ticker.discard(tickable)
+        registry.unregister(name, used)
+
+
+class Collector(Tickable, Protocol):
+    """What reads values from the outside: ticked while in use, closed in the end."""
+
+    def close(self) -> None:
+        """Unregister what was registered."""
+
+
+C = TypeVar("C", bound=Collector)
+
+
+@contextmanager
+def ticked(registry: Registry, ticker: Ticker, collector: C) -> Iterator[C]:
+    """Let a ticker tick a collector of your own making, unless the registry is disabled."""
+    try:
+        if registry.enabled:
+            ticker.add(collector)
+        yield collector
+    finally:
+        ticker.discard(collector)
+        collector.close()
+
+
+def switched_on(enabled: object) -> bool:
+    """Return whether an `enabled` option is on; raise TypeError if it is not a bool or None."""
+    if enabled is None or isinstance(enabled, bool):
+        return enabled is not False
+    raise TypeError(f"enabled takes True or False, got {enabled!r}")

@@ -1,0 +1,222 @@
+"""The agent as its operator meets it: a process with flags, pages, signals and exit codes."""
+
+import json
+import os
+import queue
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30.0
+
+
+class Agent:
+    """A running `python -m app`, whose stderr is read as it comes."""
+
+    def __init__(self, *arguments: str, **variables: str) -> None:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("WIRED_METRICS_")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "app", *arguments],
+            cwd=ROOT,
+            env=clean | variables,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._arriving: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stderr:
+            self._arriving.put(line.rstrip("\n"))
+        self._arriving.put(None)
+
+    def await_line(self, pattern: str) -> re.Match[str]:
+        while (line := self._arriving.get(timeout=PATIENCE)) is not None:
+            self.lines.append(line)
+            if found := re.search(pattern, line):
+                return found
+        raise AssertionError(f"no line matched {pattern!r}: {self.lines}")
+
+    def url(self) -> str:
+        return self.await_line(r"serving (http://\S+?)/?$")[1]
+
+    def wait(self) -> int:
+        code = self.process.wait(PATIENCE)
+        while (line := self._arriving.get(timeout=PATIENCE)) is not None:
+            self.lines.append(line)
+        return code
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        self.process.stderr.close()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def agent() -> Iterator:
+    started: list[Agent] = []
+
+    def start(*arguments: str, **variables: str) -> Agent:
+        started.append(Agent(*arguments, **variables))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+def get(url: str) -> tuple[int, str, str]:
+    try:
+        with urlopen(url, timeout=PATIENCE) as response:
+            return response.status, response.headers["Content-Type"], response.read().decode()
+    except HTTPError as error:
+        with error:
+            return error.code, error.headers["Content-Type"], error.read().decode()
+
+
+def test_it_serves_what_prometheus_can_read(agent):
+    url = agent("--port", "0", "--tick-interval", "50ms").url()
+    status, content_type, text = get(f"{url}/metrics")
+    assert status == 200
+    assert content_type == "text/plain; version=0.0.4; charset=utf-8"
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    for name in (
+        "system_cpu_sysload_ratio",
+        "system_cpu_syswait_ratio",
+        "system_cpu_procload_ratio",
+        "system_cpu_threads",
+        "system_memory_held_bytes",
+        "system_memory_used_bytes",
+        "system_memory_pauses_seconds",
+        "system_disk_readbytes",
+        "system_disk_writebytes",
+        "process_open_fds",
+    ):
+        assert name in families, sorted(families)
+        assert families[name].documentation
+    held = families["system_memory_held_bytes"].samples[0].value
+    assert 1e6 < held < 1e10
+
+
+@pytest.mark.skipif(
+    not shutil.which("promtool") and not os.environ.get("CI"), reason="promtool is not installed"
+)
+def test_promtool_finds_nothing_to_complain_about(agent):
+    url = agent("--port", "0").url()
+    text = get(f"{url}/metrics")[2]
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_the_other_pages_answer(agent):
+    url = agent("--port", "0", "--prefix", "geth").url()
+    status, content_type, text = get(f"{url}/metrics.json")
+    assert (status, content_type) == (200, "application/json")
+    values = json.loads(text)
+    assert set(values["geth/system/cpu/sysload"]) == {"value"}
+    assert get(f"{url}/healthz")[0] == 200
+    page = get(f"{url}/")[2]
+    for path in ("metrics", "metrics.json", "healthz"):
+        assert f'href="{path}"' in page or f'href="/{path}"' in page
+    assert get(f"{url}/nothing")[0] == 404
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_part_by_part_and_nothing_is_left(agent, number):
+    running = agent("--port", "0")
+    running.url()
+    running.process.send_signal(number)
+    assert running.wait() == 0
+    stopped = [line for line in running.lines if "stopped " in line]
+    names = [re.search(r"stopped (\w+) \(", line)[1] for line in stopped if "ms)" in line]
+    assert names == [
+        "server",
+        "ticking",
+        "runtime",
+        "process",
+        "host",
+        "registry",
+        "ticker",
+    ]
+    assert running.lines[-1].endswith("stopped; left: 0 threads, 0 sockets")
+    assert any(number.name in line for line in running.lines)
+
+
+def test_it_stops_by_itself_when_its_time_is_up(agent):
+    running = agent("--port", "0", "--for", "100ms")
+    assert running.wait() == 0
+    assert running.lines[-1].endswith("left: 0 threads, 0 sockets")
+
+
+def test_a_taken_port_is_one_line_and_everything_is_rolled_back(agent):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        running = agent("--port", str(port))
+        assert running.wait() == 1
+    assert "Traceback" not in "\n".join(running.lines)
+    assert f"127.0.0.1:{port}" in running.lines[-1]
+    assert running.lines[-1].startswith("wired-metrics: cannot listen on")
+    started = [line for line in running.lines if "started" in line]
+    stopped = [line for line in running.lines if "stopped" in line]
+    assert len(started) == len(stopped) > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "message"),
+    [
+        (["--port", "x"], {}, "wired-metrics: --port: "),
+        (["--for", "soon"], {}, "wired-metrics: --for: 'soon' is not a duration"),
+        ([], {"WIRED_METRICS_TICK_INTERVAL": "0"}, "wired-metrics: WIRED_METRICS_TICK_INTERVAL: "),
+        (["--config", "missing.toml"], {}, "wired-metrics: --config: cannot read missing.toml"),
+        (["--no-such-flag"], {}, "wired-metrics: No such option"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(agent, arguments, variables, message):
+    running = agent(*arguments, **variables)
+    assert running.wait() == 2
+    assert len(running.lines) == 1
+    assert running.lines[0].startswith(message)
+
+
+def test_a_file_and_variables_set_it_up(agent, tmp_path):
+    (tmp_path / "agent.toml").write_text('port = 0\nprefix = "mine"\nlog_level = "error"\n')
+    running = agent(
+        "--config", str(tmp_path / "agent.toml"), "--for", "100ms", WIRED_METRICS_LOG_LEVEL="info"
+    )
+    running.url()
+    assert running.wait() == 0
+
+
+def test_switched_off_it_serves_empty_pages(agent):
+    url = agent("--port", "0", "--no-enabled").url()
+    assert get(f"{url}/metrics")[::2] == (200, "")
+    assert json.loads(get(f"{url}/metrics.json")[2]) == {}
+
+
+def test_help_names_every_setting_and_its_variable():
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for flag in ("--config", "--host", "--port", "--tick-interval", "--for", "--no-enabled"):
+        assert flag in done.stdout
+    assert "WIRED_METRICS_PORT" in done.stdout

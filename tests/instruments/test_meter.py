@@ -1,0 +1,90 @@
+import threading
+
+import pytest
+
+from metrics import Meter
+from tests.fakes import FakeClock
+from tests.instruments.test_ewma import KNOWN, ONE_ULP_OFF
+
+
+def triple(meter):
+    snapshot = meter.snapshot()
+    return snapshot.rate1, snapshot.rate5, snapshot.rate15
+
+
+@ONE_ULP_OFF
+def test_the_rates_decay_by_the_known_numbers():
+    meter = Meter(clock=FakeClock())
+    meter.mark(3)
+    meter.tick()
+    seen = [triple(meter)]
+    for _ in range(4):
+        for _ in range(12):
+            meter.tick()
+        seen.append(triple(meter))
+    for rates, minutes in zip(zip(*seen, strict=True), (1, 5, 15), strict=True):
+        known = KNOWN[minutes]
+        assert rates[: len(known)] == pytest.approx(known, rel=0, abs=1e-16)
+
+
+def test_the_mean_rate_is_the_count_over_the_age():
+    clock = FakeClock()
+    meter = Meter(clock=clock)
+    meter.mark(30)
+    assert meter.snapshot().rate_mean == 0.0
+    clock.advance(12)
+    assert meter.snapshot().rate_mean == 2.5
+
+
+def test_marks_are_counted_at_once_and_rated_at_the_tick():
+    meter = Meter(clock=FakeClock())
+    meter.mark()
+    meter.mark(4)
+    assert meter.count == 5
+    assert meter.snapshot().to_dict() == {
+        "count": 5,
+        "1m.rate": 0.0,
+        "5m.rate": 0.0,
+        "15m.rate": 0.0,
+        "mean.rate": 0.0,
+    }
+    meter.tick()
+    assert triple(meter) == (1.0, 1.0, 1.0)
+    assert repr(meter) == "Meter(count=5)"
+
+
+def test_the_interval_scales_the_rates():
+    meter = Meter(interval=0.5, clock=FakeClock())
+    meter.mark(3)
+    meter.tick()
+    assert triple(meter) == (6.0, 6.0, 6.0)
+
+
+@pytest.mark.usefixtures("eager_switching")
+def test_the_three_rates_of_a_snapshot_come_from_the_same_tick():
+    clock = FakeClock()
+    meter, replay = Meter(clock=clock), Meter(clock=clock)
+    stop = threading.Event()
+    ticks = 0
+
+    def keep_ticking():
+        nonlocal ticks
+        while not stop.is_set():
+            meter.mark(ticks % 7)
+            meter.tick()
+            ticks += 1
+
+    ticker = threading.Thread(target=keep_ticking)
+    ticker.start()
+    try:
+        seen = {triple(meter) for _ in range(20_000)}
+    finally:
+        stop.set()
+        ticker.join(10)
+    possible = {triple(replay)}
+    for tick in range(ticks):
+        replay.mark(tick % 7)
+        replay.tick()
+        possible.add(triple(replay))
+    assert len(seen) > 1
+    assert seen <= possible

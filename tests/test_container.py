@@ -1,0 +1,49 @@
+"""The composition root declares the agent's graph and starts nothing by itself."""
+
+import os
+import socket
+import threading
+
+import pytest
+
+from container import Container
+from metrics.lifecycle.order import start_order
+
+PARTS = ["ticker", "registry", "host", "process", "runtime", "ticking", "server"]
+
+
+def test_the_parts_start_in_the_order_of_the_page():
+    assert [part.name for part in start_order(Container())] == PARTS
+
+
+def test_making_the_container_starts_nothing():
+    threads = threading.active_count()
+    container = Container()
+    assert threading.active_count() == threads
+    assert not any(part.provider.initialized for part in start_order(container))
+
+
+def test_cycles_leave_the_same_threads_and_descriptors():
+    container = Container()
+    container.config.from_dict({"port": 0})
+
+    def cycle() -> None:
+        container.init_resources()
+        container.shutdown_resources()
+
+    cycle()
+    threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        cycle()
+    assert threading.active_count() == threads
+    assert len(os.listdir("/proc/self/fd")) == files
+
+
+def test_a_taken_port_rolls_everything_back():
+    container = Container()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        container.config.from_dict({"port": taken.getsockname()[1]})
+        with pytest.raises(OSError, match="cannot listen on") as raised:
+            container.init_resources()
+    assert "while starting 'server'" in raised.value.__notes__[0]
+    assert not any(part.provider.initialized for part in start_order(container))

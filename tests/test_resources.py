@@ -1,0 +1,126 @@
+"""Every hook registers on entering and takes back what it did on leaving."""
+
+import pytest
+
+from metrics import Counter, DuplicateMetricError, Family, Meter, Registry, Ticker, resources
+
+PLAIN = {
+    "counter": "Counter",
+    "float_counter": "FloatCounter",
+    "updown_counter": "UpDownCounter",
+    "gauge": "Gauge",
+    "int_gauge": "IntGauge",
+    "info": "Info",
+    "bucket_histogram": "BucketHistogram",
+    "resetting_timer": "ResettingTimer",
+}
+TICKED = {"meter": "Meter", "histogram": "Histogram", "timer": "Timer"}
+
+
+@pytest.mark.parametrize(("hook", "kind"), PLAIN.items())
+def test_an_instrument_is_registered_and_unregistered(hook, kind):
+    registry = Registry("app")
+    with getattr(resources, hook)(registry, "x", description="what it is") as instrument:
+        assert type(instrument).__name__ == kind
+        assert registry.get("x") is instrument
+        assert registry.entries()[0].description == "what it is"
+    assert len(registry) == 0
+
+
+@pytest.mark.parametrize(("hook", "kind"), TICKED.items())
+def test_what_needs_a_ticker_is_added_and_discarded(hook, kind):
+    registry, ticker = Registry(), Ticker(interval=2.0)
+    with getattr(resources, hook)(registry, ticker, "x") as instrument:
+        assert type(instrument).__name__ == kind
+        assert len(ticker) == 1
+    assert len(ticker) == 0
+    assert len(registry) == 0
+
+
+def test_a_meter_has_the_interval_of_its_ticker():
+    registry, ticker = Registry(), Ticker(interval=2.0)
+    with resources.meter(registry, ticker, "x") as meter:
+        meter.mark(4)
+        ticker.tick()
+        assert meter.snapshot().rate1 == 2.0
+
+
+def test_a_healthcheck_is_registered():
+    registry = Registry()
+    with resources.healthcheck(registry, "db", lambda: False):
+        assert "returned False" in str(registry.run_healthchecks()["db"])
+    assert registry.run_healthchecks() == {}
+
+
+def test_a_family_of_meters_is_ticked_and_one_of_counters_is_not():
+    registry, ticker = Registry(), Ticker()
+    with (
+        resources.family(registry, ticker, "hits", Counter, ("method",)) as hits,
+        resources.family(registry, ticker, "rates", Meter, ("method",), max_children=1) as rates,
+    ):
+        assert isinstance(hits, Family)
+        assert len(ticker) == 1
+        rates.labels("GET").mark(5)
+        ticker.tick()
+        assert rates.labels("GET").snapshot().rate1 == 1.0
+    assert (len(ticker), len(registry)) == (0, 0)
+
+
+def test_a_taken_name_is_an_error_and_the_first_stays():
+    registry = Registry()
+    first = registry.counter("x")
+    with pytest.raises(DuplicateMetricError), resources.gauge(registry, "x"):
+        pass
+    assert registry.get("x") is first
+
+
+def test_leaving_does_not_unregister_what_took_the_name_meanwhile():
+    registry = Registry()
+    with resources.counter(registry, "x"):
+        registry.unregister("x")
+        other = registry.gauge("x")
+    assert registry.get("x") is other
+
+
+def test_leaving_after_an_exception_cleans_up_too():
+    registry, ticker = Registry(), Ticker()
+    with pytest.raises(KeyError), resources.meter(registry, ticker, "x"):
+        raise KeyError
+    assert (len(ticker), len(registry)) == (0, 0)
+
+
+def test_the_registry_is_emptied_in_the_end():
+    with resources.registry("app") as registry:
+        counter = registry.counter("x")
+        assert registry.names() == ("app/x",)
+    assert len(registry) == 0
+    counter.inc()
+
+
+def test_the_ticker_is_stopped_in_the_end():
+    with resources.ticker(0.5) as ticker:
+        assert ticker.running
+        assert ticker.interval == 0.5
+    assert not ticker.running
+
+
+def test_a_disabled_ticker_never_starts():
+    with resources.ticker(enabled=False) as ticker:
+        ticker.add(Meter())
+        assert not ticker.running
+
+
+@pytest.mark.parametrize("collector", ["host", "process", "runtime"])
+def test_a_collector_registers_ticks_and_leaves_nothing(collector):
+    registry, ticker = Registry(), Ticker()
+    with getattr(resources, collector)(registry, ticker):
+        assert len(registry) > 3
+        ticker.tick()
+    assert (len(ticker), len(registry)) == (0, 0)
+
+
+@pytest.mark.parametrize("collector", ["host", "process", "runtime"])
+def test_a_collector_of_a_disabled_registry_is_not_ticked(collector):
+    registry, ticker = Registry(enabled=False), Ticker()
+    with getattr(resources, collector)(registry, ticker):
+        assert (len(ticker), len(registry)) == (0, 0)

@@ -1,0 +1,545 @@
+import logging
+import threading
+from collections.abc import Callable
+from itertools import pairwise
+from math import inf, nan
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics import StopTimeoutError, Ticker
+from metrics.ticker import THREAD_NAME, next_due
+from tests.fakes import FakeClock
+
+OFTEN = 0.002
+HOUR = 3600.0
+DEADLINE = 10.0
+
+
+class Probe:
+    """Something to tick that tells who ticked it, and does what the test wants."""
+
+    def __init__(self, action: Callable[[], object] | None = None, name: str = "probe") -> None:
+        self.action = action
+        self.name = name
+        self.threads: list[threading.Thread] = []
+        self._ticked = threading.Condition()
+
+    @property
+    def count(self) -> int:
+        return len(self.threads)
+
+    def tick(self) -> None:
+        with self._ticked:
+            self.threads.append(threading.current_thread())
+            self._ticked.notify_all()
+        if self.action is not None:
+            self.action()
+
+    def wait_for(self, count: int) -> threading.Thread:
+        """Return the thread of the tick with this number, once it has begun."""
+        with self._ticked:
+            assert self._ticked.wait_for(lambda: self.count >= count, DEADLINE)
+            return self.threads[count - 1]
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+class ReadClock(FakeClock):
+    """A clock that stands still and tells how often it was read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reads = 0
+        self._read = threading.Condition()
+
+    def monotonic(self) -> float:
+        with self._read:
+            self._reads += 1
+            self._read.notify_all()
+        return super().monotonic()
+
+    def wait_for_reads(self, more: int) -> None:
+        with self._read:
+            wanted = self._reads + more
+            assert self._read.wait_for(lambda: self._reads >= wanted, DEADLINE)
+
+
+def workers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]
+
+
+def ends(thread: threading.Thread) -> bool:
+    thread.join(DEADLINE)
+    return not thread.is_alive()
+
+
+@pytest.fixture(autouse=True)
+def no_worker_is_left():
+    assert workers() == []
+    yield
+    assert workers() == []
+
+
+def test_no_worker_before_there_is_something_to_tick():
+    with Ticker(HOUR) as ticker:
+        assert ticker.running
+        assert workers() == []
+        ticker.add(Probe())
+        (worker,) = workers()
+        assert (worker.name, worker.daemon) == ("metrics-ticker", True)
+
+
+def test_no_worker_before_start():
+    ticker = Ticker(HOUR)
+    ticker.add(Probe())
+    assert not ticker.running
+    assert workers() == []
+    ticker.start()
+    assert len(workers()) == 1
+    ticker.stop(DEADLINE)
+
+
+def test_the_worker_ends_after_the_last_discard_and_comes_back_with_the_next_add():
+    first, second = Probe(), Probe()
+    with Ticker(HOUR) as ticker:
+        ticker.add(first)
+        ticker.add(second)
+        (worker,) = workers()
+        ticker.discard(first)
+        ticker.discard(second)
+        assert ends(worker)
+        assert ticker.running
+        ticker.add(first)
+        assert len(workers()) == 1
+
+
+def test_starting_twice_starts_one_worker():
+    with Ticker(HOUR) as ticker:
+        ticker.add(Probe())
+        ticker.add(Probe())
+        ticker.start()
+        assert len(workers()) == 1
+
+
+def test_one_worker_ticks_however_adds_discards_and_starts_race():
+    barrier = threading.Barrier(6)
+    ticker = Ticker(0.0005)
+
+    def churn() -> None:
+        member = Probe()
+        barrier.wait(DEADLINE)
+        for _ in range(300):
+            ticker.add(member)
+            ticker.discard(member)
+
+    def restart() -> None:
+        barrier.wait(DEADLINE)
+        for _ in range(30):
+            ticker.start()
+            ticker.stop(DEADLINE)
+
+    threads = [threading.Thread(target=churn, daemon=True) for _ in range(4)]
+    threads += [threading.Thread(target=restart, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert all(ends(thread) for thread in threads)
+    ticker.start()
+    survivor = Probe()
+    ticker.add(survivor)
+    worker = survivor.wait_for(1)
+    assert all(ends(other) for other in workers() if other is not worker)
+    survivor.wait_for(20)
+    assert set(survivor.threads) == {worker}
+    ticker.stop(DEADLINE)
+    assert len(ticker) == 1
+
+
+def test_stop_does_not_wait_for_the_interval():
+    ticker = Ticker(HOUR)
+    probe = Probe()
+    ticker.add(probe)
+    ticker.start()
+    ticker.stop(DEADLINE)
+    assert not ticker.running
+    assert workers() == []
+    assert probe.count == 0
+
+
+def test_stop_of_a_stopped_ticker_does_nothing():
+    ticker = Ticker(HOUR)
+    ticker.stop()
+    ticker.start()
+    ticker.stop()
+    ticker.stop()
+    assert not ticker.running
+
+
+def test_stop_from_inside_a_tick_returns_and_the_worker_ends_after_that_tick():
+    ticker = Ticker(OFTEN)
+    stopped = threading.Event()
+
+    def stop() -> None:
+        ticker.stop()
+        stopped.set()
+
+    probe = Probe(stop)
+    ticker.add(probe)
+    ticker.start()
+    assert stopped.wait(DEADLINE)
+    assert ends(probe.threads[0])
+    assert probe.count == 1
+
+
+def test_stop_from_inside_a_tick_by_hand_ends_the_worker():
+    ticker = Ticker(HOUR)
+    ticker.add(Probe(lambda: ticker.stop(DEADLINE)))
+    ticker.start()
+    ticker.tick()
+    assert workers() == []
+
+
+def test_stop_with_a_timeout_names_what_blocks_it_and_the_worker_ends_when_that_returns():
+    release = threading.Event()
+    ticker = Ticker(OFTEN)
+    stuck = Probe(lambda: release.wait(DEADLINE), "stuck")
+    ticker.add(stuck)
+    ticker.start()
+    worker = stuck.wait_for(1)
+    with pytest.raises(
+        StopTimeoutError,
+        match=r"^metrics-ticker is still ticking <stuck> after 0\.01 s; it ends when that returns$",
+    ):
+        ticker.stop(0.01)
+    assert not ticker.running
+    assert worker.is_alive()
+    release.set()
+    assert ends(worker)
+    assert stuck.count == 1
+
+
+def test_start_after_a_stop_that_timed_out_goes_on_with_one_worker():
+    release = threading.Event()
+    ticker = Ticker(OFTEN)
+    stuck = Probe(lambda: release.wait(DEADLINE))
+    ticker.add(stuck)
+    ticker.start()
+    worker = stuck.wait_for(1)
+    with pytest.raises(StopTimeoutError):
+        ticker.stop(0.0)
+    ticker.start()
+    release.set()
+    assert stuck.wait_for(3) is worker
+    ticker.stop(DEADLINE)
+
+
+def test_adding_and_discarding_do_not_wait_for_a_tick_that_hangs():
+    release = threading.Event()
+    stuck, other = Probe(lambda: release.wait(DEADLINE)), Probe()
+    with Ticker(OFTEN) as ticker:
+        ticker.add(stuck)
+        stuck.wait_for(1)
+        ticker.add(other)
+        ticker.discard(stuck)
+        assert len(ticker) == 1
+        release.set()
+        other.wait_for(1)
+
+
+def test_restart_ticks_again():
+    ticker = Ticker(OFTEN)
+    probe = Probe()
+    ticker.add(probe)
+    for _ in range(3):
+        ticker.start()
+        probe.wait_for(probe.count + 2)
+        ticker.stop(DEADLINE)
+        assert workers() == []
+
+
+def test_the_context_manager_starts_and_stops_even_when_the_block_raises():
+    ticker = Ticker(OFTEN)
+    probe = Probe()
+    ticker.add(probe)
+
+    def block() -> None:
+        with ticker as entered:
+            assert entered is ticker
+            probe.wait_for(1)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        block()
+    assert not ticker.running
+    assert workers() == []
+
+
+def fail() -> None:
+    raise ValueError("no rate today")
+
+
+def test_what_raises_is_logged_once_until_it_works_again(caplog: pytest.LogCaptureFixture):
+    broken, before, after = Probe(fail, "broken"), Probe(), Probe()
+    ticker = Ticker()
+    for member in (before, broken, after):
+        ticker.add(member)
+    for _ in range(3):
+        ticker.tick()
+    assert (before.count, broken.count, after.count) == (3, 3, 3)
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("metrics.ticker", logging.ERROR)
+    assert record.getMessage() == (
+        "<broken> failed to tick; further failures of it in a row are not logged"
+    )
+    assert "ValueError: no rate today" in caplog.text
+    broken.action = None
+    ticker.tick()
+    broken.action = fail
+    ticker.tick()
+    ticker.tick()
+    assert len(caplog.records) == 2
+
+
+def test_what_raises_is_logged_again_after_it_was_discarded_and_added(
+    caplog: pytest.LogCaptureFixture,
+):
+    broken = Probe(fail)
+    ticker = Ticker()
+    for _ in range(2):
+        ticker.add(broken)
+        ticker.tick()
+        ticker.discard(broken)
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_nothing_that_is_raised_ends_the_worker(
+    kind: type[BaseException], caplog: pytest.LogCaptureFixture
+):
+    def leave() -> None:
+        raise kind("leaving")
+
+    leaving, other = Probe(leave), Probe()
+    with Ticker(OFTEN) as ticker:
+        ticker.add(other)
+        ticker.add(leaving)
+        worker = leaving.wait_for(3)
+        assert other.wait_for(3) is worker
+        ticker.stop(DEADLINE)
+    assert len(caplog.records) == 1
+
+
+def test_an_interrupt_of_a_tick_by_hand_reaches_the_caller_and_breaks_nothing():
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    probe = Probe(interrupt)
+    ticker = Ticker()
+    ticker.add(probe)
+    with pytest.raises(KeyboardInterrupt):
+        ticker.tick()
+    probe.action = None
+    ticker.tick()
+    assert probe.count == 2
+
+
+def test_a_tick_by_hand_works_while_stopped():
+    ticker = Ticker()
+    probe = Probe()
+    ticker.add(probe)
+    ticker.tick()
+    assert probe.threads == [threading.current_thread()]
+    assert not ticker.running
+
+
+def test_a_tick_by_hand_waits_for_the_one_that_goes_on():
+    release = threading.Event()
+    stuck = Probe(lambda: release.wait(DEADLINE))
+    ticker = Ticker(OFTEN)
+    ticker.add(stuck)
+    with ticker:
+        worker = stuck.wait_for(1)
+        by_hand = threading.Thread(target=ticker.tick, daemon=True)
+        by_hand.start()
+        by_hand.join(0.01)
+        assert stuck.threads == [worker]
+        release.set()
+        assert ends(by_hand)
+        assert by_hand in stuck.threads
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_tick_from_inside_a_tick_is_refused(by_hand):
+    refused = threading.Event()
+
+    def tick() -> None:
+        with pytest.raises(RuntimeError, match=r"^Ticker\.tick\(\) was called from inside a tick$"):
+            ticker.tick()
+        refused.set()
+
+    ticker = Ticker(OFTEN)
+    ticker.add(Probe(tick))
+    if by_hand:
+        ticker.tick()
+    else:
+        ticker.start()
+    assert refused.wait(DEADLINE)
+    ticker.stop(DEADLINE)
+
+
+def test_the_newest_is_ticked_first():
+    order: list[str] = []
+    ticker = Ticker()
+    for name in "abc":
+        ticker.add(Probe(lambda name=name: order.append(name)))
+    ticker.tick()
+    assert order == ["c", "b", "a"]
+
+
+def test_adding_twice_ticks_once_and_keeps_the_place():
+    order: list[str] = []
+    first, second = (Probe(lambda name=name: order.append(name)) for name in "ab")
+    ticker = Ticker()
+    for member in (first, second, first):
+        ticker.add(member)
+    assert len(ticker) == 2
+    ticker.tick()
+    assert order == ["b", "a"]
+
+
+def test_what_an_earlier_one_discards_is_not_ticked():
+    older = Probe()
+    ticker = Ticker()
+    ticker.add(older)
+    ticker.add(Probe(lambda: ticker.discard(older)))
+    ticker.tick()
+    assert older.count == 0
+
+
+def test_what_is_added_in_a_tick_is_ticked_from_the_next_one_on():
+    late = Probe()
+    ticker = Ticker()
+    ticker.add(Probe(lambda: ticker.add(late)))
+    ticker.tick()
+    assert late.count == 0
+    ticker.tick()
+    assert late.count == 1
+
+
+def test_members_need_no_hash_and_are_told_apart_by_identity():
+    class Unhashable(list[int]):
+        def tick(self) -> None:
+            self.append(1)
+
+    one, other = Unhashable(), Unhashable()
+    ticker = Ticker()
+    ticker.add(one)
+    ticker.add(other)
+    ticker.tick()
+    assert (one, other) == ([1], [1])
+    ticker.discard(one)
+    ticker.tick()
+    assert (one, other) == ([1], [1, 1])
+
+
+def test_discarding_what_was_never_added_does_nothing():
+    ticker = Ticker()
+    ticker.add(Probe())
+    ticker.discard(Probe())
+    assert len(ticker) == 1
+
+
+@pytest.mark.parametrize("member", [object(), None, 5])
+def test_what_cannot_tick_is_refused(member):
+    with pytest.raises(TypeError, match=r"^Ticker\.add\(\) takes something with a tick\(\) method"):
+        Ticker().add(member)
+
+
+@pytest.mark.parametrize("interval", [0, -1.0, inf, nan])
+def test_an_interval_out_of_range_is_refused(interval):
+    with pytest.raises(ValueError, match=r"^Ticker\(interval\) takes .* got "):
+        Ticker(interval)
+
+
+@pytest.mark.parametrize("interval", ["5", None])
+def test_an_interval_that_is_no_number_is_refused(interval):
+    with pytest.raises(TypeError, match=r"^Ticker\(interval\) takes a number, got "):
+        Ticker(interval)
+
+
+def test_an_interval_longer_than_the_system_can_wait_is_fine():
+    with Ticker(1e12) as ticker:
+        ticker.add(Probe())
+        assert len(workers()) == 1
+
+
+def test_an_empty_ticker_is_true_and_says_what_it_is():
+    ticker = Ticker(2)
+    assert ticker
+    assert len(ticker) == 0
+    assert ticker.interval == 2.0
+    assert repr(ticker) == "<Ticker every 2.0 s, stopped, 0 members>"
+    with ticker:
+        assert repr(ticker) == "<Ticker every 2.0 s, running, 0 members>"
+
+
+def test_hours_of_suspend_give_one_tick_and_no_burst():
+    clock = ReadClock()
+    probe = Probe()
+    with Ticker(0.005, clock) as ticker:
+        ticker.add(probe)
+        clock.wait_for_reads(5)
+        assert probe.count == 0
+        clock.advance(3 * HOUR)
+        probe.wait_for(1)
+        # The worker looks at the clock again and again and finds nothing due.
+        clock.wait_for_reads(5)
+        assert probe.count == 1
+        clock.advance(0.006)
+        probe.wait_for(2)
+        clock.wait_for_reads(5)
+        assert probe.count == 2
+
+
+def test_ticks_are_due_at_multiples_of_the_interval_since_start():
+    clock = ReadClock()
+    probe = Probe()
+    with Ticker(0.008, clock) as ticker:
+        ticker.add(probe)
+        for late, expected in [(0.007, 0), (0.005, 1), (0.003, 1), (0.002, 2), (0.006, 2)]:
+            clock.advance(late)
+            if expected > probe.count:
+                probe.wait_for(expected)
+            clock.wait_for_reads(5)
+            assert probe.count == expected
+
+
+STARTS = st.floats(-1e9, 1e9)
+INTERVALS = st.floats(1e-3, 1e5)
+ELAPSED = st.floats(0.0, 1e8)
+
+
+@given(start=STARTS, interval=INTERVALS, elapsed=ELAPSED)
+def test_the_next_due_time_is_the_first_multiple_after_now(start, interval, elapsed):
+    now = start + elapsed
+    due = next_due(start, interval, now)
+    error = 1e-6
+    assert due > now
+    assert due <= now + interval + error
+    k = round((due - start) / interval)
+    assert k >= 1
+    assert abs(start + k * interval - due) <= error
+
+
+@given(start=STARTS, interval=INTERVALS, k=st.integers(0, 1000))
+def test_at_a_due_time_the_next_one_is_due_an_interval_later(start, interval, k):
+    dues = [start + k * interval]
+    for _ in range(3):
+        dues.append(next_due(start, interval, dues[-1]))
+    assert all(0.0 < b - a <= interval + 1e-6 for a, b in pairwise(dues))
+
+
+def test_before_the_start_the_first_due_time_is_one_interval_after_it():
+    assert next_due(100.0, 5.0, 90.0) == 105.0
