@@ -63,11 +63,15 @@ def main(arguments: list[str] | None = None) -> int:
         stream=sys.stderr,
         force=True,
     )
+    # The server's start and stop are logged as the part that it is.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
         leftovers = run(settings)
     except Exception as error:
         logging.getLogger(__name__).debug("the agent failed", exc_info=True)
-        return complain(" ".join(str(error).split()) or type(error).__name__, FAILED)
+        # An OSError without a file says its number first, which tells an operator nothing.
+        plain = isinstance(error, OSError) and error.filename is None and error.strerror
+        return complain(plain or str(error) or type(error).__name__, FAILED)
     return FAILED if leftovers else OK
 
 

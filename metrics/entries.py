@@ -1,7 +1,6 @@
 """The one table of names that a registry and all its children share."""
 
 import threading
-from collections.abc import Callable
 from typing import NamedTuple, final
 
 from metrics.errors import DuplicateMetricError
@@ -25,11 +24,13 @@ class Entries:
     duplicates, so that no exporter ever meets them together.
     """
 
-    __slots__ = ("_by_name", "_exported", "_in_order", "lock")
+    __slots__ = ("_by_name", "_exported", "_in_order", "_names_of", "lock")
 
     def __init__(self) -> None:
         self._by_name: dict[str, Entry] = {}
         self._exported: dict[str, str] = {}
+        # How many names an instrument has, by identity.
+        self._names_of: dict[int, int] = {}
         self._in_order: tuple[Entry, ...] | None = ()
         # A factory that makes one instrument may register another.
         self.lock = threading.RLock()
@@ -51,6 +52,8 @@ class Entries:
                 self._by_name[entry.name] = entry
                 self._exported[exported] = entry.name
                 self._in_order = None
+                key = id(entry.instrument)
+                self._names_of[key] = self._names_of.get(key, 0) + 1
                 return
         if taken == entry.name:
             kind = kind_of(self._by_name[taken].instrument)
@@ -59,27 +62,24 @@ class Entries:
             f"name {entry.name!r} would be exported as {exported!r}, which {taken!r} already is"
         )
 
-    def obtain(self, name: str, make: Callable[[], Entry]) -> Entry:
-        """Return the entry with this full name; make and add it if there is none."""
-        entry = self._by_name.get(name)
-        if entry is None:
-            with self.lock:
-                entry = self._by_name.get(name)
-                if entry is None:
-                    entry = make()
-                    self.add(entry)
-        return entry
+    def has(self, instrument: Instrument) -> bool:
+        """Return whether an instrument is here, under whatever name."""
+        return id(instrument) in self._names_of
 
-    def remove(self, name: str, instrument: Instrument | None = None) -> bool:
-        """Remove a full name, if it stands for `instrument` or none is given; return whether."""
+    def remove(self, name: str, instrument: Instrument | None = None) -> Entry | None:
+        """Remove and return an entry; None if it is not here or not that of `instrument`."""
         with self.lock:
             entry = self._by_name.get(name)
             if entry is None or (instrument is not None and entry.instrument is not instrument):
-                return False
+                return None
             del self._by_name[name]
             del self._exported[exported_name(name)]
             self._in_order = None
-            return True
+            key = id(entry.instrument)
+            self._names_of[key] -= 1
+            if not self._names_of[key]:
+                del self._names_of[key]
+            return entry
 
     def in_order(self, prefix: str) -> tuple[Entry, ...]:
         """Return the entries whose names begin with `prefix`, in name order."""

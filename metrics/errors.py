@@ -4,6 +4,8 @@ Each is a `MetricsError` and also the built-in exception that a caller who does 
 library would expect (`ValueError`, `TypeError`, `RuntimeError`, ...).
 """
 
+from collections.abc import Sequence
+
 
 class MetricsError(Exception):
     """The root of this library's exceptions."""
@@ -34,3 +36,7 @@ class ShutdownError(MetricsError, ExceptionGroup[Exception]):
 
     Each contained exception is the part's own and names the part in a note.
     """
+
+    def derive(self, excs: Sequence[Exception]) -> "ShutdownError":  # type: ignore[override]
+        """Return one with other exceptions, as `except*` and `split` ask for."""
+        return ShutdownError(self.message, excs)

@@ -118,13 +118,20 @@ class Registry(Shortcuts):
         entry = self._entry(name, instrument, description, unit)
         if not self._enabled:
             return noop(instrument)
-        self._entries.add(entry)
-        self._tick(instrument)
+        with self._entries.lock:
+            self._entries.add(entry)
+            if self._ticker is not None and ticks(instrument):
+                self._ticker.add(cast("Tickable", instrument))
         return instrument
 
     def get(self, name: str) -> Instrument | None:
-        """Return the instrument with this name, or None."""
-        entry = self._entries.get(self._prefix + name)
+        """Return the instrument with this name, or None.
+
+        Raises:
+            TypeError: `name` is not a str.
+            ValueError: `name` is empty or holds control characters.
+        """
+        entry = self._entries.get(self._prefix + checked_name("name", name))
         return None if entry is None else entry.instrument
 
     def get_or_register(
@@ -142,13 +149,15 @@ class Registry(Shortcuts):
         """
         if not self._enabled:
             return self.register(name, factory(), description=description, unit=unit)
-        entry = self._entries.obtain(
-            self._prefix + checked_name("name", name),
-            lambda: self._entry(name, factory(), description, unit),
-        )
-        instrument = cast("I", entry.instrument)
-        self._tick(instrument)
-        return instrument
+        full_name = self._prefix + checked_name("name", name)
+        entry = self._entries.get(full_name)
+        if entry is not None:
+            return cast("I", entry.instrument)
+        with self._entries.lock:
+            entry = self._entries.get(full_name)
+            if entry is not None:
+                return cast("I", entry.instrument)
+            return self.register(name, factory(), description=description, unit=unit)
 
     def unregister(self, name: str, instrument: Instrument | None = None) -> bool:
         """Remove a name; return whether it was there.
@@ -159,11 +168,15 @@ class Registry(Shortcuts):
             name: the name, without the prefix.
             instrument: remove the name only if it stands for this one.
         """
-        entry = self._entries.get(self._prefix + name)
-        if entry is None or not self._entries.remove(self._prefix + name, instrument):
-            return False
-        if self._ticker is not None and hasattr(entry.instrument, "tick"):
-            self._ticker.discard(cast("Tickable", entry.instrument))
+        full_name = self._prefix + checked_name("name", name)
+        with self._entries.lock:
+            removed = self._entries.remove(full_name, instrument)
+            if removed is None:
+                return False
+            # It may stand under another name too.
+            gone = not self._entries.has(removed.instrument)
+            if self._ticker is not None and gone and ticks(removed.instrument):
+                self._ticker.discard(cast("Tickable", removed.instrument))
         return True
 
     def clear(self) -> None:
@@ -191,7 +204,7 @@ class Registry(Shortcuts):
         return True
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self.get(name) is not None
+        return isinstance(name, str) and self._entries.get(self._prefix + name) is not None
 
     def snapshot(self, reader: str = "") -> RegistrySnapshot:
         """Return the values of everything here.
@@ -244,11 +257,6 @@ class Registry(Shortcuts):
             raise TypeError(f"{full_name!r} takes an instrument, got {instrument!r}")
         return Entry(full_name, instrument, " ".join(description.split()), unit)
 
-    def _tick(self, instrument: Instrument) -> None:
-        kind = getattr(instrument, "kind", type(instrument))
-        if self._ticker is not None and hasattr(kind, "tick"):
-            self._ticker.add(cast("Tickable", instrument))
-
     def _interval(self) -> float:
         return INTERVAL if self._ticker is None else self._ticker.interval
 
@@ -287,6 +295,11 @@ class Registry(Shortcuts):
 
     def __repr__(self) -> str:
         return f"<Registry {self._prefix!r}, {len(self)} instruments>"
+
+
+def ticks(instrument: Instrument) -> bool:
+    """Return whether a ticker has something to do for an instrument, or a family's children."""
+    return hasattr(getattr(instrument, "kind", instrument), "tick")
 
 
 def joined(prefix: str, name: str) -> str:

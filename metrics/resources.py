@@ -31,7 +31,7 @@ from metrics.instruments.reservoir import Reservoir
 from metrics.instruments.resetting_timer import ResettingTimer
 from metrics.instruments.snapshot import Instrument, Tickable
 from metrics.instruments.timer import Timer
-from metrics.registry import Registry
+from metrics.registry import Registry, ticks
 from metrics.ticker import Ticker
 
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variables here
@@ -267,7 +267,9 @@ def host(
     registry: Registry, ticker: Ticker, clock: Clock = SYSTEM_CLOCK
 ) -> Iterator[HostCollector]:
     """Measure the machine: CPU, memory, disks, network. Needs psutil."""
-    with ticked(registry, ticker, HostCollector(registry, clock, interval=ticker.interval)) as collector:
+    with ticked(
+        registry, ticker, HostCollector(registry, clock, interval=ticker.interval)
+    ) as collector:
         yield collector
 
 
@@ -285,7 +287,9 @@ def runtime(
     registry: Registry, ticker: Ticker, clock: Clock = SYSTEM_CLOCK
 ) -> Iterator[RuntimeCollector]:
     """Measure the interpreter: garbage collection, objects, threads."""
-    with ticked(registry, ticker, RuntimeCollector(registry, clock, interval=ticker.interval)) as collector:
+    with ticked(
+        registry, ticker, RuntimeCollector(registry, clock, interval=ticker.interval)
+    ) as collector:
         yield collector
 
 
@@ -317,6 +321,10 @@ def registered(
 class Collector(Tickable, Protocol):
     """What reads values from the outside: ticked while in use, closed in the end."""
 
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """What it feeds."""
+
     def close(self) -> None:
         """Unregister what was registered."""
 
@@ -326,13 +334,21 @@ C = TypeVar("C", bound=Collector)
 
 @contextmanager
 def ticked(registry: Registry, ticker: Ticker, collector: C) -> Iterator[C]:
-    """Let a ticker tick a collector of your own making, unless the registry is disabled."""
+    """Let a ticker tick a collector of your own making and, after it, the instruments it feeds.
+
+    Nothing is ticked when the registry is disabled.
+    """
+    members = [cast("Tickable", fed) for fed in collector.instruments if ticks(fed)]
+    # The newest addition is ticked first: the collector feeds what is ticked after it.
+    members.append(collector)
     try:
         if registry.enabled:
-            ticker.add(collector)
+            for member in members:
+                ticker.add(member)
         yield collector
     finally:
-        ticker.discard(collector)
+        for member in reversed(members):
+            ticker.discard(member)
         collector.close()
 
 

@@ -111,7 +111,8 @@ class Ticker:
             self._started_at = None
             self._changed.notify_all()
             worker = self._worker
-        if worker is None or worker is threading.current_thread():
+        inside = self._ticking_thread == threading.get_ident()
+        if worker is None or self._at_work() or inside:
             return
         worker.join(timeout)
         if worker.is_alive():
@@ -155,13 +156,17 @@ class Ticker:
                 with self._changed:
                     members = [*self._members.items()][::-1]
                 for key, member in members:
-                    if key in self._members:
+                    # Members may go, and the worker be told to stop, while others are ticked.
+                    if key in self._members and (self.running or not self._at_work()):
                         self._current = member
                         self._tick_one(key, member, expected)
             finally:
                 self._ticked_at = self._clock.monotonic()
                 self._current = None
                 self._ticking_thread = None
+
+    def _at_work(self) -> bool:
+        return threading.current_thread() is self._worker
 
     def _tick_one(self, key: int, member: Tickable, expected: type[BaseException]) -> None:
         try:
@@ -192,9 +197,14 @@ class Ticker:
 
     def _work(self) -> None:
         """Tick when due, until stopped or left without members."""
-        while self._wait_until_due():
-            # A tick in this thread has nobody to raise to.
-            self._tick(BaseException)
+        try:
+            while self._wait_until_due():
+                # A tick in this thread has nobody to raise to.
+                self._tick(BaseException)
+        finally:
+            # A clock that raises ends this worker; the next add() or start() makes a new one.
+            if self._at_work():
+                self._working = False
 
     def _wait_until_due(self) -> bool:
         """Return True when a tick is due, False when the worker is to end."""

@@ -1,6 +1,5 @@
 """The composition root declares the agent's graph and starts nothing by itself."""
 
-import os
 import socket
 import threading
 
@@ -8,6 +7,7 @@ import pytest
 
 from container import Container
 from metrics.lifecycle.order import start_order
+from tests.descriptors import descriptors
 
 PARTS = ["ticker", "registry", "host", "process", "runtime", "ticking", "server"]
 
@@ -32,11 +32,11 @@ def test_cycles_leave_the_same_threads_and_descriptors():
         container.shutdown_resources()
 
     cycle()
-    threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    threads, files = threading.active_count(), descriptors()
     for _ in range(10):
         cycle()
     assert threading.active_count() == threads
-    assert len(os.listdir("/proc/self/fd")) == files
+    assert descriptors() == files
 
 
 def test_a_taken_port_rolls_everything_back():

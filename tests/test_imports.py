@@ -15,11 +15,13 @@ ROOT = Path(__file__).parents[1]
 PROBE = """
 import gc, json, os, sys, threading
 
+fds = "/proc/self/fd"
+
 def state():
     return {
         "packages": sorted({name.partition(".")[0] for name in sys.modules}),
         "threads": sorted(thread.name for thread in threading.enumerate()),
-        "descriptors": sorted(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else [],
+        "descriptors": sorted(os.listdir(fds)) if os.path.isdir(fds) else [],
         "gc_callbacks": len(gc.callbacks),
     }
 

@@ -119,6 +119,15 @@ def test_a_collector_registers_ticks_and_leaves_nothing(collector):
     assert (len(ticker), len(registry)) == (0, 0)
 
 
+def test_a_collector_is_ticked_before_the_meters_it_feeds(monkeypatch):
+    registry, ticker = Registry(), Ticker()
+    with resources.host(registry, ticker) as collector:
+        reads = registry.get("system/disk/readdata")
+        monkeypatch.setattr(type(collector), "tick", lambda _: reads.mark(50))
+        ticker.tick()
+        assert reads.snapshot().rate1 == 10.0
+
+
 @pytest.mark.parametrize("collector", ["host", "process", "runtime"])
 def test_a_collector_of_a_disabled_registry_is_not_ticked(collector):
     registry, ticker = Registry(enabled=False), Ticker()

@@ -76,13 +76,6 @@ def ends(thread: threading.Thread) -> bool:
     return not thread.is_alive()
 
 
-@pytest.fixture(autouse=True)
-def no_worker_is_left():
-    assert workers() == []
-    yield
-    assert workers() == []
-
-
 def test_no_worker_before_there_is_something_to_tick():
     with Ticker(HOUR) as ticker:
         assert ticker.running
@@ -195,10 +188,87 @@ def test_stop_from_inside_a_tick_returns_and_the_worker_ends_after_that_tick():
 
 def test_stop_from_inside_a_tick_by_hand_ends_the_worker():
     ticker = Ticker(HOUR)
-    ticker.add(Probe(lambda: ticker.stop(DEADLINE)))
+    ticker.add(Probe(ticker.stop))
     ticker.start()
+    (worker,) = workers()
     ticker.tick()
+    worker.join(DEADLINE)
+    assert not worker.is_alive()
+
+
+def test_stop_from_inside_a_tick_by_hand_does_not_wait_for_a_worker_that_is_due():
+    here = threading.current_thread()
+    due = threading.Event()
+
+    class DueClock(FakeClock):
+        def monotonic(self) -> float:
+            if threading.current_thread() is not here:
+                due.set()
+            return super().monotonic()
+
+    clock = DueClock()
+    ticker = Ticker(1.0, clock)
+
+    def stop() -> None:
+        if threading.current_thread() is here:
+            clock.advance(10.0)
+            # Wakes the worker, which finds itself due and waits for this tick to end.
+            due.clear()
+            ticker.add(Probe())
+            ticker.discard(other)
+            assert due.wait(DEADLINE)
+            ticker.stop()
+
+    other = Probe()
+    ticker.add(other)
+    ticker.add(Probe(stop))
+    ticker.start()
+    (worker,) = workers()
+    ticker.tick()
+    worker.join(DEADLINE)
+    assert not worker.is_alive()
+    assert not ticker.running
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_clock_that_raises_ends_the_worker_and_the_next_start_makes_a_new_one():
+    class BrokenClock(FakeClock):
+        broken = False
+
+        def monotonic(self) -> float:
+            if self.broken and threading.current_thread().name == THREAD_NAME:
+                raise OSError("no time")
+            return super().monotonic()
+
+    clock = BrokenClock()
+    ticker = Ticker(HOUR, clock)
+    clock.broken = True
+    ticker.add(Probe())
+    ticker.start()
+    for worker in workers():
+        worker.join(DEADLINE)
     assert workers() == []
+    clock.broken = False
+    ticker.stop()
+    ticker.start()
+    assert len(workers()) == 1
+    ticker.stop()
+    assert workers() == []
+
+
+def test_ticks_that_are_overdue_are_told_by_the_check():
+    clock = FakeClock()
+    ticker = Ticker(HOUR, clock)
+    ticker.check()
+    ticker.add(Probe())
+    ticker.start()
+    clock.advance(3 * HOUR)
+    ticker.check()
+    clock.advance(2.0)
+    with pytest.raises(RuntimeError, match=r"no tick for 10802.0 s, though one is due every 3600"):
+        ticker.check()
+    ticker.stop()
+    ticker.check()
 
 
 def test_stop_with_a_timeout_names_what_blocks_it_and_the_worker_ends_when_that_returns():

@@ -9,6 +9,7 @@ from metrics.instruments.counter import Counter, FloatCounter
 from metrics.instruments.ewma import INTERVAL
 from metrics.instruments.gauge import Gauge, IntGauge
 from metrics.instruments.meter import Meter
+from metrics.instruments.snapshot import Instrument
 from metrics.registry import Registry
 
 # What a virtual machine's host took away (steal) is no work of this machine, and guests' time is
@@ -75,6 +76,11 @@ class HostCollector:
             gauge.set(getattr(memory, field))
         self._disks.update(self._disk_totals())
         self._network.update(self._network_totals())
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """What the collector feeds, some of which need a ticker of their own."""
+        return self._owned.instruments
 
     def close(self) -> None:
         """Take the instruments out of the registry. Does nothing the second time."""

@@ -32,6 +32,11 @@ class Owned:
         """Whether anybody reads the instruments: the registry is enabled and this not closed."""
         return self._active
 
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """What was added and not yet taken out."""
+        return tuple([instrument for _, instrument in self._held])
+
     def add(self, name: str, instrument: I, description: str, unit: str = "") -> I:
         """Register an instrument; return what to update, a no-op when the registry is disabled.
 

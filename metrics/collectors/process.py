@@ -8,6 +8,7 @@ from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.collectors.owned import Owned
 from metrics.instruments.counter import FloatCounter
 from metrics.instruments.gauge import Gauge, IntGauge
+from metrics.instruments.snapshot import Instrument
 from metrics.registry import Registry
 
 
@@ -81,6 +82,11 @@ class ProcessCollector:
         if self._open_fds is not None:
             self._open_fds.set(self._process.num_fds())
             self._max_fds.set(file_limit())
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """What the collector feeds, some of which need a ticker of their own."""
+        return self._owned.instruments
 
     def close(self) -> None:
         """Take the instruments out of the registry. Does nothing the second time."""

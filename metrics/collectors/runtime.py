@@ -16,6 +16,7 @@ from metrics.instruments.family import Family
 from metrics.instruments.gauge import IntGauge
 from metrics.instruments.histogram import Histogram
 from metrics.instruments.info import Info
+from metrics.instruments.snapshot import Instrument
 from metrics.instruments.timer import Timer
 from metrics.registry import Registry
 
@@ -92,6 +93,11 @@ class RuntimeCollector:
         if self._owned.active:
             self._objects.set(sys.getallocatedblocks())
             self._threads.set(threading.active_count())
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """What the collector feeds, some of which need a ticker of their own."""
+        return self._owned.instruments
 
     def close(self) -> None:
         """Take out callback and instruments. Does nothing the second time."""

@@ -89,3 +89,16 @@ def amount(caller: str, value: object) -> float:
     if number < 0.0:
         raise ValueError(f"{caller} takes a number that is not negative, got {number!r}")
     return number
+
+
+def size(caller: str, value: object) -> int:
+    """Return `value` as an exact int greater than 0.
+
+    Raises:
+        TypeError: `value` is not an integer.
+        ValueError: `value` is zero or negative.
+    """
+    number = integer(caller, value)
+    if number < 1:
+        raise ValueError(f"{caller} takes a number above 0, got {number!r}")
+    return number

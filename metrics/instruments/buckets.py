@@ -129,8 +129,5 @@ class BucketHistogram:
             if count == self._count:
                 return BucketHistogramSnapshot(self._bounds, counts, total)
 
-    def tick(self) -> None:
-        """Do nothing: buckets do not age."""
-
     def __repr__(self) -> str:
         return f"BucketHistogram(count={self._count}, bounds={self._bounds})"

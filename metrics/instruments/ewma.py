@@ -25,13 +25,14 @@ class EWMA:
         ValueError: `alpha` or `interval` is out of range.
     """
 
-    __slots__ = ("_alpha", "_count", "_interval", "_rate", "_seen")
+    __slots__ = ("_alpha", "_count", "_interval_ns", "_rate", "_seen")
 
     def __init__(self, alpha: float, interval: float = INTERVAL) -> None:
         self._alpha = positive("EWMA(alpha)", alpha)
         if self._alpha > 1.0:
             raise ValueError(f"EWMA(alpha) takes a weight up to 1, got {alpha!r}")
-        self._interval = positive("EWMA(interval)", interval)
+        # Rates are kept per nanosecond, as go-ethereum does, so that the last digits agree.
+        self._interval_ns = positive("EWMA(interval)", interval) * 1e9
         self._count = 0
         self._seen = 0
         self._rate: float | None = None
@@ -65,17 +66,17 @@ class EWMA:
     def tick(self) -> None:
         """End the current interval and fold its rate into the average."""
         count = self._count
-        instant = (count - self._seen) / self._interval
+        instant = (count - self._seen) / self._interval_ns
         self._seen = count
         self._rate = instant if self._rate is None else moved(self._rate, instant, self._alpha)
 
     @property
     def rate(self) -> float:
         """Events a second as of the last tick; 0 before the first."""
-        return 0.0 if self._rate is None else self._rate
+        return 0.0 if self._rate is None else self._rate * 1e9
 
     def __repr__(self) -> str:
-        return f"EWMA(rate={self.rate}, alpha={self._alpha}, interval={self._interval})"
+        return f"EWMA(rate={self.rate}, alpha={self._alpha}, interval={self._interval_ns / 1e9})"
 
 
 def alpha_of(minutes: float, interval: float) -> float:

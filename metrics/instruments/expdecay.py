@@ -7,7 +7,8 @@ from typing import final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments.arguments import finite, positive
-from metrics.instruments.reservoir import DEFAULT_SIZE, RANDOM, RandomSource, checked_size
+from metrics.instruments.arguments import size as checked_size
+from metrics.instruments.reservoir import DEFAULT_SIZE, RANDOM, RandomSource
 from metrics.instruments.sample import HistogramSnapshot
 
 DEFAULT_ALPHA = 0.015

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Generic, TypeVar, cast, final
 
+from metrics.instruments.arguments import size as checked_size
 from metrics.instruments.snapshot import Instrument, Snapshot, Tickable
 
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variable here
@@ -94,6 +95,7 @@ class Family(Generic[I]):
         "_lock",
         "_max_children",
         "_overflow",
+        "_overflow_values",
         "_overflowed",
     )
 
@@ -107,10 +109,9 @@ class Family(Generic[I]):
         self._kind = kind
         self._labelnames = checked_labelnames(labelnames)
         self._factory = kind if factory is None else factory
-        if max_children < 1:
-            raise ValueError(f"Family(max_children) takes a number above 0, got {max_children!r}")
-        self._max_children = max_children
+        self._max_children = checked_size("Family(max_children)", max_children)
         self._children: dict[tuple[str, ...], I] = {}
+        self._overflow_values = (OVERFLOW,) * len(self._labelnames)
         self._overflow: I | None = None
         self._overflowed = 0
         # A signal handler may ask for a child while its own thread is making one.
@@ -170,7 +171,7 @@ class Family(Generic[I]):
         with self._lock:
             children = dict(sorted(self._children.items()))
             if self._overflow is not None:
-                children[(OVERFLOW,) * len(self._labelnames)] = self._overflow
+                children[self._overflow_values] = self._overflow
         return children
 
     def tick(self) -> None:
@@ -193,14 +194,15 @@ class Family(Generic[I]):
                 f"labels({given}) does not match the family's labels {self._labelnames}; "
                 "give all of them by position or all by name"
             )
-        return tuple([value if type(value) is str else str(value) for value in values])
+        return tuple([text_of(value) for value in values])
 
     def _child(self, values: tuple[str, ...]) -> I:
         with self._lock:
             child = self._children.get(values)
             if child is not None:
                 return child
-            if len(self._children) < self._max_children:
+            # Nobody can ask for the overflow child's labels and get another child.
+            if len(self._children) < self._max_children and values != self._overflow_values:
                 child = self._factory()
                 # The factory may be the program's own code and have made the child meanwhile.
                 return self._children.setdefault(values, child)
@@ -235,6 +237,11 @@ def checked_labelnames(labelnames: Sequence[str]) -> tuple[str, ...]:
     if not names or len(set(names)) != len(names):
         raise ValueError(f"a family takes one or more different label names, got {names}")
     return names
+
+
+def text_of(value: object) -> str:
+    """Return a label value as an exact str; of an enum of str, its value and not its name."""
+    return str.__str__(value) if isinstance(value, str) else str(value)
 
 
 def label_text(names: Sequence[str], values: Sequence[str]) -> str:

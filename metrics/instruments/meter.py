@@ -73,7 +73,7 @@ class Rates:
         "_alpha5",
         "_alpha15",
         "_clock",
-        "_interval",
+        "_interval_ns",
         "_rate1",
         "_rate5",
         "_rate15",
@@ -83,10 +83,12 @@ class Rates:
     )
 
     def __init__(self, interval: float, clock: Clock) -> None:
-        self._interval = positive("interval", interval)
-        self._alpha1 = alpha_of(1.0, self._interval)
-        self._alpha5 = alpha_of(5.0, self._interval)
-        self._alpha15 = alpha_of(15.0, self._interval)
+        interval = positive("interval", interval)
+        # Rates are kept per nanosecond, as in EWMA.
+        self._interval_ns = interval * 1e9
+        self._alpha1 = alpha_of(1.0, interval)
+        self._alpha5 = alpha_of(5.0, interval)
+        self._alpha15 = alpha_of(15.0, interval)
         self._clock = clock
         self._start = clock.monotonic()
         self._seen = 0
@@ -97,7 +99,7 @@ class Rates:
 
     def tick(self, count: int) -> None:
         """End the current interval, in which the count has grown to `count`."""
-        instant = (count - self._seen) / self._interval
+        instant = (count - self._seen) / self._interval_ns
         if self._ticked:
             rate1 = moved(self._rate1, instant, self._alpha1)
             rate5 = moved(self._rate5, instant, self._alpha5)
@@ -115,7 +117,10 @@ class Rates:
         """Return the rates beside `count`, which is what the count is now."""
         elapsed = self._clock.monotonic() - self._start
         mean = count / elapsed if elapsed > 0.0 else 0.0
-        return MeterSnapshot(count, self._rate1, self._rate5, self._rate15, mean)
+        rate1 = self._rate1
+        rate5 = self._rate5
+        rate15 = self._rate15
+        return MeterSnapshot(count, rate1 * 1e9, rate5 * 1e9, rate15 * 1e9, mean)
 
 
 @final

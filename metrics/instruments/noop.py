@@ -41,6 +41,10 @@ class Noop:
 
     inc = dec = set = set_max = mark = update = update_ns = tick = clear = _ignore
 
+    def check(self) -> bool:
+        """Return True: a check that is switched off does not run."""
+        return True
+
     def remove(self, *_values: str, **_named: str) -> bool:
         """Return False: a family that is switched off has no children."""
         return False

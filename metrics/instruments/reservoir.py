@@ -38,12 +38,3 @@ class Reservoir(Protocol):
 
 # The program's own `random` stays untouched, so that seeding it gives the same numbers as ever.
 RANDOM = Random()  # noqa: S311 - sampling needs no secrecy
-
-
-def checked_size(caller: str, size: int) -> int:
-    """Return `size` if a reservoir can have it; raise TypeError or ValueError if not."""
-    if not isinstance(size, int):
-        raise TypeError(f"{caller} takes an int, got {size!r} ({type(size).__name__})")
-    if size < 1:
-        raise ValueError(f"{caller} takes a number above 0, got {size!r}")
-    return size

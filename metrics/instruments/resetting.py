@@ -2,12 +2,11 @@
 
 import threading
 from array import array
-from math import fsum
 from typing import final
 
 from metrics.instruments.arguments import finite
-from metrics.instruments.reservoir import checked_size
-from metrics.instruments.sample import HistogramSnapshot
+from metrics.instruments.arguments import size as checked_size
+from metrics.instruments.sample import HistogramSnapshot, total
 
 DEFAULT_SIZE = 16_384
 """Newest values kept unless told otherwise."""
@@ -79,13 +78,13 @@ class ResettingReservoir:
             values = log.values[:]
             read_count, read_sum = self._read.get(reader, (0, 0.0))
             total_count = log.dropped_count + len(values)
-            total_sum = log.dropped_sum + fsum(values)
+            total_sum = log.dropped_sum + total(values)
             self._read[reader] = (total_count, total_sum)
         missed = log.dropped_count > read_count
         fresh = values if missed else values[read_count - log.dropped_count :]
         return HistogramSnapshot(
             total_count - read_count,
-            total_sum - read_sum if missed else fsum(fresh),
+            total_sum - read_sum if missed else total(fresh),
             fresh,
             total_count,
             total_sum,
@@ -100,7 +99,9 @@ class ResettingReservoir:
             surplus = len(log.values) - self._size
             if surplus <= 0:
                 return
-            trimmed = Log(log.dropped_count + surplus, log.dropped_sum + fsum(log.values[:surplus]))
+            trimmed = Log(
+                log.dropped_count + surplus, log.dropped_sum + total(log.values[:surplus])
+            )
             # No call stands between these, so that no other thread appends to the old log after
             # it was copied; a clear() in between has made a new log already.
             if log is self._log:

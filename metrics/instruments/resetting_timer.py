@@ -4,11 +4,10 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar, final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.instruments.arguments import amount, natural
+from metrics.instruments.arguments import amount
 from metrics.instruments.resetting import DEFAULT_SIZE, ResettingReservoir
 from metrics.instruments.sample import HistogramSnapshot
-from metrics.instruments.timer import NANOSECOND
-from metrics.instruments.timing import Stopwatch, timed
+from metrics.instruments.timing import LONGEST_NS, NANOSECOND, Stopwatch, nanoseconds, timed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,10 +45,10 @@ class ResettingTimer:
 
         Raises:
             TypeError: `ns` is not an int.
-            ValueError: `ns` is negative.
+            ValueError: `ns` is negative, or longer than 292 years.
         """
-        if type(ns) is not int or ns < 0:
-            ns = natural("ResettingTimer.update_ns()", ns)
+        if type(ns) is not int or not 0 <= ns < LONGEST_NS:
+            ns = nanoseconds("ResettingTimer.update_ns()", ns)
         self._reservoir.update(ns * NANOSECOND)
 
     def time(self) -> Stopwatch:

@@ -83,7 +83,7 @@ class HistogramSnapshot(Snapshot):
     @property
     def mean(self) -> float:
         """The arithmetic mean of the sample."""
-        return fsum(self._values) / len(self._values) if self._values else 0.0
+        return total(self._values) / len(self._values) if self._values else 0.0
 
     @property
     def variance(self) -> float:
@@ -91,7 +91,7 @@ class HistogramSnapshot(Snapshot):
         if not self._values:
             return 0.0
         mean = self.mean
-        return fsum((value - mean) ** 2 for value in self._values) / len(self._values)
+        return total([(v - mean) * (v - mean) for v in self._values]) / len(self._values)
 
     @property
     def stddev(self) -> float:
@@ -140,3 +140,11 @@ class HistogramSnapshot(Snapshot):
             "99%": p99,
             "99.9%": p999,
         }
+
+
+def total(values: Sequence[float]) -> float:
+    """Return the sum without intermediate rounding; infinite when it is too large for a float."""
+    try:
+        return fsum(values)
+    except OverflowError:
+        return sum(values)

@@ -4,19 +4,17 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar, final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.instruments.arguments import amount, natural
+from metrics.instruments.arguments import amount
 from metrics.instruments.buckets import BucketHistogram, BucketHistogramSnapshot
 from metrics.instruments.ewma import INTERVAL
 from metrics.instruments.histogram import Histogram
 from metrics.instruments.meter import MeterSnapshot, Rates
 from metrics.instruments.sample import HistogramSnapshot
 from metrics.instruments.snapshot import Snapshot
-from metrics.instruments.timing import Stopwatch, timed
+from metrics.instruments.timing import LONGEST_NS, NANOSECOND, Stopwatch, nanoseconds, timed
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-NANOSECOND = 1e-9
 
 
 @final
@@ -97,10 +95,10 @@ class Timer:
 
         Raises:
             TypeError: `ns` is not an int.
-            ValueError: `ns` is negative.
+            ValueError: `ns` is negative, or longer than 292 years.
         """
-        if type(ns) is not int or ns < 0:
-            ns = natural("Timer.update_ns()", ns)
+        if type(ns) is not int or not 0 <= ns < LONGEST_NS:
+            ns = nanoseconds("Timer.update_ns()", ns)
         self._histogram.update(ns * NANOSECOND)
 
     def time(self) -> Stopwatch:
@@ -121,7 +119,9 @@ class Timer:
     def tick(self) -> None:
         """Advance the rates and the sample by one interval. The ticker calls this."""
         self._rates.tick(self._histogram.count)
-        self._histogram.tick()
+        # Buckets do not age.
+        if isinstance(self._histogram, Histogram):
+            self._histogram.tick()
 
     @property
     def count(self) -> int:

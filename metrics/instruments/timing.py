@@ -4,8 +4,27 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast, final
 
+from metrics.instruments.arguments import natural
+
 P = ParamSpec("P")
 R = TypeVar("R")
+
+NANOSECOND = 1e-9
+LONGEST_NS = 1 << 63
+"""Nanoseconds that no duration reaches: 292 years."""
+
+
+def nanoseconds(caller: str, ns: object) -> int:
+    """Return a duration in nanoseconds as an exact int.
+
+    Raises:
+        TypeError: `ns` is not an integer.
+        ValueError: `ns` is negative, or longer than 292 years.
+    """
+    duration = natural(caller, ns)
+    if duration >= LONGEST_NS:
+        raise ValueError(f"{caller} takes less than 2**63 nanoseconds, got {duration:#x}")
+    return duration
 
 
 @final
@@ -49,13 +68,20 @@ def timed(time: Callable[[], Stopwatch], function: Callable[P, R]) -> Callable[P
     import inspect  # noqa: PLC0415
     from functools import wraps  # noqa: PLC0415
 
-    if not callable(function):
-        raise TypeError(f"timed takes a function, got {function!r}; put it below @classmethod")
-    if inspect.iscoroutinefunction(function):
+    if isinstance(function, (classmethod, staticmethod)) or not callable(function):
+        raise TypeError(
+            f"timed takes a function, got {function!r}; put it below @classmethod or @staticmethod"
+        )
+
+    def is_a(predicate: Callable[[object], bool]) -> bool:
+        # An object may be called by way of an async method.
+        return predicate(function) or predicate(getattr(function, "__call__", None))  # noqa: B004
+
+    if is_a(inspect.iscoroutinefunction):
         wrap = timed_coroutine
-    elif inspect.isasyncgenfunction(function):
+    elif is_a(inspect.isasyncgenfunction):
         wrap = timed_async_generator
-    elif inspect.isgeneratorfunction(function):
+    elif is_a(inspect.isgeneratorfunction):
         wrap = timed_generator
     else:
         wrap = timed_call

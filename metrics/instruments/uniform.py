@@ -5,7 +5,8 @@ from math import exp, floor, inf, log, log1p
 from typing import final
 
 from metrics.instruments.arguments import finite
-from metrics.instruments.reservoir import DEFAULT_SIZE, RANDOM, RandomSource, checked_size
+from metrics.instruments.arguments import size as checked_size
+from metrics.instruments.reservoir import DEFAULT_SIZE, RANDOM, RandomSource
 from metrics.instruments.sample import HistogramSnapshot
 
 

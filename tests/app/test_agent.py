@@ -215,7 +215,11 @@ def test_switched_off_it_serves_empty_pages(agent):
 
 def test_help_names_every_setting_and_its_variable():
     done = subprocess.run(
-        [sys.executable, "-m", "app", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "app", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     for flag in ("--config", "--host", "--port", "--tick-interval", "--for", "--no-enabled"):
         assert flag in done.stdout

@@ -60,5 +60,5 @@ def test_a_wrong_value_is_one_line_with_its_source(
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(SettingsError, match="cannot read .*: No such file"):
+    with pytest.raises(SettingsError, match=r"cannot read .*: No such file"):
         load({}, tmp_path / "missing.toml")

@@ -127,7 +127,7 @@ def test_work_on_the_real_machine_is_counted_and_never_more_than_its_cores_can_d
     registry = Registry()
     collector = HostCollector(registry)
     before = sum(psutil.cpu_times()[:3])
-    for _ in range(100):
+    for _ in range(1000):
         sum(range(200_000))
         collector.tick()
         (used,) = values(registry, "system/cpu/sysload/total")

@@ -118,6 +118,7 @@ def test_the_end_of_a_collection_whose_begin_nobody_saw_is_left_out(
     assert registry.get("system/memory/pauses").count == 0
     collector._callback("start", about)
     collector._callback("stop", about)
+    collector._callback("stop", about)
     assert registry.get("system/memory/pauses").count == 1
     assert registry.get("python/gc/collected").count == 7
     assert registry.get("python/gc/uncollectable").count == 1

@@ -81,7 +81,9 @@ def reading(instrument):
         instrument.tick()
         return instrument.rate
     snapshot = instrument.snapshot()
-    return next(getattr(snapshot, name) for name in ("sum", "value", "count") if name in dir(snapshot))
+    return next(
+        getattr(snapshot, name) for name in ("sum", "value", "count") if name in dir(snapshot)
+    )
 
 
 @pytest.mark.parametrize(("make", "method"), INTEGERS)
@@ -150,7 +152,7 @@ def test_every_kind_of_number_counts_and_becomes_an_exact_one(make, method, valu
 @pytest.mark.parametrize(("make", "method"), [*INTEGERS, *NUMBERS])
 def test_true_counts_as_one(make, method):
     instrument = make()
-    getattr(instrument, method)(True)  # noqa: FBT003 - the bool is the point
+    getattr(instrument, method)(True)
     number = reading(instrument)
     assert abs(number) == pytest.approx(1e-9 if method == "update_ns" else 1)
     assert type(number) is not bool

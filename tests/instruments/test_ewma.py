@@ -12,9 +12,6 @@ KNOWN = {
     15: [0.6, 0.5613041910189706],
 }
 MAKERS = {1: EWMA.one_minute, 5: EWMA.five_minutes, 15: EWMA.fifteen_minutes}
-ONE_ULP_OFF = pytest.mark.xfail(
-    reason="go-ethereum keeps the rate per nanosecond; kept per second, the last bit differs"
-)
 
 
 def rates(average, minutes):
@@ -28,10 +25,12 @@ def rates(average, minutes):
         yield average.rate
 
 
-@pytest.mark.parametrize("minutes", [1, 5, pytest.param(15, marks=ONE_ULP_OFF)])
+@pytest.mark.parametrize("minutes", [1, 5, 15])
 def test_the_rate_decays_by_the_known_numbers(minutes):
     expected = KNOWN[minutes]
-    assert [*rates(MAKERS[minutes](), len(expected) - 1)] == pytest.approx(expected, rel=0, abs=1e-16)
+    assert [*rates(MAKERS[minutes](), len(expected) - 1)] == pytest.approx(
+        expected, rel=0, abs=1e-16
+    )
 
 
 @pytest.mark.parametrize("minutes", [1, 5, 15])

@@ -59,9 +59,14 @@ def test_nested_blocks_are_timed_each_for_itself():
 def test_a_block_that_raises_is_timed_and_its_error_goes_on():
     clock = FakeClock()
     timer = Timer(clock=clock)
-    with pytest.raises(LookupError, match="gone"), timer.time():
-        clock.advance(0.5)
-        raise LookupError("gone")
+
+    def fail():
+        with timer.time():
+            clock.advance(0.5)
+            raise LookupError("gone")
+
+    with pytest.raises(LookupError, match="gone"):
+        fail()
     assert timer.snapshot().durations.values == (0.5,)
 
 

@@ -1,6 +1,5 @@
 """The reusable graph works subclassed, embedded, configured and switched off."""
 
-import os
 import threading
 
 import pytest
@@ -8,6 +7,7 @@ from dependency_injector import providers
 
 from metrics import Counter, DuplicateMetricError, Meter, Registry, Ticker, resources
 from metrics.lifecycle import LifecycleContainer, MetricsContainer, Resource
+from tests.descriptors import descriptors
 
 
 class Container(MetricsContainer):
@@ -113,13 +113,13 @@ def test_a_thousand_cycles_leave_the_same_threads_and_descriptors():
     container = Container()
     container.init_resources()
     container.shutdown_resources()
-    threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    threads, files = threading.active_count(), descriptors()
     for _ in range(1000):
         container.init_resources()
         container.requests().mark()
         container.shutdown_resources()
     assert threading.active_count() == threads
-    assert len(os.listdir("/proc/self/fd")) == files
+    assert descriptors() == files
 
 
 def test_parts_of_the_wrong_kind_are_visible_to_isinstance():

@@ -1,0 +1,1 @@
+"""Web frameworks and servers, each imported only by who uses it."""

@@ -1,0 +1,120 @@
+"""An ASGI application that serves what a registry holds."""
+
+import asyncio
+from html import escape
+from typing import TYPE_CHECKING
+
+from metrics.exporters import json, prometheus
+from metrics.instruments.healthcheck import describe
+from metrics.registry import Registry
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+PAGE_HEADERS = {
+    **HEADERS,
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+}
+
+STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.6 system-ui, sans-serif; max-width: 40rem; margin: 4rem auto;
+  padding: 0 1.5rem; }
+h1 { font-size: 1.6rem; font-weight: 600; margin: 0; }
+p { margin: .25rem 0 2rem; opacity: .7; }
+dl { margin: 0; border-top: 1px solid #8884; }
+dl div { display: flex; gap: 1.5rem; padding: .75rem 0; border-bottom: 1px solid #8884; }
+dt { flex: 0 0 9rem; font-family: ui-monospace, monospace; }
+dd { margin: 0; }
+a { color: LinkText; text-decoration: none; }
+a:hover { text-decoration: underline; }
+"""
+
+PAGES = {
+    "metrics": "All values in Prometheus' text format, to be scraped.",
+    "metrics.json": "All values as JSON, under go-ethereum's keys.",
+    "healthz": "Runs the health checks: 200 when all is well, 503 when not.",
+}
+
+
+def exposition(
+    registry: Registry, *, title: str = "metrics", health_timeout: float = 5.0
+) -> "Starlette":
+    """Return an ASGI application with a registry's values, its health, and a page of links.
+
+    The routes are relative to where it is mounted: `metrics`, `metrics.json`, `healthz` and the
+    page itself.
+
+    Args:
+        registry: what is served.
+        title: the heading of the page.
+        health_timeout: seconds that all health checks together may take.
+
+    Raises:
+        ImportError: Starlette is not installed.
+    """
+    try:
+        from starlette.applications import Starlette  # noqa: PLC0415
+        from starlette.responses import HTMLResponse, PlainTextResponse, Response  # noqa: PLC0415
+        from starlette.routing import Route  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError("exposition needs Starlette: pip install wired-metrics[agent]") from error
+
+    async def text(_request: "Request") -> "Response":
+        headers = {**HEADERS, "Content-Type": prometheus.CONTENT_TYPE}
+        return Response(prometheus.render(registry), headers=headers)
+
+    async def as_json(_request: "Request") -> "Response":
+        headers = {**HEADERS, "Content-Type": json.CONTENT_TYPE}
+        return Response(json.render(registry), headers=headers)
+
+    async def health(_request: "Request") -> "Response":
+        healthy, report = await checked(registry, health_timeout)
+        return PlainTextResponse(report, 200 if healthy else 503, HEADERS)
+
+    async def index(_request: "Request") -> "Response":
+        return HTMLResponse(page(title, len(registry)), headers=PAGE_HEADERS)
+
+    return Starlette(
+        routes=[
+            Route("/", index),
+            Route("/metrics", text),
+            Route("/metrics.json", as_json),
+            Route("/healthz", health),
+        ]
+    )
+
+
+async def checked(registry: Registry, seconds: float) -> tuple[bool, str]:
+    """Run the health checks in a thread; return whether all is well, and a line for each."""
+    checks = asyncio.to_thread(registry.run_healthchecks)
+    try:
+        errors = await asyncio.wait_for(checks, seconds)
+    except TimeoutError:
+        return False, f"FAIL the health checks did not end within {seconds:g} s\n"
+    if not errors:
+        return True, "ok\n"
+    lines = [
+        f"ok {name}\n" if error is None else f"FAIL {name}: {describe(error)}\n"
+        for name, error in errors.items()
+    ]
+    return not any(errors.values()), "".join(lines)
+
+
+def page(title: str, count: int) -> str:
+    """Return the page that links the others."""
+    rows = "".join(
+        f'<div><dt><a href="{path}">/{path}</a></dt><dd>{escape(about)}</dd></div>\n'
+        for path, about in PAGES.items()
+    )
+    instruments = "1 instrument" if count == 1 else f"{count} instruments"
+    return (
+        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n"
+        f"<h1>{escape(title)}</h1>\n<p>{instruments}</p>\n<dl>\n{rows}</dl>\n</html>\n"
+    )

@@ -1,0 +1,147 @@
+"""An HTTP server that a container starts and stops."""
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from metrics.errors import StopTimeoutError
+
+if TYPE_CHECKING:
+    from uvicorn import Config
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 9464
+THREAD_NAME = "metrics-http"
+
+GRACEFUL_SECONDS = 1
+STOP_SECONDS = 5.0
+
+
+class Address(NamedTuple):
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The address as a URL, without a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+@contextmanager
+def serve(
+    application: Any,
+    host: str | None = None,
+    port: int | None = None,
+    *,
+    limit_concurrency: int = 64,
+) -> Iterator[Address]:
+    """Serve an ASGI application from a thread of its own until the block ends.
+
+    The port is bound before anything else, in the calling thread, and the block is entered once
+    the server accepts. At the end it finishes the requests that are under way, for a second at
+    most, and then neither its thread nor a socket is left and the port is free.
+
+    Args:
+        application: the ASGI application.
+        host: address to listen on; loopback by default, None too.
+        port: port to listen on, 9464 by default, None too; 0 picks one that is free.
+        limit_concurrency: connections and requests at a time; above, the answer is 503.
+
+    Raises:
+        ImportError: uvicorn is not installed.
+        OSError: the address cannot be listened on.
+        StopTimeoutError: the application did not let the server stop within five seconds.
+        TypeError, ValueError: `port` is not an int from 0 to 65535.
+    """
+    try:
+        import uvicorn  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError("serve needs uvicorn: pip install wired-metrics[agent]") from error
+
+    with bound(host or DEFAULT_HOST, DEFAULT_PORT if port is None else port) as listener:
+        config = uvicorn.Config(
+            application,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=limit_concurrency,
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        )
+        with running(config, listener):
+            # IPv6 addresses have two more items.
+            address, number = listener.getsockname()[:2]
+            yield Address(address, number)
+
+
+@contextmanager
+def bound(host: str, port: int) -> Iterator[socket.socket]:
+    """Bind a socket, and close it in the end."""
+    if isinstance(port, bool) or not isinstance(port, int):
+        raise TypeError(f"port takes an int, got {port!r} ({type(port).__name__})")
+    if not 0 <= port <= 65535:  # noqa: PLR2004 - every port is 16 bits
+        raise ValueError(f"port takes a number from 0 to 65535, got {port!r}")
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.create_server(address[:2], family=family)
+    except OSError as error:
+        at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        # The resolver's errors have numbers of their own, and a text in place of the system's.
+        known = isinstance(error, socket.gaierror) or error.errno is None
+        reason = str(error.strerror) if known else os.strerror(error.errno or 0)
+        raise OSError(
+            error.errno,
+            f"cannot listen on {at}: {reason[:1].lower()}{reason[1:]}; "
+            "choose another address or port, or stop what holds it",
+        ) from error
+    with listener:
+        yield listener
+
+
+@contextmanager
+def running(config: "Config", listener: socket.socket) -> Iterator[None]:
+    """Run a server on a bound socket in a thread, from when it accepts until the block ends."""
+    import uvicorn  # noqa: PLC0415
+
+    up = threading.Event()
+    failures: list[BaseException] = []
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            up.set()
+
+    server = Server(config)
+
+    def run() -> None:
+        try:
+            asyncio.run(server.serve([listener]))
+        except BaseException as error:  # noqa: BLE001 - raised where the server is started
+            failures.append(error)
+        finally:
+            up.set()
+
+    thread = threading.Thread(target=run, name=THREAD_NAME, daemon=True)
+    thread.start()
+    up.wait()
+    try:
+        if failures:
+            raise failures[0]
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(STOP_SECONDS)
+        if thread.is_alive():
+            raise StopTimeoutError(
+                f"{THREAD_NAME} is still busy after {STOP_SECONDS} s: a request or a health check "
+                "does not end"
+            )

@@ -1,0 +1,109 @@
+import copy
+import inspect
+
+import pytest
+
+import metrics
+from metrics.instruments.noop import noop
+
+MAKERS = {
+    metrics.BucketHistogram: metrics.BucketHistogram,
+    metrics.Counter: metrics.Counter,
+    metrics.ExpDecayReservoir: metrics.ExpDecayReservoir,
+    metrics.Family: lambda: metrics.Family(metrics.Counter, ("peer",)),
+    metrics.FloatCounter: metrics.FloatCounter,
+    metrics.Gauge: metrics.Gauge,
+    metrics.Healthcheck: lambda: metrics.Healthcheck(lambda: True),
+    metrics.Histogram: metrics.Histogram,
+    metrics.Info: metrics.Info,
+    metrics.IntGauge: metrics.IntGauge,
+    metrics.Meter: metrics.Meter,
+    metrics.ResettingReservoir: metrics.ResettingReservoir,
+    metrics.ResettingTimer: metrics.ResettingTimer,
+    metrics.Timer: metrics.Timer,
+    metrics.UniformReservoir: metrics.UniformReservoir,
+    metrics.UpDownCounter: metrics.UpDownCounter,
+}
+# A check runs when somebody asks for it, switched off or not; the others only look.
+READING = {"check", "children", "prototype", "snapshot"}
+ARGUMENTS = {"timed": (print,), "time": (), "labels": ("a",), "remove": ("a",)}
+
+
+def updating_methods(kind):
+    return [
+        name
+        for name, member in inspect.getmembers(kind)
+        if not name.startswith("_") and callable(member) and name not in READING
+    ]
+
+
+METHODS = [(kind, name) for kind in MAKERS for name in updating_methods(kind)]
+
+
+def test_every_instrument_is_among_those_tried():
+    public = [getattr(metrics, name) for name in metrics.__all__]
+    instruments = {kind for kind in public if hasattr(kind, "snapshot")}
+    assert instruments - {metrics.Instrument, metrics.Registry} == MAKERS.keys()
+
+
+@pytest.mark.parametrize(("kind", "name"), METHODS)
+def test_every_updating_method_is_without_effect(kind, name):
+    instrument = MAKERS[kind]()
+    stand_in = noop(instrument)
+    method = getattr(stand_in, name)
+    assert getattr(method, "__self__", None) is stand_in, f"{name} goes through to {instrument!r}"
+    before = repr(instrument)
+    method(*ARGUMENTS.get(name, (7,)))
+    assert repr(instrument) == before
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_stand_in_passes_for_the_instrument(kind):
+    stand_in = noop(MAKERS[kind]())
+    assert isinstance(stand_in, kind)
+    assert repr(stand_in).startswith(f"<no-op {kind.__name__}(")
+    assert copy.copy(stand_in) is copy.deepcopy(stand_in) is stand_in
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_reading_says_what_an_unused_instrument_says(kind):
+    instrument = MAKERS[kind]()
+    assert type(noop(instrument).snapshot("reader")) is type(instrument.snapshot())
+
+
+def test_wrong_arguments_are_ignored_like_right_ones():
+    counter = noop(metrics.Counter())
+    counter.inc("x")
+    counter.inc(n=-1)
+    assert counter.count == 0
+
+
+def test_an_attribute_that_the_instrument_does_not_have_is_an_error():
+    with pytest.raises(AttributeError):
+        noop(metrics.Counter()).no_such_thing  # noqa: B018 - the access is the test
+
+
+@pytest.mark.parametrize("kind", [metrics.Timer, metrics.ResettingTimer])
+def test_blocks_and_functions_run_untimed(kind):
+    timer = noop(kind())
+
+    def work():
+        return 1
+
+    assert timer.timed(work) is work
+    with timer.time(), timer.time():
+        pass
+    with pytest.raises(LookupError), timer.time():
+        raise LookupError
+    assert timer.count == 0
+
+
+def test_all_children_of_a_family_are_one_stand_in():
+    family = noop(metrics.Family(metrics.Counter, ("peer",)))
+    child = family.labels("a")
+    assert child is family.labels(peer="b")
+    assert isinstance(child, metrics.Counter)
+    child.inc()
+    assert child.count == 0
+    assert family.remove("a") is False
+    assert family.children() == {}

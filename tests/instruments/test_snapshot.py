@@ -1,0 +1,116 @@
+import copy
+
+import pytest
+
+import metrics
+from metrics import (
+    BucketHistogramSnapshot,
+    CounterSnapshot,
+    FamilySnapshot,
+    GaugeSnapshot,
+    HealthcheckSnapshot,
+    HistogramSnapshot,
+    InfoSnapshot,
+    MeterSnapshot,
+    Snapshot,
+    TimerSnapshot,
+    UpDownCounterSnapshot,
+)
+
+
+def meter(count):
+    return MeterSnapshot(count, 1.0, 2.0, 3.0, 4.0)
+
+
+def histogram(value):
+    return HistogramSnapshot(2, 3.0, [value, 2.0])
+
+
+MAKERS = {
+    BucketHistogramSnapshot: lambda n: BucketHistogramSnapshot((1.0,), [n, 1], 2.0),
+    CounterSnapshot: CounterSnapshot,
+    FamilySnapshot: lambda n: FamilySnapshot(("peer",), {("a",): CounterSnapshot(n)}, 0),
+    GaugeSnapshot: GaugeSnapshot,
+    HealthcheckSnapshot: lambda n: HealthcheckSnapshot(f"error {n}"),
+    HistogramSnapshot: histogram,
+    InfoSnapshot: lambda n: InfoSnapshot({"version": str(n)}),
+    MeterSnapshot: meter,
+    TimerSnapshot: lambda n: TimerSnapshot(histogram(n), meter(2)),
+    UpDownCounterSnapshot: UpDownCounterSnapshot,
+}
+KINDS = pytest.mark.parametrize("kind", MAKERS)
+
+
+def properties(kind):
+    return [
+        name for name in dir(kind) if not name.startswith("_") and not callable(getattr(kind, name))
+    ]
+
+
+def test_every_snapshot_of_an_instrument_is_among_those_tried():
+    public = [getattr(metrics, name) for name in metrics.__all__]
+    kinds = {kind for kind in public if isinstance(kind, type) and issubclass(kind, Snapshot)}
+    assert kinds - {Snapshot, metrics.RegistrySnapshot} == MAKERS.keys()
+
+
+@KINDS
+def test_nothing_can_be_set_on_a_snapshot(kind):
+    snapshot = MAKERS[kind](1)
+    names = properties(kind)
+    assert names
+    for name in [*names, "no_such_thing"]:
+        with pytest.raises(AttributeError):
+            setattr(snapshot, name, 5)
+    assert snapshot == MAKERS[kind](1)
+
+
+@KINDS
+def test_nothing_can_be_deleted_from_a_snapshot(kind):
+    snapshot = MAKERS[kind](1)
+    for name in properties(kind):
+        with pytest.raises(AttributeError):
+            delattr(snapshot, name)
+
+
+@KINDS
+def test_snapshots_are_equal_by_value_and_hash_alike(kind):
+    make = MAKERS[kind]
+    assert make(1) == make(1)
+    assert make(1) != make(2)
+    assert make(1) != "something else"
+    assert len({make(1), make(1), make(2)}) == 2
+
+
+def test_snapshots_of_different_kinds_differ():
+    snapshots = [make(1) for make in MAKERS.values()]
+    assert len(set(snapshots)) == len(snapshots)
+    assert CounterSnapshot(1) != UpDownCounterSnapshot(1) != GaugeSnapshot(1)
+
+
+@KINDS
+def test_the_repr_names_the_kind_and_every_field(kind):
+    snapshot = MAKERS[kind](1)
+    text = repr(snapshot)
+    assert text.startswith(f"{kind.__name__}(")
+    for field in kind.fields:
+        assert f"{field}={getattr(snapshot, field)!r}" in text
+
+
+@KINDS
+def test_a_copy_is_the_snapshot_itself(kind):
+    snapshot = MAKERS[kind](1)
+    assert copy.copy(snapshot) is snapshot
+    assert copy.deepcopy(snapshot) is snapshot
+    assert copy.deepcopy([snapshot])[0] is snapshot
+
+
+def test_the_children_of_a_family_cannot_be_replaced():
+    snapshot = MAKERS[FamilySnapshot](1)
+    with pytest.raises(TypeError):
+        snapshot.children["a",] = CounterSnapshot(2)
+
+
+def test_what_a_snapshot_says_as_a_dict_can_be_changed_without_harm():
+    snapshot = MAKERS[FamilySnapshot](1)
+    snapshot.to_dict().clear()
+    assert snapshot.to_dict() == {'{peer="a"}': {"count": 1}}

@@ -1,0 +1,132 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics import Counter, DuplicateMetricError, Family, Gauge, Timer
+from metrics.entries import Entries, Entry, exported_name, kind_of
+
+NAMES = st.text(alphabet="ab1/._-", min_size=1, max_size=4)
+
+
+def entry(name: str) -> Entry:
+    return Entry(name, Counter(), "", "")
+
+
+def test_an_entry_is_found_under_its_name():
+    entries = Entries()
+    a = entry("a")
+    entries.add(a)
+    assert entries.get("a") is a
+    assert entries.get("b") is None
+
+
+def test_a_taken_name_is_refused_with_the_type_that_has_it():
+    entries = Entries()
+    entries.add(Entry("a", Family(Timer, ("path",)), "", ""))
+    with pytest.raises(
+        DuplicateMetricError, match=r"^name 'a' is already registered, as a Family of Timer$"
+    ):
+        entries.add(entry("a"))
+
+
+def test_a_name_that_would_be_exported_like_another_is_refused():
+    entries = Entries()
+    entries.add(entry("a/b"))
+    with pytest.raises(
+        DuplicateMetricError,
+        match=r"^name 'a\.b' would be exported as 'a_b', which 'a/b' already is$",
+    ):
+        entries.add(entry("a.b"))
+    assert entries.get("a.b") is None
+    assert [e.name for e in entries.in_order("")] == ["a/b"]
+
+
+def test_a_removed_name_and_what_is_exported_like_it_are_free_again():
+    entries = Entries()
+    entries.add(entry("a/b"))
+    assert entries.remove("a/b")
+    assert not entries.remove("a/b")
+    entries.add(entry("a.b"))
+    assert [e.name for e in entries.in_order("")] == ["a.b"]
+
+
+def test_removal_for_another_instrument_removes_nothing():
+    entries = Entries()
+    a = entry("a")
+    entries.add(a)
+    assert not entries.remove("a", Counter())
+    assert entries.get("a") is a
+    assert entries.remove("a", a.instrument)
+
+
+def test_in_order_keeps_what_begins_with_the_prefix():
+    entries = Entries()
+    for name in ("b/x", "a", "b", "b/a/c", "bb"):
+        entries.add(entry(name))
+    assert [e.name for e in entries.in_order("b/")] == ["b/a/c", "b/x"]
+    assert [e.name for e in entries.in_order("")] == ["a", "b", "b/a/c", "b/x", "bb"]
+    assert entries.in_order("c") == ()
+
+
+ADD, REMOVE = "add", "remove"
+
+
+@given(st.lists(st.tuples(st.sampled_from([ADD, REMOVE]), NAMES), max_size=40))
+def test_it_behaves_like_a_dict_with_unique_exported_names(steps: list[tuple[str, str]]):
+    entries = Entries()
+    model: dict[str, Entry] = {}
+    for action, name in steps:
+        if action == REMOVE:
+            assert entries.remove(name) is model.pop(name, None)
+        elif any(exported_name(taken) == exported_name(name) for taken in model):
+            with pytest.raises(DuplicateMetricError):
+                entries.add(entry(name))
+        else:
+            model[name] = entry(name)
+            entries.add(model[name])
+        assert entries.in_order("") == tuple(model[key] for key in sorted(model))
+        assert entries.get(name) is model.get(name)
+        under_a = tuple(model[key] for key in sorted(model) if key.startswith("a/"))
+        assert entries.in_order("a/") == under_a
+
+
+@given(names=st.sets(NAMES, max_size=12), order=st.randoms(use_true_random=False))
+def test_the_order_is_that_of_the_names_however_they_were_added(names: set[str], order):
+    distinct = sorted({exported_name(name): name for name in sorted(names)}.values())
+    shuffled = order.sample(distinct, len(distinct))
+    entries = Entries()
+    for name in shuffled:
+        entries.add(entry(name))
+    assert [e.name for e in entries.in_order("")] == distinct
+
+
+@pytest.mark.parametrize(
+    ("name", "exported"),
+    [
+        ("requests", "requests"),
+        ("_a1", "_a1"),
+        ("rpc/requests", "rpc_requests"),
+        ("a.b-c:d e", "a_b_c_d_e"),
+        ("5xx", "_5xx"),
+        ("größe", "gr__e"),
+        ("日", "_"),
+        ("٣", "_"),
+        ("class", "class"),
+    ],
+)
+def test_exported_names_have_letters_digits_and_underscores(name: str, exported: str):
+    assert exported_name(name) == exported
+
+
+@given(st.text(min_size=1))
+def test_an_exported_name_is_fit_for_prometheus_and_stays_as_it_is(name: str):
+    exported = exported_name(name)
+    assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", exported, re.ASCII)
+    assert exported_name(exported) == exported
+
+
+def test_the_kind_of_a_family_names_its_children():
+    assert kind_of(Gauge()) == "Gauge"
+    assert kind_of(Family(Gauge, ("a",))) == "Family of Gauge"
