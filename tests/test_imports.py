@@ -72,6 +72,13 @@ def test_importing_starts_nothing_and_loads_no_third_party_package(module: str, 
     assert left[1:] == (set(), set(), set(), 0)
 
 
+@pytest.mark.parametrize("module", ["container", "app", "app.cli", "metrics.resources"])
+def test_importing_the_program_starts_nothing(module: str):
+    left = footprint(f"import {module}")
+    assert module.partition(".")[0] in left.packages
+    assert left[2:] == (set(), set(), 0)
+
+
 @pytest.mark.parametrize("module", ["logging", "asyncio", "inspect", "socket", "http"])
 def test_importing_metrics_leaves_slow_modules_to_those_who_need_them(module: str):
     assert module not in footprint("import metrics").packages

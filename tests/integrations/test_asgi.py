@@ -1,0 +1,101 @@
+"""The pages of a registry, asked for over real sockets."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPResponse
+
+import pytest
+
+from metrics import Registry
+from metrics.integrations.asgi import exposition
+from metrics.integrations.uvicorn import serve
+
+PATIENCE = 10.0
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry("geth")
+
+
+@pytest.fixture
+def ask(registry) -> Iterator:
+    with serve(exposition(registry, title="<geth>", health_timeout=0.2), port=0) as address:
+
+        def request(path: str, method: str = "GET") -> tuple[HTTPResponse, str]:
+            connection = HTTPConnection(address.host, address.port, timeout=PATIENCE)
+            try:
+                connection.request(method, path)
+                response = connection.getresponse()
+                return response, response.read().decode()
+            finally:
+                connection.close()
+
+        yield request
+
+
+def test_metrics_are_in_prometheus_text(registry, ask):
+    registry.counter("requests").inc(2)
+    response, text = ask("/metrics")
+    assert response.status == 200
+    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert text.endswith("\ngeth_requests_total 2\n")
+
+
+def test_metrics_are_in_json(registry, ask):
+    registry.counter("requests").inc(2)
+    response, text = ask("/metrics.json")
+    assert response.headers["Content-Type"] == "application/json"
+    assert json.loads(text) == {"geth/requests": {"count": 2}}
+
+
+def test_health_is_200_without_checks(ask):
+    response, text = ask("/healthz")
+    assert (response.status, text) == (200, "ok\n")
+
+
+def test_health_is_503_when_one_check_fails_and_says_which(registry, ask):
+    def fail() -> None:
+        raise OSError("no\nroute")
+
+    registry.healthcheck("cache", lambda: None)
+    registry.healthcheck("db", fail)
+    response, text = ask("/healthz")
+    assert (response.status, text) == (503, "ok geth/cache\nFAIL geth/db: no route\n")
+
+
+def test_a_check_that_hangs_is_503_in_time(registry, ask):
+    release = threading.Event()
+    registry.healthcheck("db", lambda: release.wait(PATIENCE))
+    try:
+        response, text = ask("/healthz")
+    finally:
+        release.set()
+    assert response.status == 503
+    assert "did not end within 0.2 s" in text
+
+
+def test_the_page_links_the_others_and_escapes_its_title(registry, ask):
+    registry.counter("requests")
+    response, text = ask("/")
+    assert response.status == 200
+    assert "&lt;geth&gt;" in text
+    assert "<geth>" not in text
+    assert "1 instrument<" in text
+    for path in ("metrics", "metrics.json", "healthz"):
+        assert f'href="{path}"' in text
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/metrics.json", "/healthz"])
+def test_head_is_answered_without_a_body_and_post_refused(path, ask):
+    head, body = ask(path, "HEAD")
+    assert (head.status, body) == (200, "")
+    assert ask(path, "POST")[0].status == 405
+
+
+def test_anything_else_is_404(ask):
+    assert ask("/nothing")[0].status == 404
