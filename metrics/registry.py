@@ -10,7 +10,9 @@ from metrics.instruments.ewma import INTERVAL
 from metrics.instruments.family import Family, FamilySnapshot
 from metrics.instruments.healthcheck import Healthcheck
 from metrics.instruments.noop import noop
+from metrics.instruments.resetting_timer import ResettingTimer
 from metrics.instruments.snapshot import Instrument, Snapshot, Tickable
+from metrics.instruments.timer import Timer
 from metrics.shortcuts import Shortcuts
 from metrics.ticker import Ticker
 
@@ -255,6 +257,9 @@ class Registry(Shortcuts):
         full_name = self._prefix + checked_name("name", name)
         if not callable(getattr(instrument, "snapshot", None)):
             raise TypeError(f"{full_name!r} takes an instrument, got {instrument!r}")
+        # A timer measures in seconds, whether or not somebody says so.
+        if getattr(instrument, "kind", type(instrument)) in {Timer, ResettingTimer}:
+            unit = "seconds"
         return Entry(full_name, instrument, " ".join(description.split()), unit)
 
     def _interval(self) -> float:

@@ -163,7 +163,7 @@ def disk_instruments(
             f"system/disk/{verb}count",
             Meter(interval, clock),
             f"Operations that have {done} disks",
-            "operations",
+            "",
         )
         description = f"Bytes {done} disks"
         rate = owned.add(f"system/disk/{verb}data", Meter(interval, clock), description, "bytes")

@@ -4,12 +4,13 @@ The format: https://prometheus.io/docs/instrumenting/exposition_formats/#text-ba
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from logging import getLogger
 from math import inf, isnan
 from typing import NamedTuple
 
 from metrics.entries import Entry, exported_name, kind_of
-from metrics.exporters.units import base_unit
+from metrics.exporters.units import Scale, scale_of
 from metrics.instruments.buckets import BucketHistogramSnapshot
 from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
 from metrics.instruments.family import FamilySnapshot, label_text
@@ -25,6 +26,8 @@ from metrics.registry import Registry
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 QUANTILES = (0.5, 0.75, 0.95, 0.99, 0.999, 0.9999)
+
+LARGEST = 1 << 1023
 
 logger = getLogger(__name__)
 
@@ -68,13 +71,18 @@ def render(registry: Registry, *, reader: str = "prometheus") -> bytes:
             names = reserved(block)
             clash = next((taken[other] for other in names if other in taken), None)
             if clash is not None:
-                logger.warning(
-                    "%r is left out: %r is the name of %r already", name, block.name, clash
-                )
+                warn_once(name, block.name, clash)
                 continue
             taken.update(dict.fromkeys(names, name))
             lines += written(block, entry)
-    return "\n".join([*lines, ""]).encode() if lines else b""
+    # Half a surrogate pair has no place in UTF-8, and the page must not fail for it.
+    return "\n".join([*lines, ""]).encode(errors="replace") if lines else b""
+
+
+@lru_cache(maxsize=1024)
+def warn_once(name: str, exposed: str, clash: str) -> None:
+    """Log that an instrument is left out, the first time only."""
+    logger.warning("%r is left out: %r is the name of %r already", name, exposed, clash)
 
 
 def reserved(block: Block) -> list[str]:
@@ -95,10 +103,13 @@ def written(block: Block, entry: Entry) -> Iterator[str]:
 
 def blocks(entry: Entry, value: Snapshot) -> list[Block]:
     """Return the metric families that an instrument, or all children of a family, become."""
-    unit, scale = base_unit(entry.unit)
+    scale = scale_of(entry.unit)
+    name = exported_name(entry.name)
+    if scale.base != entry.unit:
+        name = name.removesuffix(f"_{entry.unit}")
     merged: dict[tuple[str, str], list[Sample]] = {}
     for labels, child in children(value):
-        for block in instrument_blocks(exported_name(entry.name), unit, scale, child, labels):
+        for block in instrument_blocks(name, scale, child, labels):
             merged.setdefault((block.name, block.kind), []).extend(block.samples)
     return [Block(name, kind, samples) for (name, kind), samples in merged.items()]
 
@@ -112,42 +123,41 @@ def children(value: Snapshot) -> Iterator[tuple[Labels, Snapshot]]:
         yield tuple(zip(value.labelnames, values, strict=True)), child
 
 
-def instrument_blocks(
-    name: str, unit: str, scale: float, value: Snapshot, labels: Labels
-) -> Iterator[Block]:
+def instrument_blocks(name: str, scale: Scale, value: Snapshot, labels: Labels) -> Iterator[Block]:
     """Yield what one instrument becomes."""
-    measured = with_unit(name, unit)
+    measured = with_unit(name, scale.base)
     match value:
         case CounterSnapshot():
-            yield counted(name, unit, scaled(value.count, scale), labels)
+            yield counted(name, scale, value.count, labels)
         case UpDownCounterSnapshot():
-            yield Block(measured, "gauge", [Sample("", labels, scaled(value.count, scale))])
+            yield Block(measured, "gauge", [Sample("", labels, scale.of(value.count))])
         case GaugeSnapshot():
-            yield Block(measured, "gauge", [Sample("", labels, scaled(value.value, scale))])
+            yield Block(measured, "gauge", [Sample("", labels, scale.of(value.value))])
         case InfoSnapshot():
-            facts = sorted((exported_name(key), text) for key, text in value.value.items())
-            yield Block(with_unit(name, "info"), "gauge", [Sample("", (*labels, *facts), 1)])
+            facts = with_facts(labels, value)
+            yield Block(with_suffix(name, "info"), "gauge", [Sample("", facts, 1)])
         case HealthcheckSnapshot():
             healthy = int(value.error is None)
             yield Block(f"{name}_healthy", "gauge", [Sample("", labels, healthy)])
         case MeterSnapshot():
-            yield counted(name, unit, scaled(value.count, scale), labels)
+            yield counted(name, scale, value.count, labels)
             yield rates(measured, value, scale, labels)
         case HistogramSnapshot() | BucketHistogramSnapshot():
             yield distribution(measured, value, scale, labels)
         case TimerSnapshot():
-            yield distribution(with_unit(name, "seconds"), value.durations, 1, labels)
-            yield rates(name, value.rates, 1, labels)
+            seconds = scale_of("seconds")
+            yield distribution(with_unit(name, "seconds"), value.durations, seconds, labels)
+            yield rates(name.removesuffix("_seconds"), value.rates, scale_of(""), labels)
 
 
-def counted(name: str, unit: str, count: float, labels: Labels) -> Block:
+def counted(name: str, scale: Scale, count: float, labels: Labels) -> Block:
     """Return a counter."""
     # A name may say that it is a total, but the unit comes before that.
-    measured = with_unit(name.removesuffix("_total"), unit)
-    return Block(f"{measured}_total", "counter", [Sample("", labels, count)])
+    measured = with_unit(name.removesuffix("_total"), scale.base)
+    return Block(f"{measured}_total", "counter", [Sample("", labels, scale.of(count))])
 
 
-def rates(name: str, value: MeterSnapshot, scale: float, labels: Labels) -> Block:
+def rates(name: str, value: MeterSnapshot, scale: Scale, labels: Labels) -> Block:
     """Return the rates of a meter as one gauge by window."""
     windows = {
         "1m": value.rate1,
@@ -156,17 +166,18 @@ def rates(name: str, value: MeterSnapshot, scale: float, labels: Labels) -> Bloc
         "mean": value.rate_mean,
     }
     samples = [
-        Sample("", (*labels, ("window", window)), rate * scale) for window, rate in windows.items()
+        Sample("", (*labels, ("window", window)), scale.of(rate))
+        for window, rate in windows.items()
     ]
     return Block(f"{name}_per_second", "gauge", samples)
 
 
 def distribution(
-    name: str, value: HistogramSnapshot | BucketHistogramSnapshot, scale: float, labels: Labels
+    name: str, value: HistogramSnapshot | BucketHistogramSnapshot, scale: Scale, labels: Labels
 ) -> Block:
     """Return a sample as a summary, buckets as a histogram."""
     if isinstance(value, BucketHistogramSnapshot):
-        bounds = [number(bound * scale) for bound in value.bounds] + ["+Inf"]
+        bounds = [number(scale.of(bound)) for bound in value.bounds] + ["+Inf"]
         samples = [
             Sample("_bucket", (*labels, ("le", bound)), count)
             for bound, count in zip(bounds, value.buckets, strict=True)
@@ -176,28 +187,43 @@ def distribution(
         # An empty sample has no quantiles, and 0 would be a lie.
         quantiles = QUANTILES if value.size else ()
         samples = [
-            Sample("", (*labels, ("quantile", str(q))), value.percentile(q) * scale)
+            Sample("", (*labels, ("quantile", str(q))), scale.of(value.percentile(q)))
             for q in quantiles
         ]
         total, count, kind = value.total_sum, value.total_count, "summary"
-    samples += [Sample("_sum", labels, total * scale), Sample("_count", labels, count)]
+    samples += [Sample("_sum", labels, scale.of(total)), Sample("_count", labels, count)]
     return Block(name, kind, samples)
 
 
+def with_facts(labels: Labels, value: InfoSnapshot) -> Labels:
+    """Return labels and facts as labels, by name; no two of them have the same."""
+    taken = dict(labels)
+    for key, text in sorted(value.value.items()):
+        # Two underscores in front are reserved for Prometheus itself.
+        name = exported_name(key).lstrip("_") or "_"
+        while name in taken:
+            name += "_"
+        taken[name] = text
+    return (*labels, *sorted([fact for fact in taken.items() if fact not in labels]))
+
+
 def with_unit(name: str, unit: str) -> str:
-    """Return a name that ends in its unit."""
-    return name if not unit or name.endswith(unit) else f"{name}_{exported_name(unit)}"
+    """Return a name that ends in its unit, if there is one that can be written."""
+    written = exported_name(unit).strip("_")
+    # go-ethereum's `readbytes` says it too.
+    return name if name.endswith(written) else f"{name}_{written}"
 
 
-def scaled(value: float, scale: float) -> float:
-    """Return a value in base units; an int stays exact when it is in them already."""
-    return value if scale == 1.0 else value * scale
+def with_suffix(name: str, suffix: str) -> str:
+    """Return a name whose last word is `suffix`."""
+    return name if name == suffix or name.endswith(f"_{suffix}") else f"{name}_{suffix}"
 
 
 def number(value: float) -> str:
     """Return a number as the format writes it."""
     if isinstance(value, int):
-        return str(value)
+        # Prometheus reads every number as a float.
+        return str(value) if abs(value) < LARGEST else "+Inf" if value > 0 else "-Inf"
     if isnan(value):
         return "NaN"
     if value in {inf, -inf}:

@@ -1,23 +1,47 @@
 """Base units: what Prometheus and OpenMetrics want values to be measured in."""
 
-BASE_UNITS = {
-    "percent": ("ratio", 0.01),
-    "nanoseconds": ("seconds", 1e-9),
-    "microseconds": ("seconds", 1e-6),
-    "milliseconds": ("seconds", 1e-3),
-    "minutes": ("seconds", 60.0),
-    "hours": ("seconds", 3600.0),
-    "days": ("seconds", 86400.0),
-    "bits": ("bytes", 0.125),
-    "kilobytes": ("bytes", 1e3),
-    "megabytes": ("bytes", 1e6),
-    "gigabytes": ("bytes", 1e9),
-    "kibibytes": ("bytes", 2.0**10),
-    "mebibytes": ("bytes", 2.0**20),
-    "gibibytes": ("bytes", 2.0**30),
+from math import inf
+from typing import NamedTuple
+
+
+class Scale(NamedTuple):
+    """How to turn a value into base units: times one number, divided by another.
+
+    One of the two is 1, so that a value is rounded once: 9 ms are 0.009 s to the last digit.
+    """
+
+    base: str
+    times: int = 1
+    over: int = 1
+
+    def of(self, value: float) -> float:
+        """Return a value in base units; what is in them already stays as it is, ints exact."""
+        if self.times == self.over:
+            return value
+        try:
+            return value * self.times / self.over
+        except OverflowError:
+            return inf if value > 0 else -inf
+
+
+SCALES = {
+    "percent": Scale("ratio", over=100),
+    "nanoseconds": Scale("seconds", over=10**9),
+    "microseconds": Scale("seconds", over=10**6),
+    "milliseconds": Scale("seconds", over=10**3),
+    "minutes": Scale("seconds", times=60),
+    "hours": Scale("seconds", times=3600),
+    "days": Scale("seconds", times=86400),
+    "bits": Scale("bytes", over=8),
+    "kilobytes": Scale("bytes", times=10**3),
+    "megabytes": Scale("bytes", times=10**6),
+    "gigabytes": Scale("bytes", times=10**9),
+    "kibibytes": Scale("bytes", times=2**10),
+    "mebibytes": Scale("bytes", times=2**20),
+    "gibibytes": Scale("bytes", times=2**30),
 }
 
 
-def base_unit(unit: str) -> tuple[str, float]:
-    """Return the base unit to report in, and what to multiply values by."""
-    return BASE_UNITS.get(unit, (unit, 1.0))
+def scale_of(unit: str) -> Scale:
+    """Return how to turn a unit into its base unit; one that is not listed is its own."""
+    return SCALES.get(unit) or Scale(unit)

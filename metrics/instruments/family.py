@@ -16,7 +16,7 @@ MAX_CHILDREN = 2000
 OVERFLOW = "_overflow"
 """Every label value of the child that takes what is above `max_children`."""
 
-RESERVED_LABELS = frozenset({"le", "quantile"})
+RESERVED_LABELS = frozenset({"le", "quantile", "window"})
 
 
 @final
@@ -233,7 +233,7 @@ def checked_labelnames(labelnames: Sequence[str]) -> tuple[str, ...]:
                 "not starting with a digit or two underscores"
             )
         if name in RESERVED_LABELS:
-            raise ValueError(f"label name {name!r} is reserved for histograms and summaries")
+            raise ValueError(f"label name {name!r} is reserved for buckets, quantiles and rates")
     if not names or len(set(names)) != len(names):
         raise ValueError(f"a family takes one or more different label names, got {names}")
     return names

@@ -2,7 +2,7 @@
 
 import asyncio
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, final
 
 from metrics.exporters import json, prometheus
 from metrics.instruments.healthcheck import describe
@@ -37,7 +37,7 @@ a:hover { text-decoration: underline; }
 PAGES = {
     "metrics": "All values in Prometheus' text format, to be scraped.",
     "metrics.json": "All values as JSON, under go-ethereum's keys.",
-    "healthz": "Runs the health checks: 200 when all is well, 503 when not.",
+    "healthz": "Runs the health checks: 200 when all is well, 503 if not.",
 }
 
 
@@ -64,16 +64,21 @@ def exposition(
     except ImportError as error:
         raise ImportError("exposition needs Starlette: pip install wired-metrics[agent]") from error
 
-    async def text(_request: "Request") -> "Response":
-        headers = {**HEADERS, "Content-Type": prometheus.CONTENT_TYPE}
-        return Response(prometheus.render(registry), headers=headers)
+    def served(request: "Request", exporter: Exporter) -> "Response":
+        # HEAD must not make a page, which would take what a resetting timer holds for it.
+        body = b"" if request.method == "HEAD" else exporter.render(registry)
+        return Response(body, headers={**HEADERS, "Content-Type": exporter.CONTENT_TYPE})
 
-    async def as_json(_request: "Request") -> "Response":
-        headers = {**HEADERS, "Content-Type": json.CONTENT_TYPE}
-        return Response(json.render(registry), headers=headers)
+    async def text(request: "Request") -> "Response":
+        return served(request, prometheus)
+
+    async def as_json(request: "Request") -> "Response":
+        return served(request, json)
+
+    checks = Checks(registry, health_timeout)
 
     async def health(_request: "Request") -> "Response":
-        healthy, report = await checked(registry, health_timeout)
+        healthy, report = await checks.outcome()
         return PlainTextResponse(report, 200 if healthy else 503, HEADERS)
 
     async def index(_request: "Request") -> "Response":
@@ -89,20 +94,40 @@ def exposition(
     )
 
 
-async def checked(registry: Registry, seconds: float) -> tuple[bool, str]:
-    """Run the health checks in a thread; return whether all is well, and a line for each."""
-    checks = asyncio.to_thread(registry.run_healthchecks)
-    try:
-        errors = await asyncio.wait_for(checks, seconds)
-    except TimeoutError:
-        return False, f"FAIL the health checks did not end within {seconds:g} s\n"
-    if not errors:
-        return True, "ok\n"
-    lines = [
-        f"ok {name}\n" if error is None else f"FAIL {name}: {describe(error)}\n"
-        for name, error in errors.items()
-    ]
-    return not any(errors.values()), "".join(lines)
+class Exporter(Protocol):
+    """A module of `metrics.exporters`."""
+
+    CONTENT_TYPE: str
+
+    def render(self, registry: Registry) -> bytes:
+        """Return a page."""
+
+
+@final
+class Checks:
+    """Runs a registry's health checks in a thread, one run at a time whoever asks."""
+
+    def __init__(self, registry: Registry, seconds: float) -> None:
+        self._registry = registry
+        self._seconds = seconds
+        self._run: asyncio.Future[dict[str, Exception | None]] | None = None
+
+    async def outcome(self) -> tuple[bool, str]:
+        """Return whether all is well, and a line for each check."""
+        # A check that hangs holds one thread, however often its health is asked for.
+        if self._run is None or self._run.done():
+            self._run = asyncio.ensure_future(asyncio.to_thread(self._registry.run_healthchecks))
+        try:
+            errors = await asyncio.wait_for(asyncio.shield(self._run), self._seconds)
+        except TimeoutError:
+            return False, f"FAIL the health checks did not end within {self._seconds:g} s\n"
+        if not errors:
+            return True, "ok\n"
+        lines = [
+            f"ok {name}\n" if error is None else f"FAIL {name}: {describe(error)}\n"
+            for name, error in errors.items()
+        ]
+        return not any(errors.values()), "".join(lines)
 
 
 def page(title: str, count: int) -> str:

@@ -62,15 +62,26 @@ def serve(
     """
     try:
         import uvicorn  # noqa: PLC0415
+        from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
     except ImportError as error:
         raise ImportError("serve needs uvicorn: pip install wired-metrics[agent]") from error
 
     with bound(host or DEFAULT_HOST, DEFAULT_PORT if port is None else port) as listener:
-        config = uvicorn.Config(
+
+        class Protocol(H11Protocol):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, **kwargs)
+                # A scrape every few seconds is nothing to write home about.
+                self.access_log = False
+
+        class Config(uvicorn.Config):
+            def configure_logging(self) -> None:
+                """Leave the logging of the program alone; another server may be using it."""
+
+        config = Config(
             application,
+            http=Protocol,
             lifespan="off",
-            log_config=None,
-            access_log=False,
             server_header=False,
             limit_concurrency=limit_concurrency,
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
@@ -120,6 +131,15 @@ def running(config: "Config", listener: socket.socket) -> Iterator[None]:
             await super().startup(sockets)
             up.set()
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # A client that does not read what it asked for would hold the stop up.
+            asyncio.get_running_loop().call_later(GRACEFUL_SECONDS / 2, self.abort)
+            await super().shutdown(sockets)
+
+        def abort(self) -> None:
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+
     server = Server(config)
 
     def run() -> None:
@@ -132,11 +152,10 @@ def running(config: "Config", listener: socket.socket) -> Iterator[None]:
 
     thread = threading.Thread(target=run, name=THREAD_NAME, daemon=True)
     thread.start()
-    up.wait()
     try:
-        if failures:
-            raise failures[0]
-        yield
+        up.wait()
+        if not failures:
+            yield
     finally:
         server.should_exit = True
         thread.join(STOP_SECONDS)
@@ -145,3 +164,5 @@ def running(config: "Config", listener: socket.socket) -> Iterator[None]:
                 f"{THREAD_NAME} is still busy after {STOP_SECONDS} s: a request or a health check "
                 "does not end"
             )
+    if failures:
+        raise failures[0]

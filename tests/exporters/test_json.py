@@ -56,3 +56,10 @@ def test_the_page_and_a_scrape_do_not_take_from_each_other():
     registry.snapshot("prometheus")
     assert read(registry)["pause"]["count"] == 1
     assert read(registry)["pause"]["count"] == 0
+
+
+def test_what_json_readers_cannot_hold_does_not_fail_the_page():
+    registry = Registry()
+    registry.int_gauge("big").set(10**5000)
+    registry.info("x").set({"a": "\ud800"})
+    assert read(registry) == {"big": {"value": None}, "x": {"value": {"a": "\ud800"}}}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from metrics import BucketHistogram, Counter, Healthcheck, Registry, Timer
+from metrics import BucketHistogram, Counter, Healthcheck, Registry, ResettingTimer, Timer
 from metrics.exporters import prometheus
 from tests.fakes import FakeClock
 
@@ -243,3 +243,64 @@ def test_any_names_labels_and_values_read_back(gauges, counts, description):
     assert len(values) == len(expected) + len(registry) - 1
     recorded = sorted(i.snapshot().value for n, i in registry if n != "p/family")
     assert sorted(v for (n, _), v in values.items() if n != "p_family_total") == recorded
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "exposed", "value"),
+    [
+        ("latency/milliseconds", "milliseconds", "latency_seconds", 0.25),
+        ("latency", "milliseconds", "latency_seconds", 0.25),
+        ("uptime", "minutes", "uptime_seconds", 15000.0),
+        ("tilt", "°", "tilt", 250.0),
+        ("size", "kibibytes", "size_bytes", 256000.0),
+    ],
+)
+def test_name_and_value_are_in_the_same_unit(name, unit, exposed, value):
+    registry = Registry()
+    registry.gauge(name, unit=unit).set(250.0)
+    assert samples(registry) == {(exposed, ()): value}
+
+
+def test_scaled_bounds_are_rounded_once():
+    registry = Registry()
+    registry.bucket_histogram("wait", bounds=(9,), unit="milliseconds")
+    assert 'wait_seconds_bucket{le="0.009"} 0' in page(registry)
+
+
+def test_timers_are_in_seconds_however_they_were_registered():
+    registry = Registry()
+    registry.register("pause", ResettingTimer())
+    registry.register("call_seconds", Timer())
+    assert {"pause_seconds_count", "call_seconds_count", "call_per_second"} <= {
+        name for name, _ in samples(registry)
+    }
+
+
+def test_facts_whose_names_become_the_same_stay_apart():
+    registry = Registry()
+    registry.info("userinfo").set({"a.b": "1", "a/b": "2", "": "3", "__name__": "4"})
+    assert samples(registry) == {
+        ("userinfo_info", (("_", "3"), ("a_b", "1"), ("a_b_", "2"), ("name__", "4"))): 1
+    }
+
+
+def test_ints_beyond_a_float_are_infinite_and_do_not_fail_the_page():
+    registry = Registry()
+    registry.int_gauge("big").set(10**400)
+    registry.int_gauge("small", unit="percent").set(-(10**400))
+    assert samples(registry) == {("big", ()): math.inf, ("small_ratio", ()): -math.inf}
+
+
+def test_half_a_surrogate_pair_does_not_fail_the_page():
+    registry = Registry()
+    registry.counter("x", labels=("a",)).labels("\ud800").inc()
+    assert samples(registry) == {("x_total", (("a", "?"),)): 1}
+
+
+def test_what_is_left_out_is_logged_once(caplog):
+    registry = Registry()
+    registry.counter("once")
+    registry.gauge("once_total")
+    for _ in range(3):
+        page(registry)
+    assert len(caplog.records) == 1

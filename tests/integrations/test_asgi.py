@@ -99,3 +99,27 @@ def test_head_is_answered_without_a_body_and_post_refused(path, ask):
 
 def test_anything_else_is_404(ask):
     assert ask("/nothing")[0].status == 404
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics.json"])
+def test_head_takes_nothing_from_a_resetting_timer(path, registry, ask):
+    registry.resetting_timer("pause").update(1.0)
+    ask(path, "HEAD")
+    text = ask(path)[1]
+    assert '"median": 1.0' in text or 'quantile="0.5"} 1.0' in text
+
+
+def test_a_check_that_hangs_holds_one_thread_however_often_it_is_asked_for(registry, ask):
+    release = threading.Event()
+    runs = []
+
+    def hang() -> None:
+        runs.append(1)
+        release.wait(PATIENCE)
+
+    registry.healthcheck("db", hang)
+    try:
+        assert [ask("/healthz")[0].status for _ in range(3)] == [503] * 3
+    finally:
+        release.set()
+    assert len(runs) == 1

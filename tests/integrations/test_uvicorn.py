@@ -1,15 +1,16 @@
 """The server is up when the block begins; afterwards nothing of it is left."""
 
 import errno
+import logging
 import socket
+import sys
 import threading
 from http.client import HTTPConnection
 from urllib.request import urlopen
 
 import pytest
+import uvicorn
 
-from metrics import Registry
-from metrics.integrations.asgi import exposition
 from metrics.integrations.uvicorn import serve
 from tests.descriptors import descriptors
 
@@ -116,11 +117,55 @@ def test_an_exception_in_the_block_stops_the_server_too():
     assert servers() == []
 
 
-def test_the_host_s_logging_is_left_alone():
-    import logging
+def test_the_program_s_logging_is_left_alone_and_requests_are_not_logged(caplog):
+    names = ("uvicorn", "uvicorn.access", "uvicorn.error", "uvicorn.asgi")
 
-    before = logging.getLogger("uvicorn.error").level, logging.getLogger("uvicorn").handlers[:]
-    with serve(exposition(Registry()), port=0):
-        pass
-    after = logging.getLogger("uvicorn.error").level, logging.getLogger("uvicorn").handlers[:]
-    assert after == before
+    def state() -> list[tuple[int, list[logging.Handler], bool]]:
+        loggers = [logging.getLogger(name) for name in names]
+        return [(each.level, each.handlers[:], each.propagate) for each in loggers]
+
+    before = state()
+    caplog.set_level(logging.INFO)
+    with serve(hello, port=0) as address, urlopen(address.url, timeout=PATIENCE) as response:
+        response.read()
+    assert state() == before
+    assert not [record for record in caplog.records if record.name == "uvicorn.access"]
+
+
+def test_a_client_that_does_not_read_does_not_hold_up_the_stop():
+    sent = threading.Event()
+
+    async def flood(scope, receive, send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x" * 50_000_000})
+        sent.set()
+
+    client = None
+    try:
+        with serve(flood, port=0) as address:
+            client = socket.create_connection((address.host, address.port), PATIENCE)
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert sent.wait(PATIENCE)
+        assert servers() == []
+    finally:
+        if client is not None:
+            client.close()
+
+
+@pytest.mark.parametrize("moment", ["startup", "shutdown"])
+def test_a_server_that_fails_says_so_and_leaves_nothing(moment, monkeypatch):
+    async def fail(self, sockets=None) -> None:
+        raise LookupError(moment)
+
+    monkeypatch.setattr(uvicorn.Server, moment, fail)
+    before = descriptors()
+    with pytest.raises(LookupError, match=moment), serve(hello, port=0):
+        assert moment == "shutdown"
+    assert servers() == []
+    assert descriptors() <= before
+
+
+def test_without_uvicorn_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(ImportError, match=r"pip install wired-metrics\[agent\]"):
+        serve(hello, port=0).__enter__()
