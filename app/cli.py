@@ -14,6 +14,8 @@ OK = 0
 FAILED = 1
 USAGE = 2
 
+METAVARS = {"tick_interval": "DURATION", "run_for": "DURATION", "log_level": "LEVEL"}
+
 
 def command() -> click.Command:
     """Return the command: one flag for each setting, and `--config`."""
@@ -30,7 +32,10 @@ def command() -> click.Command:
         # A flag given twice, on and off, is how booleans are said on a command line.
         declared = f"{flag}/--no-{flag[2:]}" if field.annotation is bool else flag
         help_text = f"{field.description}{default} [{ENV_PREFIX}{name.upper()}]"
-        options.append(click.Option([declared, name], default=None, help=help_text))
+        metavar = None if field.annotation is bool else METAVARS.get(name, name.upper())
+        options.append(
+            click.Option([declared, name], default=None, help=help_text, metavar=metavar)
+        )
     return click.Command(
         "wired-metrics",
         params=options,

@@ -6,13 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from app.duration import seconds
+from metrics import Registry
 
 ENV_PREFIX = "WIRED_METRICS_"
 
+
+def usable_prefix(prefix: str) -> str:
+    """Return a prefix that a registry takes; raise its ValueError if it does not."""
+    Registry(prefix)
+    return prefix
+
+
+Prefix = Annotated[str, AfterValidator(usable_prefix)]
 Duration = Annotated[float, BeforeValidator(seconds)]
 
 
@@ -32,7 +41,9 @@ class Settings(BaseSettings):
     tick_interval: Duration = Field(
         5.0, ge=0.01, le=3600.0, description="Time between two measurements, such as 5s."
     )
-    prefix: str = Field("", max_length=200, description="What the names of all metrics begin with.")
+    prefix: Prefix = Field(
+        "", max_length=200, description="What the names of all metrics begin with."
+    )
     enabled: bool = Field(
         True, description="Whether to measure at all; when off, the pages are empty."
     )

@@ -85,6 +85,7 @@ class Registry(Shortcuts):
         self._clock = clock
         self._enabled = enabled
         self._entries = Entries()
+        self._unreadable: set[str] = set()
 
     @property
     def prefix(self) -> str:
@@ -211,7 +212,8 @@ class Registry(Shortcuts):
     def snapshot(self, reader: str = "") -> RegistrySnapshot:
         """Return the values of everything here.
 
-        An instrument that cannot be read (a gauge whose function raises) is logged and left out.
+        An instrument that cannot be read (a gauge whose function raises) is left out, which is
+        logged once, until it can be read again.
 
         Args:
             reader: who is asking. What resets when it is read resets for this reader alone.
@@ -221,13 +223,11 @@ class Registry(Shortcuts):
         for entry in self.entries():
             try:
                 values[entry.name] = entry.instrument.snapshot(reader)
-            except Exception:
-                # Loaded when needed: logging takes longer to import than this package.
-                from logging import getLogger  # noqa: PLC0415
-
-                getLogger(__name__).exception("%r cannot be read and is left out", entry.name)
+            except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
+                self._left_out(entry, error)
             else:
                 entries[entry.name] = entry
+                self._unreadable.discard(entry.name)
         return RegistrySnapshot(values, entries)
 
     def to_dict(self, reader: str = "") -> dict[str, dict[str, object]]:
@@ -252,6 +252,16 @@ class Registry(Shortcuts):
                 instrument.check()
                 errors[name] = instrument.error
         return errors
+
+    def _left_out(self, entry: Entry, error: Exception) -> None:
+        if entry.name not in self._unreadable:
+            self._unreadable.add(entry.name)
+            # Loaded when needed: logging takes longer to import than this package.
+            from logging import getLogger  # noqa: PLC0415
+
+            getLogger(__name__).error(
+                "%r cannot be read and is left out until it can be", entry.name, exc_info=error
+            )
 
     def _entry(self, name: str, instrument: I, description: str, unit: str) -> Entry:
         full_name = self._prefix + checked_name("name", name)

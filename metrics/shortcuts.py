@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from metrics.clock import Clock
 from metrics.instruments.buckets import DEFAULT_BOUNDS, BucketHistogram
@@ -20,6 +20,30 @@ from metrics.instruments.snapshot import Instrument
 from metrics.instruments.timer import Timer
 
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variable here
+
+
+class AboutTimer(TypedDict, total=False):
+    """What can be said of a timer."""
+
+    description: str
+
+
+class AboutTimers(AboutTimer, total=False):
+    """What can be said of a family of timers."""
+
+    max_children: int
+
+
+class About(AboutTimer, total=False):
+    """What can be said of an instrument."""
+
+    unit: str
+
+
+class AboutMany(About, total=False):
+    """What can be said of a family of instruments."""
+
+    max_children: int
 
 
 class Shortcuts(ABC):
@@ -56,18 +80,10 @@ class Shortcuts(ABC):
         """Return the clock for new instruments."""
 
     @overload
-    def counter(
-        self, name: str, *, description: str = "", unit: str = "", labels: None = None
-    ) -> Counter: ...
+    def counter(self, name: str, *, labels: None = None, **about: Unpack[About]) -> Counter: ...
     @overload
     def counter(
-        self,
-        name: str,
-        *,
-        description: str = "",
-        unit: str = "",
-        labels: Sequence[str],
-        max_children: int = MAX_CHILDREN,
+        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutMany]
     ) -> Family[Counter]: ...
     def counter(
         self,
@@ -83,17 +99,11 @@ class Shortcuts(ABC):
 
     @overload
     def float_counter(
-        self, name: str, *, description: str = "", unit: str = "", labels: None = None
+        self, name: str, *, labels: None = None, **about: Unpack[About]
     ) -> FloatCounter: ...
     @overload
     def float_counter(
-        self,
-        name: str,
-        *,
-        description: str = "",
-        unit: str = "",
-        labels: Sequence[str],
-        max_children: int = MAX_CHILDREN,
+        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutMany]
     ) -> Family[FloatCounter]: ...
     def float_counter(
         self,
@@ -111,17 +121,11 @@ class Shortcuts(ABC):
 
     @overload
     def updown_counter(
-        self, name: str, *, description: str = "", unit: str = "", labels: None = None
+        self, name: str, *, labels: None = None, **about: Unpack[About]
     ) -> UpDownCounter: ...
     @overload
     def updown_counter(
-        self,
-        name: str,
-        *,
-        description: str = "",
-        unit: str = "",
-        labels: Sequence[str],
-        max_children: int = MAX_CHILDREN,
+        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutMany]
     ) -> Family[UpDownCounter]: ...
     def updown_counter(
         self,
@@ -143,19 +147,12 @@ class Shortcuts(ABC):
         name: str,
         *,
         function: Callable[[], float] | None = None,
-        description: str = "",
-        unit: str = "",
         labels: None = None,
+        **about: Unpack[About],
     ) -> Gauge: ...
     @overload
     def gauge(
-        self,
-        name: str,
-        *,
-        description: str = "",
-        unit: str = "",
-        labels: Sequence[str],
-        max_children: int = MAX_CHILDREN,
+        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutMany]
     ) -> Family[Gauge]: ...
     def gauge(
         self,
@@ -178,19 +175,12 @@ class Shortcuts(ABC):
         name: str,
         *,
         function: Callable[[], int] | None = None,
-        description: str = "",
-        unit: str = "",
         labels: None = None,
+        **about: Unpack[About],
     ) -> IntGauge: ...
     @overload
     def int_gauge(
-        self,
-        name: str,
-        *,
-        description: str = "",
-        unit: str = "",
-        labels: Sequence[str],
-        max_children: int = MAX_CHILDREN,
+        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutMany]
     ) -> Family[IntGauge]: ...
     def int_gauge(
         self,
@@ -213,18 +203,10 @@ class Shortcuts(ABC):
         return found
 
     @overload
-    def meter(
-        self, name: str, *, description: str = "", unit: str = "", labels: None = None
-    ) -> Meter: ...
+    def meter(self, name: str, *, labels: None = None, **about: Unpack[About]) -> Meter: ...
     @overload
     def meter(
-        self,
-        name: str,
-        *,
-        description: str = "",
-        unit: str = "",
-        labels: Sequence[str],
-        max_children: int = MAX_CHILDREN,
+        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutMany]
     ) -> Family[Meter]: ...
     def meter(
         self,
@@ -252,19 +234,12 @@ class Shortcuts(ABC):
         name: str,
         *,
         reservoir: Reservoir | None = None,
-        description: str = "",
-        unit: str = "",
         labels: None = None,
+        **about: Unpack[About],
     ) -> Histogram: ...
     @overload
     def histogram(
-        self,
-        name: str,
-        *,
-        description: str = "",
-        unit: str = "",
-        labels: Sequence[str],
-        max_children: int = MAX_CHILDREN,
+        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutMany]
     ) -> Family[BucketHistogram]: ...
     def histogram(
         self,
@@ -297,9 +272,8 @@ class Shortcuts(ABC):
         name: str,
         *,
         bounds: Iterable[float] = DEFAULT_BOUNDS,
-        description: str = "",
-        unit: str = "",
         labels: None = None,
+        **about: Unpack[About],
     ) -> BucketHistogram: ...
     @overload
     def bucket_histogram(
@@ -307,10 +281,8 @@ class Shortcuts(ABC):
         name: str,
         *,
         bounds: Iterable[float] = DEFAULT_BOUNDS,
-        description: str = "",
-        unit: str = "",
         labels: Sequence[str],
-        max_children: int = MAX_CHILDREN,
+        **about: Unpack[AboutMany],
     ) -> Family[BucketHistogram]: ...
     def bucket_histogram(
         self,
@@ -340,17 +312,12 @@ class Shortcuts(ABC):
         name: str,
         *,
         histogram: Histogram | BucketHistogram | None = None,
-        description: str = "",
         labels: None = None,
+        **about: Unpack[AboutTimer],
     ) -> Timer: ...
     @overload
     def timer(
-        self,
-        name: str,
-        *,
-        description: str = "",
-        labels: Sequence[str],
-        max_children: int = MAX_CHILDREN,
+        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutTimers]
     ) -> Family[Timer]: ...
     def timer(
         self,
@@ -378,16 +345,11 @@ class Shortcuts(ABC):
 
     @overload
     def resetting_timer(
-        self, name: str, *, description: str = "", labels: None = None
+        self, name: str, *, labels: None = None, **about: Unpack[AboutTimer]
     ) -> ResettingTimer: ...
     @overload
     def resetting_timer(
-        self,
-        name: str,
-        *,
-        description: str = "",
-        labels: Sequence[str],
-        max_children: int = MAX_CHILDREN,
+        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutTimers]
     ) -> Family[ResettingTimer]: ...
     def resetting_timer(
         self,

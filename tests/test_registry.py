@@ -358,7 +358,7 @@ def test_what_cannot_be_read_is_logged_and_left_out(caplog: pytest.LogCaptureFix
         snapshot.entry("broken")
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("metrics.registry", logging.ERROR)
-    assert record.getMessage() == "'broken' cannot be read and is left out"
+    assert record.getMessage() == "'broken' cannot be read and is left out until it can be"
     assert "ZeroDivisionError" in caplog.text
     assert list(registry.to_dict()) == ["whole"]
 
@@ -741,3 +741,19 @@ def test_buckets_do_not_need_a_ticker():
     registry.bucket_histogram("a")
     registry.histogram("b", labels=("c",))
     assert len(ticker) == 0
+
+
+def test_an_unreadable_gauge_is_logged_once_until_it_can_be_read_again(caplog):
+    registry = Registry()
+    broken = [True]
+
+    def read() -> float:
+        if broken[0]:
+            raise OSError("gone")
+        return 1.0
+
+    registry.gauge("x", function=read)
+    for state in (True, True, False, True):
+        broken[0] = state
+        assert ("x" in registry.snapshot()) is not state
+    assert len(caplog.records) == 2
