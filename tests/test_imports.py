@@ -79,6 +79,10 @@ def test_importing_the_program_starts_nothing(module: str):
     assert left[2:] == (set(), set(), 0)
 
 
+def test_the_composition_root_does_not_know_the_agent():
+    assert "app" not in footprint("import container").packages
+
+
 @pytest.mark.parametrize("module", ["logging", "asyncio", "inspect", "socket", "http"])
 def test_importing_metrics_leaves_slow_modules_to_those_who_need_them(module: str):
     assert module not in footprint("import metrics").packages

@@ -2,6 +2,7 @@
 
 import asyncio
 from html import escape
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol, final
 
 from metrics.exporters import json, prometheus
@@ -59,6 +60,7 @@ def exposition(
     """
     try:
         from starlette.applications import Starlette  # noqa: PLC0415
+        from starlette.exceptions import HTTPException  # noqa: PLC0415
         from starlette.responses import HTMLResponse, PlainTextResponse, Response  # noqa: PLC0415
         from starlette.routing import Route  # noqa: PLC0415
     except ImportError as error:
@@ -84,13 +86,19 @@ def exposition(
     async def index(_request: "Request") -> "Response":
         return HTMLResponse(page(title, len(registry)), headers=PAGE_HEADERS)
 
+    async def refused(_request: "Request", error: Exception) -> "Response":
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        allowed = getattr(error, "headers", None) or {}
+        return PlainTextResponse(HTTPStatus(status).phrase + "\n", status, {**HEADERS, **allowed})
+
     return Starlette(
+        exception_handlers={HTTPException: refused},
         routes=[
             Route("/", index),
             Route("/metrics", text),
             Route("/metrics.json", as_json),
             Route("/healthz", health),
-        ]
+        ],
     )
 
 

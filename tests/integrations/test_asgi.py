@@ -1,6 +1,7 @@
 """The pages of a registry, asked for over real sockets."""
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
@@ -97,8 +98,12 @@ def test_head_is_answered_without_a_body_and_post_refused(path, ask):
     assert ask(path, "POST")[0].status == 405
 
 
-def test_anything_else_is_404(ask):
-    assert ask("/nothing")[0].status == 404
+def test_anything_else_is_404_with_the_same_headers(ask):
+    response, text = ask("/nothing")
+    assert (response.status, text) == (404, "Not Found\n")
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert ask("/metrics", "PUT")[0].headers["Allow"]
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/metrics.json"])
@@ -123,3 +128,9 @@ def test_a_check_that_hangs_holds_one_thread_however_often_it_is_asked_for(regis
     finally:
         release.set()
     assert len(runs) == 1
+
+
+def test_without_starlette_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "starlette.applications", None)
+    with pytest.raises(ImportError, match=r"pip install wired-metrics\[agent\]"):
+        exposition(Registry())
