@@ -71,7 +71,7 @@ def serve(
         class Protocol(H11Protocol):
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 super().__init__(*args, **kwargs)
-                # A scrape every few seconds is nothing to write home about.
+                # One line for every scrape would drown what the program has to say.
                 self.access_log = False
 
         class Config(uvicorn.Config):
@@ -106,9 +106,11 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
         listener = socket.create_server(address[:2], family=family)
     except OSError as error:
         at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        # The resolver's errors have numbers of their own, and a text in place of the system's.
-        known = isinstance(error, socket.gaierror) or error.errno is None
-        reason = str(error.strerror) if known else os.strerror(error.errno or 0)
+        # create_server puts the address into the text; the resolver's numbers are its own.
+        if error.errno is None or isinstance(error, socket.gaierror):
+            reason = str(error.strerror or error)
+        else:
+            reason = os.strerror(error.errno)
         raise OSError(
             error.errno,
             f"cannot listen on {at}: {reason[:1].lower()}{reason[1:]}; "

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from metrics import Counter, DuplicateMetricError, Meter, Registry, Ticker
 from metrics.collectors import HostCollector
 from metrics.collectors.host import Totals, is_loopback
+from tests.fakes import FakeClock
 
 UNITS = {
     "system/cpu/sysload": "percent",
@@ -33,18 +34,6 @@ UNITS = {
 GROWING = [name for name in UNITS if name.endswith("/total") and "memory" not in name] + [
     name for name in UNITS if name.startswith(("system/disk", "system/network"))
 ]
-
-
-class Clock:
-    now = 0.0
-
-    def monotonic(self):
-        return self.now
-
-    def monotonic_ns(self):
-        return int(self.now * 1e9)
-
-    time, time_ns = monotonic, monotonic_ns
 
 
 def nic(received=0, sent=0, errin=0, errout=0, dropin=0, dropout=0):
@@ -137,9 +126,9 @@ def test_work_on_the_real_machine_is_counted_and_never_more_than_its_cores_can_d
 
 
 def test_load_is_busy_time_of_all_cores_in_percent_of_one(machine):
-    registry, clock = Registry(), Clock()
+    registry, clock = Registry(), FakeClock()
     collector = HostCollector(registry, clock)
-    clock.now = 4.0
+    clock.advance(4.0)
     machine.cpu.user += 5.0
     machine.cpu.system += 3.0
     machine.cpu.idle += 100.0
@@ -148,7 +137,7 @@ def test_load_is_busy_time_of_all_cores_in_percent_of_one(machine):
     names = ["system/cpu/sysload", "system/cpu/syswait"]
     assert values(registry, *names) == [200.0, 25.0]
     assert values(registry, *[f"{name}/total" for name in names]) == [8.0, 1.0]
-    clock.now = 8.0
+    clock.advance(4.0)
     collector.tick()
     assert values(registry, *names) == [0.0, 0.0]
     assert values(registry, *[f"{name}/total" for name in names]) == [8.0, 1.0]
@@ -158,35 +147,35 @@ def test_interrupts_are_work_but_guests_and_stolen_time_are_not_added(machine):
     machine.cpu = SimpleNamespace(
         user=0.0, nice=0.0, system=0.0, idle=0.0, irq=0.0, softirq=0.0, steal=0.0, guest=0.0
     )
-    registry, clock = Registry(), Clock()
+    registry, clock = Registry(), FakeClock()
     collector = HostCollector(registry, clock)
     for field in vars(machine.cpu):
         setattr(machine.cpu, field, 1.0)
-    clock.now = 1.0
+    clock.advance(1.0)
     collector.tick()
     assert values(registry, "system/cpu/sysload/total", "system/cpu/syswait/total") == [5.0, 0.0]
 
 
 def test_a_cpu_time_that_goes_down_is_a_new_base_line(machine):
-    registry, clock = Registry(), Clock()
+    registry, clock = Registry(), FakeClock()
     collector = HostCollector(registry, clock)
-    clock.now = 1.0
+    clock.advance(1.0)
     machine.cpu.iowait = 3.0
     collector.tick()
     assert values(registry, "system/cpu/syswait", "system/cpu/syswait/total") == [0.0, 0.0]
-    clock.now = 2.0
+    clock.advance(1.0)
     machine.cpu.iowait = 3.5
     collector.tick()
     assert values(registry, "system/cpu/syswait", "system/cpu/syswait/total") == [50.0, 0.5]
 
 
 def test_a_tick_without_time_passed_counts_at_once_and_rates_later(machine):
-    registry, clock = Registry(), Clock()
+    registry, clock = Registry(), FakeClock()
     collector = HostCollector(registry, clock)
     machine.cpu.user += 1.0
     collector.tick()
     assert values(registry, "system/cpu/sysload", "system/cpu/sysload/total") == [0.0, 1.0]
-    clock.now = 2.0
+    clock.advance(2.0)
     machine.cpu.user += 2.0
     collector.tick()
     assert values(registry, "system/cpu/sysload", "system/cpu/sysload/total") == [150.0, 3.0]
@@ -348,9 +337,9 @@ def test_without_psutil_the_error_says_what_to_install(monkeypatch):
 
 
 def test_the_values_read_as_plain_numbers(machine):
-    registry, clock = Registry(), Clock()
+    registry, clock = Registry(), FakeClock()
     collector = HostCollector(registry, clock)
-    clock.now = 5.0
+    clock.advance(5.0)
     machine.disks.read_bytes += 50
     collector.tick()
     found = registry.to_dict()

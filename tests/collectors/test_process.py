@@ -10,6 +10,7 @@ import pytest
 from metrics import DuplicateMetricError, FloatCounter, Gauge, Registry
 from metrics.collectors import ProcessCollector
 from metrics.collectors.process import CpuLoad
+from tests.fakes import FakeClock
 
 UNITS = {
     "process/max_fds": "",
@@ -20,18 +21,6 @@ UNITS = {
     "system/cpu/threads": "",
     "system/memory/held": "bytes",
 }
-
-
-class Clock:
-    now = 0.0
-
-    def monotonic(self):
-        return self.now
-
-    def monotonic_ns(self):
-        return int(self.now * 1e9)
-
-    time, time_ns = monotonic, monotonic_ns
 
 
 def cpu_seconds():
@@ -70,11 +59,11 @@ def test_the_first_sample_adds_no_cpu_time_of_before_and_sets_the_gauges():
 
 
 def test_cpu_time_is_counted_in_seconds_and_as_percent_of_one_core():
-    registry, clock = Registry(), Clock()
+    registry, clock = Registry(), FakeClock()
     before = cpu_seconds()
     collector = ProcessCollector(registry, clock)
     burn(0.05)
-    clock.now = 0.5
+    clock.advance(0.5)
     collector.tick()
     used = registry.get("system/cpu/procload/total").count
     assert 0.05 - 1e-9 <= used <= cpu_seconds() - before + 1e-9
@@ -83,7 +72,7 @@ def test_cpu_time_is_counted_in_seconds_and_as_percent_of_one_core():
 
 def test_a_clock_that_stands_still_breaks_nothing():
     registry = Registry()
-    collector = ProcessCollector(registry, Clock())
+    collector = ProcessCollector(registry, FakeClock())
     burn(0.02)
     collector.tick()
     assert registry.get("system/cpu/procload").value == 0.0
@@ -91,10 +80,10 @@ def test_a_clock_that_stands_still_breaks_nothing():
 
 
 def test_uptime_advances_with_the_clock():
-    registry, clock = Registry(), Clock()
+    registry, clock = Registry(), FakeClock()
     collector = ProcessCollector(registry, clock)
     begin = registry.get("process/uptime").value
-    clock.now = 100.0
+    clock.advance(100.0)
     collector.tick()
     assert registry.get("process/uptime").value - begin == pytest.approx(100.0)
 
@@ -158,7 +147,7 @@ def test_a_taken_name_leaves_nothing_registered(name):
 
 
 def test_close_empties_the_registry_once_and_a_late_tick_changes_nothing():
-    registry, clock = Registry(), Clock()
+    registry, clock = Registry(), FakeClock()
     collector = ProcessCollector(registry, clock)
     uptime = registry.get("process/uptime")
     begin = uptime.value
@@ -168,7 +157,7 @@ def test_close_empties_the_registry_once_and_a_late_tick_changes_nothing():
     collector.close()
     assert len(registry) == len(UNITS)
     successor.close()
-    clock.now = 100.0
+    clock.advance(100.0)
     collector.tick()
     assert uptime.value == begin
 
