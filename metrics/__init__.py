@@ -7,6 +7,7 @@ The instruments, what holds them (`Registry`) and what advances them (`Ticker`).
 from metrics.errors import (
     DuplicateMetricError,
     HealthcheckError,
+    LifecycleError,
     MetricsError,
     MetricTypeError,
     NotRunningError,
@@ -64,6 +65,7 @@ __all__ = [
     "InfoSnapshot",
     "Instrument",
     "IntGauge",
+    "LifecycleError",
     "Meter",
     "MeterSnapshot",
     "MetricTypeError",

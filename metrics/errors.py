@@ -23,7 +23,11 @@ class HealthcheckError(MetricsError):
     """A health check answered False instead of raising an exception that says what is wrong."""
 
 
-class NotRunningError(MetricsError, RuntimeError):
+class LifecycleError(MetricsError, RuntimeError):
+    """A container or a part is started, stopped or copied at a time when it cannot be."""
+
+
+class NotRunningError(LifecycleError):
     """A part is asked for while its container stops or after it has stopped."""
 
 

@@ -17,6 +17,7 @@ from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.collectors.host import HostCollector
 from metrics.collectors.process import ProcessCollector
 from metrics.collectors.runtime import RuntimeCollector
+from metrics.deadline import remaining
 from metrics.instruments.buckets import DEFAULT_BOUNDS, BucketHistogram
 from metrics.instruments.counter import Counter, FloatCounter, UpDownCounter
 from metrics.instruments.ewma import INTERVAL
@@ -46,7 +47,10 @@ def ticker(
 ) -> Iterator[Ticker]:
     """Start a ticker; disabled, it never starts and so has no worker.
 
+    In the end, a tick that is going on is waited for as long as the container's stop may take.
+
     Raises:
+        StopTimeoutError: the tick did not end in that time.
         TypeError, ValueError: `interval` is not a positive number, or `enabled` not a bool.
     """
     worker = Ticker(INTERVAL if interval is None else interval, clock)
@@ -55,7 +59,7 @@ def ticker(
     try:
         yield worker
     finally:
-        worker.stop()
+        worker.stop(remaining())
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self, final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
+from metrics.deadline import waits_for_this
 from metrics.errors import StopTimeoutError
 from metrics.instruments.arguments import positive
 from metrics.instruments.ewma import INTERVAL
@@ -98,7 +99,8 @@ class Ticker:
     def stop(self, timeout: float | None = None) -> None:
         """Stop ticking and end the worker, whatever the interval. Does nothing when stopped.
 
-        Called from a tick, it returns at once, and the worker ends after that tick.
+        Called from a tick, it returns at once, and the worker ends after that tick; also when a
+        container is, from a tick, and stops its ticker.
 
         Args:
             timeout: seconds to wait for a tick that is going on; None waits for its end.
@@ -112,7 +114,7 @@ class Ticker:
             self._changed.notify_all()
             worker = self._worker
         inside = self._ticking_thread == threading.get_ident()
-        if worker is None or self._at_work() or inside:
+        if worker is None or self._at_work() or inside or waits_for_this(worker):
             return
         worker.join(timeout)
         if worker.is_alive():

@@ -6,21 +6,21 @@ import threading
 import pytest
 
 from container import Container
-from metrics.lifecycle.order import start_order
+from metrics.lifecycle import State, graph, state
 from tests.descriptors import descriptors
 
 PARTS = ["ticker", "registry", "host", "process", "runtime", "ticking", "server"]
 
 
 def test_the_parts_start_in_the_order_of_the_page():
-    assert [part.name for part in start_order(Container())] == PARTS
+    assert [part.name for part in graph(Container()).parts] == PARTS
 
 
 def test_making_the_container_starts_nothing():
     threads = threading.active_count()
     container = Container()
     assert threading.active_count() == threads
-    assert not any(part.provider.initialized for part in start_order(container))
+    assert {part.state for part in graph(container).parts} == {State.NEW}
 
 
 def test_cycles_leave_the_same_threads_and_descriptors():
@@ -46,4 +46,5 @@ def test_a_taken_port_rolls_everything_back():
         with pytest.raises(OSError, match="cannot listen on") as raised:
             container.init_resources()
     assert "while starting 'server'" in raised.value.__notes__[0]
-    assert not any(part.provider.initialized for part in start_order(container))
+    assert state(container, "server") is State.FAILED
+    assert {part.state for part in graph(container).parts[:-1]} == {State.STOPPED}

@@ -35,7 +35,7 @@ def test_each_error_is_the_librarys_and_the_built_in_one(error, builtin):
 def test_every_exported_exception_is_a_metrics_error():
     exported = [getattr(metrics, name) for name in metrics.__all__]
     errors = [x for x in exported if isinstance(x, type) and issubclass(x, BaseException)]
-    assert len(errors) == 7
+    assert len(errors) == 8
     assert all(issubclass(error, MetricsError) for error in errors)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from metrics.deadline import remaining, waits_for_this
 from metrics.errors import StopTimeoutError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 9464
 THREAD_NAME = "metrics-http"
 
-GRACEFUL_SECONDS = 1
+GRACEFUL_SECONDS = 1.0
 STOP_SECONDS = 5.0
 
 
@@ -57,7 +58,8 @@ def serve(
     Raises:
         ImportError: uvicorn is not installed.
         OSError: the address cannot be listened on.
-        StopTimeoutError: the application did not let the server stop within five seconds.
+        StopTimeoutError: the application did not let the server stop, within the time that the
+            container's stop leaves, or within five seconds.
         TypeError, ValueError: `port` is not an int from 0 to 65535.
     """
     try:
@@ -84,7 +86,7 @@ def serve(
             lifespan="off",
             server_header=False,
             limit_concurrency=limit_concurrency,
-            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+            timeout_graceful_shutdown=int(GRACEFUL_SECONDS),
         )
         with running(config, listener):
             # IPv6 addresses have two more items.
@@ -129,13 +131,16 @@ def running(config: "Config", listener: socket.socket) -> Iterator[None]:
     failures: list[BaseException] = []
 
     class Server(uvicorn.Server):
+        grace = GRACEFUL_SECONDS
+
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             up.set()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # A client that does not read what it asked for would hold the stop up.
-            asyncio.get_running_loop().call_later(GRACEFUL_SECONDS / 2, self.abort)
+            self.config.timeout_graceful_shutdown = self.grace  # type: ignore[assignment]
+            asyncio.get_running_loop().call_later(self.grace / 2, self.abort)
             await super().shutdown(sockets)
 
         def abort(self) -> None:
@@ -159,12 +164,28 @@ def running(config: "Config", listener: socket.socket) -> Iterator[None]:
         if not failures:
             yield
     finally:
+        seconds = time_to_stop()
+        # The first half of a short time is for the requests, the second for the server itself.
+        server.grace = min(GRACEFUL_SECONDS, seconds / 2)
         server.should_exit = True
-        thread.join(STOP_SECONDS)
-        if thread.is_alive():
-            raise StopTimeoutError(
-                f"{THREAD_NAME} is still busy after {STOP_SECONDS} s: a request or a health check "
-                "does not end"
-            )
+        join(thread, seconds)
     if failures:
         raise failures[0]
+
+
+def time_to_stop() -> float:
+    """Return how many seconds a server may take to stop."""
+    left = remaining()
+    return STOP_SECONDS if left is None else left
+
+
+def join(thread: threading.Thread, seconds: float) -> None:
+    """Wait for a server's thread, unless it is the one that waits for the server."""
+    if waits_for_this(thread):
+        return
+    thread.join(seconds)
+    if thread.is_alive():
+        raise StopTimeoutError(
+            f"{THREAD_NAME} is still busy after {seconds:.2g} s: a request or a health check does "
+            "not end"
+        )

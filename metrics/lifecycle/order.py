@@ -1,62 +1,116 @@
 """In what order the parts of a container start: as declared, what a part needs before it."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from dependency_injector import providers
+from dependency_injector import errors, providers
 
-
-class Part(NamedTuple):
-    """A resource of a container, by the name it was declared with."""
-
-    name: str
-    provider: providers.Resource[Any]
+Provider: TypeAlias = providers.Provider[Any]
+Needs: TypeAlias = Callable[[Provider], Iterable[Provider]]
 
 
 class Declarations(Protocol):
-    """What has providers by name: a container."""
+    """What has providers by name: a container, or its class."""
 
-    providers: dict[str, providers.Provider[Any]]
+    providers: dict[str, Provider]
 
 
-def start_order(container: Declarations) -> list[Part]:
-    """Return all parts, dependencies first and else as declared; to stop, reverse it.
+class Step(NamedTuple):
+    """A provider and what it needs, which was visited before it."""
 
-    Works without recursion, in time linear to the number of providers and arguments, and gives the
-    same order in every process. A provider that is overridden stands back for what overrides it.
+    provider: Provider
+    needs: tuple[Provider, ...]
+
+
+def in_order(roots: Iterable[Provider], needs: Needs) -> Iterator[Step]:
+    """Visit every provider after what it needs, and else in the order of the roots.
+
+    Without recursion, in time linear to the number of providers and needs, and the same in every
+    process. Where providers need each other, one of them comes first all the same.
     """
-    names = provider_names(container)
-    parts: list[Part] = []
-    seen: set[providers.Provider[Any]] = set()
-    for root in container.providers.values():
-        # Each level is a provider and what remains to be looked at of what it needs.
-        path = [(root, needs(root))] if root not in seen else []
+    seen: set[Provider] = set()
+    for root in roots:
+        if root in seen:
+            continue
         seen.add(root)
+        needed = tuple(needs(root))
+        # Each level is a provider, what it needs, and what of that remains to be looked at.
+        path = [(Step(root, needed), iter(needed))]
         while path:
-            provider, needed = path[-1]
-            following = next((n for n in needed if n not in seen), None)
-            if following is not None:
-                seen.add(following)
-                path.append((following, needs(following)))
+            step, ahead = path[-1]
+            following = next((n for n in ahead if n not in seen), None)
+            if following is None:
+                path.pop()
+                yield step
                 continue
-            path.pop()
-            if isinstance(provider, providers.Resource) and provider.last_overriding is None:
-                parts.append(Part(names.get(provider) or described(provider), provider))
-    return parts
+            seen.add(following)
+            needed = tuple(needs(following))
+            path.append((Step(following, needed), iter(needed)))
 
 
-def needs(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
-    """Return what has to be up before a provider can provide."""
+def all_needs(provider: Provider) -> Iterable[Provider]:
+    """Return what a provider may need: of a selector, every branch."""
     overriding = provider.last_overriding
     # A container that is overridden passes that on to its providers and stays in use itself.
     if overriding is not None and not isinstance(provider, providers.Container):
-        return iter([overriding])
-    return iter(provider.related)
+        return (overriding,)
+    return provider.related
 
 
-def provider_names(container: Declarations) -> dict[providers.Provider[Any], str]:
+def declared_needs(provider: Provider) -> Iterable[Provider]:
+    """Return what was declared with a provider, without what was lent to it afterwards."""
+    if isinstance(provider, providers.Dependency | providers.DependenciesContainer):
+        return ()
+    lent = provider.overridden
+    return (needed for needed in provider.related if needed not in lent)
+
+
+def needs_now(provider: Provider) -> Iterable[Provider]:
+    """Return what a provider needs to provide: of a selector, what is selected."""
+    if provider.last_overriding is None and isinstance(provider, providers.Selector):
+        return selection(provider)
+    return all_needs(provider)
+
+
+def selected_needs(container: Declarations) -> tuple[list[Provider], Needs]:
+    """Return the roots of a container and what each provider needs, without idle branches.
+
+    A branch of a selector is idle unless it is selected or something else needs it.
+    """
+    roots = list(container.providers.values())
+    branches = {
+        branch
+        for step in in_order(roots, all_needs)
+        if isinstance(step.provider, providers.Selector)
+        for branch in step.provider.providers.values()
+    }
+    if not branches:
+        return roots, all_needs
+
+    def needs(provider: Provider) -> Iterable[Provider]:
+        if isinstance(provider, providers.Container):
+            return (needed for needed in provider.related if needed not in branches)
+        return needs_now(provider)
+
+    return [root for root in roots if root not in branches], needs
+
+
+def selection(selector: providers.Selector[Any]) -> Iterator[Provider]:
+    """Return what a selector needs now: what it asks, and the branch that this selects."""
+    asked: Any = selector.selector
+    if isinstance(asked, providers.Provider):
+        yield asked
+    try:
+        key = asked()
+    except errors.Error:
+        return  # who asks for the selected branch is told what is undefined
+    if key in selector.providers:
+        yield selector.providers[key]
+
+
+def names_of(container: Declarations) -> dict[Provider, str]:
     """Return providers to dotted names; the first declaration of a provider names it."""
-    names: dict[providers.Provider[Any], str] = {}
+    names: dict[Provider, str] = {}
     ahead: list[tuple[str, Declarations]] = [("", container)]
     for prefix, declared in ahead:
         for name, provider in declared.providers.items():
@@ -66,6 +120,9 @@ def provider_names(container: Declarations) -> dict[providers.Provider[Any], str
     return names
 
 
-def described(provider: providers.Resource[Any]) -> str:
-    """Return a name for a part that was declared inside another provider's arguments."""
-    return f"({getattr(provider.provides, '__name__', provider.provides)!s})"
+def name_of(provider: Provider, names: dict[Provider, str]) -> str:
+    """Return the dotted name of a provider, or the hook's if it was declared inside arguments."""
+    if provider in names:
+        return names[provider]
+    provides = getattr(provider, "provides", None)
+    return f"({getattr(provides, '__name__', None) or type(provider).__name__})"

@@ -124,27 +124,6 @@ def test_many_threads_start_each_part_once():
     assert len(journal.lines) == 10
 
 
-async def coroutine() -> int:
-    return 1
-
-
-async def async_generator():
-    yield 1
-
-
-@pytest.mark.parametrize("hook", [coroutine, async_generator])
-def test_an_async_part_is_refused_by_name_and_nothing_stays_up(hook):
-    journal = Journal()
-
-    class Container(LifecycleContainer):
-        quick = Resource(journal.hook, "quick")
-        slow = Resource(hook)
-
-    with pytest.raises(TypeError, match="'slow' is async"):
-        Container().init_resources()
-    assert journal.lines == ["start quick", "stop quick"]
-
-
 def test_each_part_is_logged_as_it_starts_and_stops(caplog):
     container = chain(Journal(), 1)
     with caplog.at_level(logging.INFO, "metrics.lifecycle"):

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 
 from dependency_injector import containers, providers
 
-from metrics.lifecycle import LifecycleContainer, Resource
-from metrics.lifecycle.order import start_order
+from metrics.lifecycle import LifecycleContainer, Resource, graph
 
 
 @contextmanager
@@ -16,7 +15,7 @@ def hook(*_args: object, **_kwargs: object):
 
 
 def names(container) -> list[str]:
-    return [part.name for part in start_order(container)]
+    return [part.name for part in graph(container).parts]
 
 
 def test_independent_parts_start_as_declared():
@@ -66,9 +65,8 @@ def test_an_overridden_part_stands_back_for_what_overrides_it():
         user = Resource(hook, real)
 
     container = Container()
-    fake = Resource(hook)
-    container.real.override(fake)
-    assert [part.provider for part in start_order(container)] == [fake, container.user]
+    container.real.override(Resource(hook))
+    assert names(container) == ["(hook)", "user"]
 
 
 def test_a_chain_of_ten_thousand_needs_no_recursion():
@@ -77,21 +75,19 @@ def test_a_chain_of_ten_thousand_needs_no_recursion():
 
     container = Container()
     last = Resource(hook)
-    first = last
     for index in range(10_000):
         last = Resource(hook, last)
         container.set_provider(f"part{index}", last)
-    parts = start_order(container)
-    assert len(parts) == 10_001
-    assert parts[0].provider is first
-    assert parts[-1].provider is last
+    container.init_resources()
+    assert names(container) == ["(hook)", *[f"part{index}" for index in range(10_000)]]
+    container.shutdown_resources()
 
 
 def test_the_order_is_the_same_in_every_process():
     code = (
         "from container import Container\n"
-        "from metrics.lifecycle.order import start_order\n"
-        "print([part.name for part in start_order(Container())])"
+        "from metrics.lifecycle import graph\n"
+        "print(graph(Container()))"
     )
     outputs = {
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout

@@ -1,0 +1,85 @@
+"""Which parts a container has, in the order in which they start, and what depends on them."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from dependency_injector import providers
+
+from metrics.lifecycle.hooks import is_async_hook
+from metrics.lifecycle.order import Needs, Provider, in_order
+from metrics.lifecycle.part import Part
+
+CALLED = (
+    providers.Callable,
+    providers.Factory,
+    providers.BaseSingleton,
+    providers.BaseResource,
+)
+"""The providers that call a function; asked for, they give what it returns."""
+
+HANDED_OVER = (providers.Delegate, providers.Container, providers.DependenciesContainer)
+"""The providers that hand over other providers without asking them for anything."""
+
+
+class Step(NamedTuple):
+    """A part, the provider that starts it, and whether that has to be awaited."""
+
+    part: Part
+    provider: providers.BaseResource[Any]
+    asynchronous: bool
+
+
+class Plan(NamedTuple):
+    """What is to be started."""
+
+    steps: list[Step]
+    """The parts, each after what it needs."""
+    singletons: list[providers.BaseSingleton[Any]]
+    """What keeps one of the container's own parts once it was asked for."""
+
+
+def plan(
+    roots: Iterable[Provider],
+    needs: Needs,
+    part_of: Callable[[providers.BaseResource[Any]], Part | None],
+    owned: Callable[[Part], bool],
+) -> Plan:
+    """Return what starting the roots takes.
+
+    Args:
+        roots: providers, in the order of their declaration.
+        needs: what a provider needs.
+        part_of: the part of a resource; None when somebody else has started it.
+        owned: whether a part is the container's own.
+    """
+    made = Plan([], [])
+    holding: set[Provider] = set()
+    awaited: set[Provider] = set()
+    asynchronous: dict[object, bool] = {}
+    for provider, needed in in_order(roots, needs):
+        handed_over = isinstance(provider, HANDED_OVER)
+        waits = not handed_over and any(n in awaited for n in needed if not is_delegated(n))
+        overridden = provider.last_overriding is not None
+        if isinstance(provider, CALLED) and not overridden and not waits:
+            hook = provider.provides
+            if hook not in asynchronous:
+                asynchronous[hook] = is_async_hook(hook)
+            waits = asynchronous[hook]
+        if waits:
+            awaited.add(provider)
+        if any(n in holding for n in needed):
+            holding.add(provider)
+            if isinstance(provider, providers.BaseSingleton):
+                made.singletons.append(provider)
+        if isinstance(provider, providers.BaseResource) and not overridden:
+            part = part_of(provider)
+            if part is not None:
+                made.steps.append(Step(part, provider, waits))
+                if owned(part):
+                    holding.add(provider)
+    return made
+
+
+def is_delegated(provider: Provider) -> bool:
+    """Return whether others are given the provider itself instead of what it provides."""
+    return bool(providers.is_delegated(provider))
