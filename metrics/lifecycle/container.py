@@ -1,5 +1,6 @@
 """A container that starts its parts in order, all or none, and stops them in reverse, on time."""
 
+import asyncio
 import logging
 import warnings
 from collections.abc import Awaitable, Iterable
@@ -92,7 +93,7 @@ class LifecycleInstance(containers.DynamicContainer):
         names = ", ".join(repr(part.name) for part in parts)
         if names:
             return f"async parts need an event loop: {names}"
-        if lifecycle.changing_in_loop:
+        if lifecycle.changing_in_loop and in_loop():
             return f"{lifecycle.name} is {lifecycle.state} in an event loop"
         return ""
 
@@ -167,6 +168,15 @@ class LifecycleContainer(containers.DeclarativeContainer):
                     when everything else is down.
                 TypeError, ValueError: `timeout` is no positive number.
             """
+
+
+def in_loop() -> bool:
+    """Return whether the caller is called by an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def check_type(resource_type: object) -> None:

@@ -1,11 +1,8 @@
 """The state machine: who may start and stop parts, and when."""
 
-import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from contextlib import contextmanager
-from contextvars import ContextVar
 from math import inf
 from time import monotonic
 from typing import Any, Protocol, Self, final
@@ -14,13 +11,11 @@ from weakref import WeakSet
 from dependency_injector import providers
 
 from metrics.errors import LifecycleError, NotRunningError, StopTimeoutError
+from metrics.lifecycle.change import Change, Way, inside, is_inside
+from metrics.lifecycle.events import Events
 from metrics.lifecycle.part import Event, Leave, Part, State
 from metrics.lifecycle.plan import Step
 from metrics.lifecycle.stopping import Stop
-
-logger = logging.getLogger("metrics.lifecycle")
-
-Subscriber = Callable[[Event], object]
 
 DOWN = (State.STOPPED, State.FAILED)
 
@@ -42,56 +37,6 @@ living: WeakSet["Lifecycle"] = WeakSet()
 adopting = threading.Lock()
 
 
-class Way(Protocol):
-    """How hooks are called and others are waited for: `Blocking` or `Cooperative`."""
-
-    in_loop: bool
-
-    async def wait(self, change: Future[None], seconds: float | None) -> bool:
-        """Wait for a change that somebody else makes; return whether it is over in time."""
-
-    async def enter(
-        self,
-        part: Part,
-        provider: providers.BaseResource[Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> tuple[object, Leave]:
-        """Start a part; return its value and what stops it."""
-
-    def checkpoint(self) -> None:
-        """Raise what has interrupted a start, if anything has."""
-
-    async def take_down(self, stop: Stop) -> None:
-        """Stop parts until all are down, have failed, or were given up because they hang."""
-
-
-class Change(Future[None]):
-    """A start or a stop of a container, done when it is over."""
-
-    def __init__(self, phase: State, before: State, way: Way) -> None:
-        super().__init__()
-        self.phase = phase
-        self.before = before
-        self.way = way
-        self.error: BaseException | None = None
-
-
-# The changes, and the parts that are starting, from inside of which code is called. What would wait
-# for one of them would wait for itself.
-_inside: ContextVar[tuple[Change | Part, ...]] = ContextVar("metrics-lifecycle", default=())
-
-
-@contextmanager
-def inside(what: Change | Part) -> Iterator[None]:
-    """Call the block from inside a change, or from the start of a part."""
-    token = _inside.set((*_inside.get(), what))
-    try:
-        yield
-    finally:
-        _inside.reset(token)
-
-
 @final
 class Lifecycle:
     """Starts and stops parts: one change at a time, each part once, in an order that is recorded.
@@ -105,7 +50,7 @@ class Lifecycle:
         self.parts: dict[Part, None] = {}
         # What is up, or failed to come down, in the order in which it came up.
         self.record: dict[Part, None] = {}
-        self.subscribers: list[Subscriber] = []
+        self.events = Events()
         # The container, which may be gone before its parts are down.
         self.owner: Callable[[], Owner | None] = lambda: None
         # Guards the state and the change, here and of each part.
@@ -144,15 +89,16 @@ class Lifecycle:
     async def _start(self, steps: Iterable[Step], way: Way, seconds: float | None) -> None:
         # What failed to stop may hold what its next start needs.
         failed = [part for part in self.record if part.state is State.FAILED]
-        (await self._take_down(failed, way, ends_in(seconds))).conclude()
+        if failed:
+            (await self._bring_down(failed, way, ends_in(seconds))).conclude()
+            self.state = State.STARTING
         self.revive(self.parts)
         try:
             for step in steps:
                 await bring_up(step, way)
                 way.checkpoint()
         except BaseException as error:
-            self._close(self.parts)
-            stop = await self._take_down(self.parts, way, ends_in(seconds))
+            stop = await self._bring_down(self.parts, way, ends_in(seconds))
             for name, failure in stop.failures:
                 error.add_note(f"{name!r} failed to stop then: {failure!r}")
             raise
@@ -176,12 +122,8 @@ class Lifecycle:
             ShutdownError: parts failed to stop; the others are down.
         """
         ends = ends_in(seconds)
-        for starting in _inside.get():
-            if isinstance(starting, Part) and starting.state is State.STARTING:
-                raise LifecycleError(
-                    f"{starting.name!r} is {starting.state}, and cannot stop {self.name} from "
-                    "there: let it raise an exception instead"
-                )
+        if any(part.state is State.STARTING and is_inside(part) for part in self.parts):
+            raise self._nested()
         change = await self._begin(State.STOPPING, way, ends)
         if change is None:
             return
@@ -189,11 +131,7 @@ class Lifecycle:
         state = State.FAILED
         try:
             with inside(change):
-                self._close(chosen)
-                for part in chosen:
-                    await self._wait_for_start(part, way, ends)
-                stop = await self._take_down(chosen, way, ends, error)
-                self._forget()
+                stop = await self._bring_down(chosen, way, ends, error)
             if not any(part.state is State.FAILED for part in self.record):
                 state = State.STOPPED if parts is None or not self.record else change.before
             stop.conclude()
@@ -206,7 +144,7 @@ class Lifecycle:
     def changing_in_loop(self) -> bool:
         """Whether a start or a stop is under way in an event loop: who waits has to await it."""
         change = self._change
-        return change is not None and change.way.in_loop and change not in _inside.get()
+        return change is not None and change.way.in_loop and not is_inside(change)
 
     def revive(self, parts: Iterable[Part]) -> None:
         """Let parts that are down be started."""
@@ -246,22 +184,13 @@ class Lifecycle:
     def check(self, part: Part) -> None:
         """Raise NotRunningError if a part cannot be asked for."""
         failed = part.state is State.FAILED and part.leave is None
-        if failed and self.state not in DOWN:
+        if failed and self.state in {State.NEW, State.STARTING, State.RUNNING}:
             part.state = State.NEW  # what failed when it was first needed may be tried again
         if part.state in {State.STOPPING, State.STOPPED, State.FAILED}:
             raise NotRunningError(
                 f"{part.name!r} of {self.name} is {part.state}: "
                 "it can be asked for after init_resources()"
             )
-
-    def tell(self, event: Event) -> None:
-        """Log an event and pass it on to the subscribers, whose failures are logged."""
-        log(event)
-        for subscriber in tuple(self.subscribers):
-            try:
-                subscriber(event)
-            except Exception:
-                logger.exception("%r failed to take %r", subscriber, event)
 
     async def _begin(self, phase: State, way: Way, ends: float) -> Change | None:
         """Return the change that may be made now, or None when it is being made by the caller."""
@@ -272,9 +201,9 @@ class Lifecycle:
                     self._change = change = Change(phase, self.state, way)
                     self.state = phase
                     return change
-            if current in _inside.get():
-                if phase is State.STARTING and current.phase is State.STOPPING:
-                    raise NotRunningError(f"{self.name} is {current.phase}: start it afterwards")
+            if is_inside(current):
+                if phase is not current.phase:
+                    raise self._nested()
                 return None
             if not await way.wait(current, left(ends)):
                 busy = [part.name for part in self.parts if part.state is current.phase]
@@ -297,36 +226,46 @@ class Lifecycle:
                 self.state = state
         change.set_result(None)
 
-    def _close(self, parts: Iterable[Part]) -> None:
-        """Let nothing be started any more."""
-        with self._lock:
-            for part in parts:
-                if part.state is State.NEW:
-                    part.state = State.STOPPED
-        self._forget()
+    def _nested(self) -> LifecycleError:
+        if self.state is State.STOPPING:
+            return NotRunningError(f"{self.name} is {self.state}: start it when it has stopped")
+        return LifecycleError(
+            f"{self.name} is {self.state}: a part that wants it to stop raises an exception"
+        )
 
-    async def _wait_for_start(self, part: Part, way: Way, ends: float) -> None:
-        """Wait for the start of a part by another thread."""
-        change = part.change
-        if change is not None and not await way.wait(change, left(ends)):
-            raise StopTimeoutError(f"{part.name!r} is still {part.state}")
-
-    async def _take_down(
+    async def _bring_down(
         self,
         parts: Iterable[Part],
         way: Way,
         ends: float,
         error: BaseException | None = None,
     ) -> Stop:
+        """Let nothing be started any more, and stop what is up; return how that went."""
         chosen = dict.fromkeys(parts)
+        with self._lock:
+            self.state = State.STOPPING
+            for part in chosen:
+                if part.state is State.NEW:
+                    part.state = State.STOPPED
+        self._forget()
+        # Other threads may be about to start a part that they need.
+        hanging = [
+            part
+            for part in chosen
+            if part.change is not None and not await way.wait(part.change, left(ends))
+        ]
         up = [part for part in reversed(self.record) if part in chosen]
-        stop = Stop(up, ends, self.tell, error)
+        stop = Stop(up, ends, self.events.tell, error)
         try:
             await way.take_down(stop)
         finally:
             for part in up:
                 if part.leave is None:
                     self.record.pop(part, None)
+            self._forget()
+        for part in hanging:
+            late = StopTimeoutError(f"{part.name!r} is still {part.state}, and will have to stop")
+            stop.failures.append((part.name, late))
         return stop
 
 
@@ -345,7 +284,7 @@ async def bring_up(
         change = lifecycle.claim(part)
         if change is None:
             break
-        if part in _inside.get():
+        if is_inside(part):
             raise LifecycleError(
                 f"{part.name!r} needs itself to start; metrics.lifecycle.check() shows how"
             )
@@ -354,14 +293,14 @@ async def bring_up(
         return
     starting, began = part.change, monotonic()
     part.asynchronous = asynchronous
-    lifecycle.tell(Event(part.name, State.STARTING, 0.0, None))
+    lifecycle.events.tell(Event(part.name, State.STARTING, 0.0, None))
     try:
         with inside(part):
             part.value, part.leave = await way.enter(part, provider, args, kwargs or {})
     except BaseException as error:
         error.add_note(f"while starting {part.name!r}")
         part.reset(State.FAILED)
-        lifecycle.tell(Event(part.name, State.FAILED, monotonic() - began, error))
+        lifecycle.events.tell(Event(part.name, State.FAILED, monotonic() - began, error))
         raise
     else:
         lifecycle.record[part] = None
@@ -370,7 +309,7 @@ async def bring_up(
         part.change = None
         if starting is not None:
             starting.set_result(None)
-    lifecycle.tell(Event(part.name, State.RUNNING, monotonic() - began, None))
+    lifecycle.events.tell(Event(part.name, State.RUNNING, monotonic() - began, None))
 
 
 def lifecycle_of(part: Part) -> Lifecycle:
@@ -387,16 +326,3 @@ def ends_in(seconds: float | None) -> float:
 def left(ends: float) -> float | None:
     """Return the seconds until then; None without end."""
     return None if ends == inf else max(ends - monotonic(), 0.0)
-
-
-def log(event: Event) -> None:
-    """Write what has happened to the log."""
-    milliseconds = event.seconds * 1e3
-    if event.phase is State.FAILED:
-        kind, error = type(event.error).__name__, event.error
-        logger.error("failed %s (%.1f ms): %s: %s", event.part, milliseconds, kind, error)
-    elif event.seconds:
-        word = "started" if event.phase is State.RUNNING else "stopped"
-        logger.info("%s %s (%.1f ms)", word, event.part, milliseconds)
-    else:
-        logger.debug("%s %s", event.phase.lower(), event.part)

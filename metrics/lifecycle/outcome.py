@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, NamedTuple, final
 
 from metrics.lifecycle.blocking import Blocking, drive
+from metrics.lifecycle.change import Way
 from metrics.lifecycle.cooperative import Cooperative
-from metrics.lifecycle.lifecycle import Way
 
 
 class Operation(NamedTuple):

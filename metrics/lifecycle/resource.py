@@ -10,8 +10,9 @@ from dependency_injector import providers
 
 from metrics.errors import LifecycleError
 from metrics.lifecycle.blocking import Blocking, drive
+from metrics.lifecycle.change import Way
 from metrics.lifecycle.cooperative import Cooperative
-from metrics.lifecycle.lifecycle import SHUTDOWN_TIMEOUT, Way, bring_up, lifecycle_of
+from metrics.lifecycle.lifecycle import SHUTDOWN_TIMEOUT, bring_up, lifecycle_of
 from metrics.lifecycle.order import name_of, needs_now
 from metrics.lifecycle.outcome import Operation, perform
 from metrics.lifecycle.part import Part, State

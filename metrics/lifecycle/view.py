@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from metrics.lifecycle.container import LifecycleContainer, instance_of
-from metrics.lifecycle.lifecycle import Subscriber
+from metrics.lifecycle.events import Subscriber
 from metrics.lifecycle.order import Provider, all_needs, in_order
 from metrics.lifecycle.part import State
 from metrics.lifecycle.resource import Resource
@@ -101,14 +101,7 @@ def subscribe(container: LifecycleContainer, subscriber: Subscriber) -> Callable
 
     It is called in the thread that starts or stops the part, and what it raises is logged.
     """
-    subscribers = instance_of(container, "subscribe()")._ownership.lifecycle.subscribers
-    subscribers.append(subscriber)
-
-    def unsubscribe() -> None:
-        if subscriber in subscribers:
-            subscribers.remove(subscriber)
-
-    return unsubscribe
+    return instance_of(container, "subscribe()")._ownership.lifecycle.events.subscribe(subscriber)
 
 
 def quoted(text: str) -> str:
