@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self, final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.deadline import waits_for_this
+from metrics.deadline import join
 from metrics.errors import StopTimeoutError
 from metrics.instruments.arguments import positive
 from metrics.instruments.ewma import INTERVAL
@@ -114,10 +114,9 @@ class Ticker:
             self._changed.notify_all()
             worker = self._worker
         inside = self._ticking_thread == threading.get_ident()
-        if worker is None or self._at_work() or inside or waits_for_this(worker):
+        if worker is None or self._at_work() or inside:
             return
-        worker.join(timeout)
-        if worker.is_alive():
+        if not join(worker, timeout):
             raise StopTimeoutError(
                 f"{THREAD_NAME} is still ticking {self._current!r} after {timeout} s; "
                 "it ends when that returns"

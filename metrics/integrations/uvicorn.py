@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from metrics.deadline import remaining, waits_for_this
+from metrics.deadline import join, remaining
 from metrics.errors import StopTimeoutError
 
 if TYPE_CHECKING:
@@ -168,7 +168,11 @@ def running(config: "Config", listener: socket.socket) -> Iterator[None]:
         # The first half of a short time is for the requests, the second for the server itself.
         server.grace = min(GRACEFUL_SECONDS, seconds / 2)
         server.should_exit = True
-        join(thread, seconds)
+        if not join(thread, seconds):
+            raise StopTimeoutError(
+                f"{THREAD_NAME} is still busy after {seconds:.2g} s: a request or a health check "
+                "does not end"
+            )
     if failures:
         raise failures[0]
 
@@ -177,15 +181,3 @@ def time_to_stop() -> float:
     """Return how many seconds a server may take to stop."""
     left = remaining()
     return STOP_SECONDS if left is None else left
-
-
-def join(thread: threading.Thread, seconds: float) -> None:
-    """Wait for a server's thread, unless it is the one that waits for the server."""
-    if waits_for_this(thread):
-        return
-    thread.join(seconds)
-    if thread.is_alive():
-        raise StopTimeoutError(
-            f"{THREAD_NAME} is still busy after {seconds:.2g} s: a request or a health check does "
-            "not end"
-        )

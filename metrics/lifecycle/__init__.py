@@ -8,7 +8,7 @@ from metrics.lifecycle.metrics_container import MetricsContainer
 from metrics.lifecycle.part import Event, State
 from metrics.lifecycle.resource import Resource
 from metrics.lifecycle.runner import lifespan, running
-from metrics.lifecycle.view import Graph, graph, state, subscribe
+from metrics.lifecycle.view import Graph, Node, graph, state, subscribe
 
 __all__ = [
     "Event",
@@ -17,6 +17,7 @@ __all__ = [
     "LifecycleContainer",
     "LifecycleError",
     "MetricsContainer",
+    "Node",
     "NotRunningError",
     "Problem",
     "Resource",

@@ -1,20 +1,24 @@
 """How parts are started and stopped when nobody awaits it: one after another, blocking."""
 
+import faulthandler
 import logging
-from collections.abc import Coroutine
+import sys
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
 from functools import partial
 from math import inf
+from time import monotonic
 from typing import Any, TypeVar, final
 
 from dependency_injector import providers
 
 from metrics.errors import LifecycleError
-from metrics.lifecycle.hook_thread import HookThread
+from metrics.lifecycle.hook_thread import HookThread, thread_if_possible
 from metrics.lifecycle.hooks import entered, is_async
 from metrics.lifecycle.injection import call_of
 from metrics.lifecycle.part import Leave, Part
-from metrics.lifecycle.stopping import Stop, frames_of
+from metrics.lifecycle.stopping import LEAST_SECONDS, Hung, Stop, frames_of
 
 logger = logging.getLogger("metrics.lifecycle")
 
@@ -52,6 +56,10 @@ class Blocking:
             )
         return entered(made)
 
+    async def complete(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end; what waits in it takes note of interruptions by itself."""
+        return await coroutine
+
     def checkpoint(self) -> None:
         """Do nothing: what interrupts this thread is raised at once."""
 
@@ -59,23 +67,49 @@ class Blocking:
         """Stop parts until all are down, have failed, or were given up because they hang."""
         while stop.pending:
             try:
-                thread = HookThread() if stop.ends < inf else None
-            except RuntimeError:
-                thread = None  # the interpreter ends and starts no more threads
-            if thread is None:
-                stop_all(stop)
-                continue
-            call = thread.call(partial(stop_all, stop))
-            thread.end()
-            while True:
-                try:
-                    if over(call, stop.turn_left):
-                        thread.thread.join()
-                        break
-                    if stop.give_up(frames_of(thread.thread), partial(wait_again, call)):
-                        break
-                except BaseException as error:  # noqa: BLE001 - raised when all are down
-                    stop.interrupts.append(error)
+                thread = thread_if_possible() if stop.ends < inf else None
+                if thread is not None:
+                    watch(stop, thread)
+                elif stop.ends < inf:
+                    with last_resort(stop.ends - monotonic()):
+                        stop_all(stop)
+                else:
+                    stop_all(stop)
+            except BaseException as interrupt:  # noqa: BLE001 - raised when all are down
+                stop.resume(interrupt)
+
+
+def watch(stop: Stop, thread: HookThread) -> None:
+    """Have a thread stop parts, until all are down or it hangs in one."""
+    call = thread.call(partial(stop_all, stop))
+    thread.end()
+    frames = partial(frames_of, thread.thread)
+    while True:
+        try:
+            if over(call, stop.turn_left):
+                thread.thread.join()
+                return
+            part = stop.current
+            if part is not None and stop.give_up(frames(), partial(Hung, call, frames, part)):
+                return
+        except BaseException as interrupt:  # noqa: BLE001 - raised when all are down
+            stop.resume(interrupt)
+
+
+@contextmanager
+def last_resort(seconds: float) -> Iterator[None]:
+    """End the process, and show where it hangs, if the block takes longer.
+
+    For the exit of the interpreter, when some versions of it start no more threads.
+    """
+    if sys.__stderr__ is not None:
+        # The file that is behind it, whatever has taken its place.
+        limit = max(seconds, LEAST_SECONDS)
+        faulthandler.dump_traceback_later(limit, exit=True, file=sys.__stderr__)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def drive(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -110,13 +144,6 @@ def stop_all(stop: Stop) -> BaseException | None:
         except BaseException as error:  # noqa: BLE001 - raised when all are down
             failure = error
         if not stop.done(part, failure):
-            logger.warning("%s, which was given up, has ended: %r", part.name, failure)
+            logger.warning("%s, which was given up, has ended: %s", part.name, failure or "well")
             return failure
     return None
-
-
-def wait_again(call: Future[Any], *_: object) -> None:
-    """Stop a part that was given up: wait for its hook, and raise what that raised."""
-    late = call.result()
-    if isinstance(late, BaseException):
-        raise late

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
+from types import CellType, FunctionType, MethodType
 from typing import Any, NamedTuple, cast
 
 from dependency_injector import containers, providers
@@ -37,7 +38,7 @@ class Problem(NamedTuple):
     """What is wrong, and what to do."""
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.message}"
+        return self.message
 
 
 def check(
@@ -48,14 +49,20 @@ def check(
     Finds dependencies that are undefined, providers that need each other, resources that are hidden
     in closures, default arguments and plain collections, and resources that were started on the
     class. What a hook asks a container for by itself cannot be seen.
+
+    Raises:
+        TypeError: `container` is neither.
     """
-    declared: Any = container
+    origin = getattr(container, "declarative_parent", None) or container
+    is_class = isinstance(origin, type) and issubclass(origin, containers.Container)
+    if not is_class and not isinstance(container, containers.Container):
+        raise TypeError(f"check() takes a container or a container's class, got {container!r}")
+    declared = cast("Declarations", container)
     names = names_of(declared)
     steps = list(in_order(declared.providers.values(), all_needs))
     found = [problem for provider, _ in steps for problem in faults_of(provider, names)]
     found += cycles(dict(steps), names)
-    origin = getattr(container, "declarative_parent", None) or container
-    if isinstance(origin, type):
+    if is_class:
         found += started_on_class(cast("Declarations", origin))
     return tuple(found)
 
@@ -64,61 +71,76 @@ def faults_of(provider: Provider, names: dict[Provider, str]) -> Iterator[Proble
     """Find what is wrong with one provider by itself."""
     name = name_of(provider, names)
     if isinstance(provider, providers.Dependency) and not provider.is_defined:
-        dotted = provider.parent_name or name
         yield Problem(
             Fault.UNDEFINED,
-            names.get(provider, dotted),
-            f"dependency {dotted!r} is undefined: give the container a provider for it",
+            name,
+            f"dependency {name!r} is undefined: give the container a provider for it",
         )
-    if not isinstance(provider, CALLED) or provider.last_overriding is not None:
+    if provider.last_overriding is not None:
         return
-    given = [*provider.args, *provider.kwargs.values()]
-    for resource in hidden_in(value for value in given if not is_provider(value)):
+    for resource in hidden_in(arguments_of(provider)):
         yield Problem(
             Fault.HIDDEN,
             name,
-            f"resource {name_of(resource, names)!r} is hidden in a plain collection or function "
-            "among its arguments: use providers.List or providers.Dict, or pass it by itself",
+            f"{name!r} hides resource {name_of(resource, names)!r} in a function or a plain "
+            "collection among its arguments: use providers.List or providers.Dict, or pass it by "
+            "itself",
         )
-    for resource in hidden_in([provider.provides] if not is_provider(provider.provides) else []):
+    for resource in hidden_in([provider.provides] if isinstance(provider, CALLED) else []):
         yield Problem(
             Fault.HIDDEN,
             name,
-            f"resource {name_of(resource, names)!r} is hidden in the function that makes it: "
+            f"{name!r} hides resource {name_of(resource, names)!r} in the function that makes it: "
             "pass it as an argument",
         )
 
 
+def arguments_of(provider: Provider) -> list[object]:
+    """Return all that a provider was declared with, beside a function."""
+    given: list[object] = []
+    if isinstance(provider, (*CALLED, providers.List)):
+        given += provider.args
+    if isinstance(provider, (*CALLED, providers.Dict)):
+        given += provider.kwargs.values()
+    if isinstance(provider, providers.Factory | providers.BaseSingleton):
+        given += provider.attributes.values()
+    return given
+
+
 def hidden_in(values: Iterable[object]) -> Iterator[providers.BaseResource[Any]]:
-    """Find resources inside functions and plain collections."""
-    ahead, seen = list(values), set[int]()
+    """Find the resources that are needed by what is inside functions and plain collections."""
+    ahead = [held for value in values for held in held_by(value)]
+    seen: set[int] = set()
+    inside: dict[Provider, None] = {}
     for value in ahead:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, providers.BaseResource):
-            yield value
-        elif isinstance(value, functools.partial):
-            ahead += [value.func, *value.args, *value.keywords.values()]
-        elif isinstance(value, Mapping):
-            ahead += value.values()
-        elif isinstance(value, list | tuple | set | frozenset):
-            ahead += value
-        elif callable(value):
-            ahead += function_holds(value)
+        if isinstance(value, providers.Provider):
+            inside[value] = None
+        else:
+            ahead += held_by(value)
+    for provider, _ in in_order(inside, all_needs):
+        if isinstance(provider, providers.BaseResource):
+            yield provider
 
 
-def function_holds(function: object) -> Iterator[object]:
-    """Return what a function has in its closure and default arguments, and what it wraps."""
-    for cell in getattr(function, "__closure__", None) or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:
-            continue  # not assigned yet
-    yield from getattr(function, "__defaults__", None) or ()
-    yield from (getattr(function, "__kwdefaults__", None) or {}).values()
-    if hasattr(function, "__wrapped__"):
-        yield function.__wrapped__
+def held_by(value: object) -> Iterable[object]:
+    """Return what is inside a function or a plain collection."""
+    if isinstance(value, functools.partial):
+        return [value.func, *value.args, *value.keywords.values()]
+    if isinstance(value, Mapping):
+        return list(value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        return value
+    if isinstance(value, MethodType):
+        return [value.__func__]
+    if isinstance(value, FunctionType):
+        cells = [cell for cell in value.__closure__ or () if cell != CellType()]
+        defaults = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+        wrapped = vars(value).get("__wrapped__")
+        return [*(cell.cell_contents for cell in cells), *defaults, wrapped]
+    return ()
 
 
 def cycles(
@@ -138,7 +160,7 @@ def cycles(
             yield Problem(
                 Fault.CYCLE,
                 path[0],
-                f"{' needs '.join(path)}: give one of them what it needs when it is used, "
+                f"{' needs '.join(path)}: give one of them what it needs only when it is used, "
                 "with `.provider` for example",
             )
             graph[cycle[0]].discard(cycle[1])
@@ -155,11 +177,6 @@ def started_on_class(declared: Declarations) -> Iterator[Problem]:
             yield Problem(
                 Fault.STARTED_ON_CLASS,
                 name,
-                f"was started on the class, where nothing stops it: call its shutdown(), and ask "
-                f"a container for it, Container().{name}() instead of Container.{name}()",
+                f"{name!r} was started on the class, where nothing stops it: call its shutdown(), "
+                f"and ask a container for it, Container().{name}() instead of Container.{name}()",
             )
-
-
-def is_provider(value: object) -> bool:
-    """Return whether something is a provider."""
-    return bool(providers.is_provider(value))

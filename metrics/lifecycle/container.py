@@ -1,6 +1,5 @@
 """A container that starts its parts in order, all or none, and stops them in reverse, on time."""
 
-import asyncio
 import logging
 import warnings
 from collections.abc import Awaitable, Iterable
@@ -17,6 +16,7 @@ from metrics.lifecycle.lifecycle import SHUTDOWN_TIMEOUT, Lifecycle
 from metrics.lifecycle.outcome import Operation, perform
 from metrics.lifecycle.ownership import Ownership
 from metrics.lifecycle.part import Part, State
+from metrics.lifecycle.resource import Resource
 
 logger = logging.getLogger("metrics.lifecycle")
 
@@ -58,14 +58,16 @@ class LifecycleInstance(containers.DynamicContainer):
         """See `LifecycleContainer`."""
         return perform(self._stop(resource_type, timeout, error))
 
-    def _start(self, resource_type: ResourceType = providers.BaseResource) -> Operation:
+    def _start(
+        self, resource_type: ResourceType = providers.BaseResource, timeout: float | None = None
+    ) -> Operation:
         check_type(resource_type)
         self._ownership.find_started()
         steps = self._ownership.planned(resource_type)
         lifecycle = self._ownership.lifecycle
         return Operation(
-            "init_resources()",
-            lambda way: lifecycle.start(steps, way, self._timeout(None)),
+            "container.init_resources()",
+            lambda way: lifecycle.start(steps, way, self._timeout(timeout)),
             self._why_awaited(step.part for step in steps if step.asynchronous),
         )
 
@@ -81,9 +83,9 @@ class LifecycleInstance(containers.DynamicContainer):
         lifecycle, parts = self._ownership.lifecycle, None
         if resource_type is not providers.BaseResource or self._ownership.embedded:
             parts = dict.fromkeys(self._ownership.owned(resource_type))
-        up = [part for part in lifecycle.record if parts is None or part in parts]
+        up = [part for part in list(lifecycle.record) if parts is None or part in parts]
         return Operation(
-            "shutdown_resources()",
+            "container.shutdown_resources()",
             lambda way: lifecycle.stop(way, seconds, error, parts),
             self._why_awaited(part for part in up if part.in_loop),
         )
@@ -93,17 +95,20 @@ class LifecycleInstance(containers.DynamicContainer):
         names = ", ".join(repr(part.name) for part in parts)
         if names:
             return f"async parts need an event loop: {names}"
-        if lifecycle.changing_in_loop and in_loop():
-            return f"{lifecycle.name} is {lifecycle.state} in an event loop"
+        if lifecycle.changing_here:
+            return f"{lifecycle.name} is being started or stopped in this event loop"
         return ""
 
     def _timeout(self, given: float | None) -> float | None:
-        seconds = given
+        seconds, name = given, "timeout"
         if seconds is None:
-            seconds = getattr(self.declarative_parent, "shutdown_timeout", SHUTDOWN_TIMEOUT)
-        if seconds is None or seconds == inf:
-            return None
-        return positive("shutdown_resources(timeout)", seconds)
+            name = "shutdown_timeout"
+            seconds = getattr(self.declarative_parent, name, SHUTDOWN_TIMEOUT)
+        return None if seconds is None or seconds == inf else positive(name, seconds)
+
+    def __repr__(self) -> str:
+        lifecycle = self._ownership.lifecycle
+        return f"<{lifecycle.name} {lifecycle.state}>"
 
 
 class LifecycleContainer(containers.DeclarativeContainer):
@@ -122,6 +127,13 @@ class LifecycleContainer(containers.DeclarativeContainer):
 
     shutdown_timeout: ClassVar[float | None] = SHUTDOWN_TIMEOUT
     """Seconds for a stop that is not given a timeout, all parts together; None for no limit."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        # A part that is asked for on the class, where it should not be, is named in what follows.
+        for name, provider in vars(cls).items():
+            if isinstance(provider, Resource) and provider.part.lifecycle is None:
+                provider.part.name = name
 
     if TYPE_CHECKING:
 
@@ -170,15 +182,6 @@ class LifecycleContainer(containers.DeclarativeContainer):
             """
 
 
-def in_loop() -> bool:
-    """Return whether the caller is called by an event loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
 def check_type(resource_type: object) -> None:
     """Raise TypeError if something is no type of resource."""
     if not (isinstance(resource_type, type) and issubclass(resource_type, providers.BaseResource)):
@@ -189,7 +192,11 @@ def instance_of(container: object, caller: str) -> LifecycleInstance:
     """Return a container as what it is; raise TypeError if it has no lifecycle."""
     if isinstance(container, LifecycleInstance):
         return container
-    hint = "; call the class" if isinstance(container, type) else ""
+    hint = ""
+    if isinstance(container, type) and issubclass(container, LifecycleContainer):
+        hint = f": call the class, {container.__name__}()"
+    elif isinstance(container, type | containers.Container):
+        hint = ": derive its class from LifecycleContainer"
     raise TypeError(f"{caller} takes an instance of a LifecycleContainer, got {container!r}{hint}")
 
 

@@ -1,20 +1,21 @@
 """How parts are started and stopped in an event loop, which goes on meanwhile."""
 
 import asyncio
+import gc
 import logging
+from collections.abc import Coroutine
 from concurrent.futures import Future
-from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar, final
+from types import AsyncGeneratorType, FrameType
+from typing import Any, NamedTuple, TypeVar, final
 
 from dependency_injector import providers
 
-from metrics.lifecycle.blocking import wait_again
-from metrics.lifecycle.hook_thread import HookThread
+from metrics.lifecycle.hook_thread import HookThread, thread_if_possible
 from metrics.lifecycle.hooks import async_entered, entered, is_async, is_async_hook
-from metrics.lifecycle.injection import awaited, call_of, ready
+from metrics.lifecycle.injection import Call, awaited, call_of, ready
 from metrics.lifecycle.part import Leave, Part
-from metrics.lifecycle.stopping import LEAST_SECONDS, Stop, frames_of
+from metrics.lifecycle.stopping import LEAST_SECONDS, Hung, Stop, frames_of
 
 logger = logging.getLogger("metrics.lifecycle")
 
@@ -52,27 +53,28 @@ class Cooperative:
         if part.in_loop:
             return await async_entered(call())
 
-        def attempt() -> tuple[object, Leave] | None:
-            made = call()
-            if is_async(made):
-                found.append(made)
-                return None
-            return entered(made)
-
-        found: list[object] = []
         thread = HookThread()
-        begun = asyncio.wrap_future(thread.call(attempt))
+        begun = asyncio.wrap_future(thread.call(partial(attempt, call)))
         thread.end()
         try:
-            value = await finished(begun)
+            attempted = await finished(begun)
         except asyncio.CancelledError as error:
-            value = begun.result()
+            attempted = begun.result()
             self._cancelled = error
-        if value is not None:
-            return value
+        if attempted.error is not None:
+            raise attempted.error
+        if attempted.entered is not None:
+            return attempted.entered
         # It is async after all, which could not be seen from the hook.
         part.in_loop = True
-        return await async_entered(found[0])
+        return await async_entered(attempted.made)
+
+    async def complete(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end; a cancellation is raised then."""
+        done = await finished(Shielded(outcome_of(coroutine)))
+        if isinstance(done, Raised):
+            raise done.error
+        return done
 
     def checkpoint(self) -> None:
         """Raise the cancellation that came while a hook ran in a thread."""
@@ -80,22 +82,38 @@ class Cooperative:
             raise self._cancelled
 
     async def take_down(self, stop: Stop) -> None:
-        """Stop parts until all are down, have failed, or were given up; no cancellation cuts in."""
-        await finished(asyncio.ensure_future(self._take_down(stop)))
-
-    async def _take_down(self, stop: Stop) -> None:
+        """Stop parts until all are down, have failed, or were given up because they hang."""
         thread: HookThread | None = None
         for part in stop.turns():
             if part.in_loop:
                 await leave_in_loop(stop, part)
                 continue
-            thread = thread or HookThread()
-            if not await leave_in_thread(stop, part, thread):
+            thread = thread or thread_if_possible()
+            if thread is None:
+                await leave_in_loop(stop, part)
+            elif not await leave_in_thread(stop, part, thread):
                 thread.end()
                 thread = None
         if thread is not None:
             thread.end()
             thread.thread.join()
+
+
+class Attempt(NamedTuple):
+    """How a hook fared in a thread; a future cannot hold every exception."""
+
+    entered: tuple[object, Leave] | None = None
+    made: object = None
+    error: BaseException | None = None
+
+
+def attempt(call: Call) -> Attempt:
+    """Call a hook and enter what it gives, unless that is async."""
+    try:
+        made = call()
+        return Attempt(made=made) if is_async(made) else Attempt(entered(made))
+    except BaseException as error:  # noqa: BLE001 - raised by who waits
+        return Attempt(error=error)
 
 
 async def leave_in_loop(stop: Stop, part: Part) -> None:
@@ -109,25 +127,31 @@ async def leave_in_loop(stop: Stop, part: Part) -> None:
             return error
         return None
 
-    before = part.leave
-    task = asyncio.ensure_future(leave())
+    task = Shielded(leave())
     while not task.done():
-        await settle(task, stop.turn_left)
-        if not task.done() and stop.give_up(task.get_stack(), partial(leave_again, task, before)):
-            task.cancel()
-            await settle(task, LEAST_SECONDS)
+        await asyncio.wait({task}, timeout=stop.turn_left)
+        if not task.done() and stop.give_up(frames_in(task), partial(partial, leave_again, task)):
+            asyncio.Task.cancel(task)
+            await asyncio.wait({task}, timeout=LEAST_SECONDS)
             return
     stop.done(part, task.result())
 
 
 async def leave_again(
-    task: asyncio.Task[BaseException | None], leave: Leave | None, *exit_info: object
+    task: asyncio.Task[BaseException | None], leave: Leave, *exit_info: object
 ) -> None:
-    """Stop an async part that was given up: wait for what hangs, or else leave it once more."""
+    """Stop an async part that was given up: wait for what hangs, or leave it again if it was cut.
+
+    The part is left again, too, if the event loop of what hangs is gone.
+    """
     if not task.done() and task.get_loop() is asyncio.get_running_loop():
         await asyncio.wait({task})
-    if leave is not None:
+    if not task.done() or isinstance(task.result(), asyncio.CancelledError):
         await ready(leave(*exit_info))
+        return
+    late = task.result()
+    if late is not None:
+        raise late
 
 
 async def leave_in_thread(stop: Stop, part: Part, thread: HookThread) -> bool:
@@ -143,10 +167,11 @@ async def leave_in_thread(stop: Stop, part: Part, thread: HookThread) -> bool:
         return failure
 
     call = thread.call(leave)
+    frames = partial(frames_of, thread.thread)
     waiting = asyncio.wrap_future(call)
     while not waiting.done():
-        await settle(waiting, stop.turn_left)
-        if not waiting.done() and stop.give_up(frames_of(thread.thread), partial(wait_again, call)):
+        await asyncio.wait({waiting}, timeout=stop.turn_left)
+        if not waiting.done() and stop.give_up(frames(), partial(Hung, call, frames, part)):
             call.add_done_callback(partial(report_late, part.name))
             return False
     stop.done(part, waiting.result())
@@ -155,13 +180,29 @@ async def leave_in_thread(stop: Stop, part: Part, thread: HookThread) -> bool:
 
 def report_late(name: str, call: Future[object]) -> None:
     """Log how a hook ended that had been given up."""
-    logger.warning("%s, which was given up, has ended: %r", name, call.result())
+    logger.warning("%s, which was given up, has ended: %s", name, call.result() or "well")
 
 
-async def settle(future: asyncio.Future[Any], seconds: float) -> None:
-    """Wait for a future, but no longer than until it is done, the time is up, or a cancellation."""
-    with suppress(asyncio.CancelledError):
-        await asyncio.wait({future}, timeout=seconds)
+class Shielded(asyncio.Task[T]):
+    """A task that nobody cancels, not even the event loop that ends."""
+
+    def cancel(self, msg: Any = None) -> bool:  # noqa: ARG002 - as a task's is
+        """Go on; what waits for this raises when it has ended."""
+        return False
+
+
+class Raised(NamedTuple):
+    """What a coroutine raised: a task would let KeyboardInterrupt break out of its event loop."""
+
+    error: BaseException
+
+
+async def outcome_of(coroutine: Coroutine[Any, Any, T]) -> T | Raised:
+    """Return what a coroutine returns, or what it raises."""
+    try:
+        return await coroutine
+    except BaseException as error:  # noqa: BLE001 - raised by who waits
+        return Raised(error)
 
 
 async def finished(future: asyncio.Future[T]) -> T:
@@ -172,6 +213,29 @@ async def finished(future: asyncio.Future[T]) -> T:
             await asyncio.wait({future})
         except asyncio.CancelledError as error:
             cancelled = error
+    result = future.result()
+    if cancelled is not None and isinstance(result, Raised):
+        raise cancelled from result.error
     if cancelled is not None:
         raise cancelled
-    return future.result()
+    return result
+
+
+def frames_in(task: asyncio.Task[Any]) -> list[FrameType]:
+    """Return where a task waits, outermost frame first: through everything that it awaits."""
+    frames: list[FrameType] = []
+    awaits: object = task.get_coro()
+    while awaits is not None:
+        for kind in ("cr", "ag", "gi"):
+            frame = getattr(awaits, f"{kind}_frame", None)
+            if frame is not None:
+                frames.append(frame)
+                awaits = getattr(awaits, f"{kind}_await", None) or getattr(
+                    awaits, f"{kind}_yieldfrom", None
+                )
+                break
+        else:
+            # The step of an async generator says of which only to the garbage collector.
+            held = gc.get_referents(awaits)
+            awaits = next((item for item in held if isinstance(item, AsyncGeneratorType)), None)
+    return frames

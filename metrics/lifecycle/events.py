@@ -17,7 +17,13 @@ class Events:
         self._subscribers: list[Subscriber] = []
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Call `subscriber` with every event; return what ends that."""
+        """Call `subscriber` with every event; return what ends that.
+
+        Raises:
+            TypeError: `subscriber` cannot be called.
+        """
+        if not callable(subscriber):
+            raise TypeError(f"subscribe() takes a function of one event, got {subscriber!r}")
         self._subscribers.append(subscriber)
 
         def unsubscribe() -> None:
@@ -39,11 +45,15 @@ class Events:
 def log(event: Event) -> None:
     """Write what has happened to the log."""
     milliseconds = event.seconds * 1e3
-    if event.phase is State.FAILED:
+    if event.phase is State.RUNNING:
+        logger.info("started %s (%.1f ms)", event.part, milliseconds)
+    elif event.phase is State.STOPPED:
+        logger.info("stopped %s (%.1f ms)", event.part, milliseconds)
+    elif event.phase is State.FAILED:
+        verb = "start" if event.before is State.STARTING else "stop"
         kind, error = type(event.error).__name__, event.error
-        logger.error("failed %s (%.1f ms): %s: %s", event.part, milliseconds, kind, error)
-    elif event.seconds:
-        word = "started" if event.phase is State.RUNNING else "stopped"
-        logger.info("%s %s (%.1f ms)", word, event.part, milliseconds)
+        logger.error(
+            "failed to %s %s (%.1f ms): %s: %s", verb, event.part, milliseconds, kind, error
+        )
     else:
         logger.debug("%s %s", event.phase.lower(), event.part)

@@ -1,34 +1,43 @@
-"""What a forked process inherits from a running container: nothing that runs, and nothing to stop.
+"""What a process leaves behind: to a forked process, and to the interpreter that exits.
 
-The child begins anew: its parts are NEW, and start when they are next asked for. The hooks of the
-parent are the parent's to run.
+A forked process begins anew: its parts are NEW, and start when they are next asked for. The hooks
+of the parent are the parent's to run. Parts that are up when the interpreter exits end with it, and
+`running` stops them before.
 """
 
+import atexit
 import os
 import threading
+from typing import Any
 
-from metrics.lifecycle import lifecycle
+from dependency_injector import providers
+
+from metrics.lifecycle import change, lifecycle
+from metrics.lifecycle.immortal import keep
 
 
 def begin_anew() -> None:
     """Let every container of a forked process be NEW."""
+    # One lock for all such singletons, which another thread of the parent may hold for good.
+    lock: Any = providers.ThreadSafeSingleton.storage_lock  # type: ignore[attr-defined]
+    lock._at_fork_reinit()
     lifecycle.adopting = threading.Lock()
+    change.begin_anew()
     for inherited in list(lifecycle.living):
-        for hook in inherited.forked():
-            keep(hook)
+        owner = inherited.owner()
+        if owner is not None:
+            owner.begin_anew()
+        for belonging in inherited.forked():
+            keep(belonging)
 
 
-def keep(hook: object) -> None:
-    """Keep an object until the process has ended.
-
-    A suspended generator that is collected runs its `finally`, even when the interpreter exits: the
-    parent's clean-up in the child. Only what is still referenced then is left alone.
-    """
-    # Loaded in the child that needs it: few programs fork.
-    import ctypes  # noqa: PLC0415
-
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(hook))
+def leave_behind() -> None:
+    """Keep what is up from being finalized by an interpreter that exits."""
+    for left in list(lifecycle.living):
+        for part in left.record:
+            keep(part.leave)
 
 
+atexit.register(leave_behind)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=begin_anew)

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar, final
+from weakref import finalize
 
 THREAD_NAME = "metrics-lifecycle"
 
@@ -23,6 +24,8 @@ class HookThread:
 
     def __init__(self) -> None:
         self._calls: Calls = SimpleQueue()
+        # An interrupt may lose this object while its thread starts.
+        finalize(self, self._calls.put, None).atexit = False
         self.thread = threading.Thread(
             target=work, args=(self._calls,), name=THREAD_NAME, daemon=True
         )
@@ -37,6 +40,14 @@ class HookThread:
     def end(self) -> None:
         """Let the thread end when all calls have returned."""
         self._calls.put(None)
+
+
+def thread_if_possible() -> HookThread | None:
+    """Return a thread for hooks; None when the interpreter exits and starts no more of them."""
+    try:
+        return HookThread()
+    except RuntimeError:
+        return None
 
 
 def work(calls: Calls) -> None:

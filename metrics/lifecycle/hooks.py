@@ -11,8 +11,10 @@ A hook is what a part is declared with. Called, it gives one of these:
 import functools
 import inspect
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Generator
-from typing import Any, cast
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any
+
+from dependency_injector import providers
 
 from metrics.lifecycle.part import Leave
 
@@ -24,7 +26,7 @@ def is_async_hook(hook: object) -> bool:
     """Return whether what `hook` gives needs an event loop, as far as that can be seen."""
     while isinstance(hook, functools.partial):
         hook = hook.func
-    if not callable(hook):
+    if not callable(hook) or providers.is_provider(hook):
         return False
     if inspect.isclass(hook):
         return is_async(hook)
@@ -71,14 +73,15 @@ async def async_entered(made: Any) -> tuple[object, Leave]:
         made = await made
         # Some classes are both kinds of context manager; this one came out of a coroutine.
         if hasattr(made, "__aenter__"):
-            return await made.__aenter__(), made.__aexit__
+            return await Unattended(made.__aenter__), made.__aexit__
     if isinstance(made, AsyncGenerator):
+        begin = functools.partial(anext, made)
         try:
-            return await unattended(made), functools.partial(async_resume, made)
+            return await Unattended(begin), functools.partial(async_resume, made)
         except StopAsyncIteration:
             raise RuntimeError(NO_YIELD) from None
     if is_async(made):
-        return await made.__aenter__(), made.__aexit__
+        return await Unattended(made.__aenter__), made.__aexit__
     return entered(made)
 
 
@@ -100,14 +103,33 @@ def leave_alone(*_: object) -> None:
     """Stop a plain value, which takes nothing."""
 
 
-def unattended(generator: AsyncGenerator[object, None]) -> Awaitable[object]:
-    """Begin an async generator without telling its event loop.
+class Unattended:
+    """Awaits something whose first step does not tell the event loop of its async generators.
 
     A loop closes the generators it knows of when it ends, which skips what follows their `yield`.
     """
-    hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, None)
-    try:
-        return cast("Awaitable[object]", anext(generator))
-    finally:
-        sys.set_asyncgen_hooks(*hooks)
+
+    def __init__(self, begin: Callable[[], Any]) -> None:
+        self._begin = begin
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(None, None)
+        try:
+            steps = self._begin().__await__()
+            waits_for = next(steps)
+        except StopIteration as done:
+            return done.value
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+        while True:
+            try:
+                sent = yield waits_for
+            except BaseException as error:  # noqa: BLE001 - what awaits has to handle it
+                resume = functools.partial(steps.throw, error)
+            else:
+                resume = functools.partial(steps.send, sent)
+            try:
+                waits_for = resume()
+            except StopIteration as done:
+                return done.value

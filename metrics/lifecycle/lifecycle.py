@@ -1,19 +1,18 @@
 """The state machine: who may start and stop parts, and when."""
 
 import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Iterable, Sequence
 from math import inf
 from time import monotonic
 from typing import Any, Protocol, Self, final
 from weakref import WeakSet
 
-from dependency_injector import providers
+from dependency_injector import containers, providers
 
 from metrics.errors import LifecycleError, NotRunningError, StopTimeoutError
-from metrics.lifecycle.change import Change, Way, inside, is_inside
+from metrics.lifecycle.change import Change, Way, ended, inside, is_inside, running_loop
 from metrics.lifecycle.events import Events
-from metrics.lifecycle.part import Event, Leave, Part, State
+from metrics.lifecycle.part import Event, Part, State
 from metrics.lifecycle.plan import Step
 from metrics.lifecycle.stopping import Stop
 
@@ -25,10 +24,21 @@ SHUTDOWN_TIMEOUT = 10.0
 class Owner(Protocol):
     """The container that parts belong to."""
 
+    @property
+    def events(self) -> Events:
+        """Who is told what happens to the parts."""
+
+    @property
+    def container(self) -> containers.DynamicContainer | None:
+        """The container itself, unless it has been collected."""
+
     def part_of(self, provider: providers.BaseResource[Any]) -> Part | None:
         """Return the part of a resource; None when the resource is somebody else's."""
 
-    def forget_singletons(self) -> None:
+    def begin_anew(self) -> None:
+        """Take dependency-injector's own resources for NEW, in a forked process."""
+
+    def forget_singletons(self, parts: Collection[Part]) -> None:
         """Let the singletons that were made of parts be made anew."""
 
 
@@ -50,7 +60,6 @@ class Lifecycle:
         self.parts: dict[Part, None] = {}
         # What is up, or failed to come down, in the order in which it came up.
         self.record: dict[Part, None] = {}
-        self.events = Events()
         # The container, which may be gone before its parts are down.
         self.owner: Callable[[], Owner | None] = lambda: None
         # Guards the state and the change, here and of each part.
@@ -64,7 +73,7 @@ class Lifecycle:
         self.parts[part] = None
         return self
 
-    async def start(self, steps: Iterable[Step], way: Way, seconds: float | None) -> None:
+    async def start(self, steps: Sequence[Step], way: Way, seconds: float | None) -> None:
         """Start all that is planned and is not up, or nothing.
 
         Args:
@@ -75,22 +84,27 @@ class Lifecycle:
         Raises:
             BaseException: what a part raised; everything is down again.
         """
-        change = await self._begin(State.STARTING, way, inf)
-        if change is None:
+        if self.state is State.RUNNING and all(s.part.state is State.RUNNING for s in steps):
             return
+        change = Change(self.name, State.STARTING, way)
+        state, raised = State.FAILED, None
         try:
-            with inside(change):
-                await self._start(steps, way, seconds)
+            if await self._begin(change, way, inf):
+                with inside(change):
+                    await self._start(steps, way, seconds)
+            state = State.RUNNING
         except BaseException as error:
-            self._end(change, State.FAILED, error)
+            raised = error
             raise
-        self._end(change, State.RUNNING)
+        finally:
+            self._end(change, state, raised)
 
-    async def _start(self, steps: Iterable[Step], way: Way, seconds: float | None) -> None:
+    async def _start(self, steps: Sequence[Step], way: Way, seconds: float | None) -> None:
         # What failed to stop may hold what its next start needs.
         failed = [part for part in self.record if part.state is State.FAILED]
         if failed:
-            (await self._bring_down(failed, way, ends_in(seconds))).conclude()
+            stop = await way.complete(self._bring_down(failed, way, ends_in(seconds)))
+            stop.conclude()
             self.state = State.STARTING
         self.revive(self.parts)
         try:
@@ -98,9 +112,11 @@ class Lifecycle:
                 await bring_up(step, way)
                 way.checkpoint()
         except BaseException as error:
-            stop = await self._bring_down(self.parts, way, ends_in(seconds))
+            stop = await way.complete(self._bring_down(self.parts, way, ends_in(seconds)))
             for name, failure in stop.failures:
                 error.add_note(f"{name!r} failed to stop then: {failure!r}")
+            if stop.interrupts:
+                raise stop.interrupts[0] from error
             raise
 
     async def stop(
@@ -121,64 +137,77 @@ class Lifecycle:
         Raises:
             ShutdownError: parts failed to stop; the others are down.
         """
-        ends = ends_in(seconds)
-        if any(part.state is State.STARTING and is_inside(part) for part in self.parts):
-            raise self._nested()
-        change = await self._begin(State.STOPPING, way, ends)
-        if change is None:
+        for part in list(self.parts):
+            if part.change is not None and is_inside(part.change):
+                raise LifecycleError(
+                    f"{part.name!r} is {part.state}, and cannot stop {self.name} from there: let "
+                    "it raise an exception instead"
+                )
+        if self.state is State.STOPPED and not self.record:
             return
-        chosen = self.parts if parts is None else dict.fromkeys(parts)
-        state = State.FAILED
+        await way.complete(self._stop(way, ends_in(seconds), error, parts))
+
+    async def _stop(
+        self, way: Way, ends: float, error: BaseException | None, parts: Iterable[Part] | None
+    ) -> None:
+        change = Change(self.name, State.STOPPING, way)
+        state, raised = State.FAILED, None
         try:
-            with inside(change):
-                stop = await self._bring_down(chosen, way, ends, error)
-            if not any(part.state is State.FAILED for part in self.record):
-                state = State.STOPPED if parts is None or not self.record else change.before
-            stop.conclude()
-        except BaseException as raised:
-            self._end(change, state, raised)
+            if await self._begin(change, way, ends):
+                with inside(change):
+                    chosen = self.parts if parts is None else parts
+                    stop = await self._bring_down(chosen, way, ends, error)
+                if not any(part.state is State.FAILED for part in self.record):
+                    state = State.STOPPED if parts is None else change.before
+                stop.conclude()
+        except BaseException as failure:
+            raised = failure
             raise
-        self._end(change, state)
+        finally:
+            self._end(change, state, raised)
 
     @property
-    def changing_in_loop(self) -> bool:
-        """Whether a start or a stop is under way in an event loop: who waits has to await it."""
-        change = self._change
-        return change is not None and change.way.in_loop and not is_inside(change)
+    def changing_here(self) -> bool:
+        """Whether something is being started or stopped in the calling event loop."""
+        loop = running_loop()
+        changes = [self._change, *(part.change for part in list(self.parts))]
+        return any(change is not None and change.loop is loop for change in changes if loop)
 
     def revive(self, parts: Iterable[Part]) -> None:
         """Let parts that are down be started."""
         with self._lock:
+            if self.state is State.STOPPING:
+                return
             down = [part for part in parts if part.state in DOWN and part.leave is None]
             for part in down:
                 part.reset(State.NEW)
         if down:
-            self._forget()
+            self._forget(down)
 
-    def forked(self) -> list[Leave | None]:
-        """Begin anew in a forked process; return what stops the parts of the parent process."""
-        inherited = [part.leave for part in self.parts]
+    def forked(self) -> list[object]:
+        """Begin anew in a forked process; return what belongs to the parent process."""
+        inherited = [kept for part in self.parts for kept in (part.leave, part.value)]
         self._lock = threading.Lock()
         self._change = None
         self.state = State.NEW
         self.record.clear()
         for part in self.parts:
             part.reset(State.NEW)
-        self._forget()
+        self._forget(self.parts)
         return inherited
 
-    def claim(self, part: Part) -> Future[None] | None:
-        """Take the start of a part on; return None if it is the caller's, or what to wait for.
+    def claim(self, part: Part, way: Way) -> Change | None:
+        """Take the start of a part on; return None if it is up or somebody else is starting it.
 
         Raises:
             NotRunningError: it cannot be started, because it has been stopped.
         """
         with self._lock:
             self.check(part)
-            if part.state is State.NEW:
-                part.state = State.STARTING
-                part.change = Future()
+            if part.state is not State.NEW:
                 return None
+            part.change = Change(repr(part.name), State.STARTING, way)
+            part.state = State.STARTING
             return part.change
 
     def check(self, part: Part) -> None:
@@ -188,50 +217,55 @@ class Lifecycle:
             part.state = State.NEW  # what failed when it was first needed may be tried again
         if part.state in {State.STOPPING, State.STOPPED, State.FAILED}:
             raise NotRunningError(
-                f"{part.name!r} of {self.name} is {part.state}: "
-                "it can be asked for after init_resources()"
+                f"{part.name!r} of {self.name} is {part.state}: it can be asked for after "
+                f"{'init_resources()' if self.owner() else 'init()'}"
             )
 
-    async def _begin(self, phase: State, way: Way, ends: float) -> Change | None:
-        """Return the change that may be made now, or None when it is being made by the caller."""
+    def tell(self, event: Event) -> None:
+        """Log an event, and tell the subscribers, if the container still has any."""
+        owner = self.owner()
+        (owner.events if owner else Events()).tell(event)
+
+    async def _begin(self, change: Change, way: Way, ends: float) -> bool:
+        """Make a change the one under way, after others; False if the caller is making it."""
         while True:
             with self._lock:
                 current = self._change
                 if current is None:
-                    self._change = change = Change(phase, self.state, way)
-                    self.state = phase
-                    return change
+                    change.before = self.state
+                    self._change = change
+                    self.state = change.phase
+                    return True
             if is_inside(current):
-                if phase is not current.phase:
+                if change.phase is not current.phase:
                     raise self._nested()
-                return None
-            if not await way.wait(current, left(ends)):
-                busy = [part.name for part in self.parts if part.state is current.phase]
+                return False
+            if not await ended(current, way, left(ends)):
+                busy = [part.name for part in list(self.parts) if part.state is current.phase]
                 raise StopTimeoutError(
                     f"{self.name} is still {current.phase}: {', '.join(busy) or 'no part'} is busy"
                 )
-            if current.phase is phase and isinstance(current.error, Exception):
+            if current.phase is change.phase and isinstance(current.error, Exception):
                 raise current.error
 
-    def _forget(self) -> None:
+    def _forget(self, parts: Collection[Part]) -> None:
         owner = self.owner()
         if owner is not None:
-            owner.forget_singletons()
+            owner.forget_singletons(parts)
 
-    def _end(self, change: Change, state: State, error: BaseException | None = None) -> None:
+    def _end(self, change: Change, state: State, error: BaseException | None) -> None:
         with self._lock:
+            if self._change is not change:
+                return
             change.error = error
-            if self._change is change:
-                self._change = None
-                self.state = state
+            self._change = None
+            self.state = state
         change.set_result(None)
 
     def _nested(self) -> LifecycleError:
         if self.state is State.STOPPING:
             return NotRunningError(f"{self.name} is {self.state}: start it when it has stopped")
-        return LifecycleError(
-            f"{self.name} is {self.state}: a part that wants it to stop raises an exception"
-        )
+        return LifecycleError(f"{self.name} is {self.state}: stop it when it has started")
 
     async def _bring_down(
         self,
@@ -247,26 +281,34 @@ class Lifecycle:
             for part in chosen:
                 if part.state is State.NEW:
                     part.state = State.STOPPED
-        self._forget()
+        self._forget(chosen)
         # Other threads may be about to start a part that they need.
-        hanging = [
-            part
-            for part in chosen
-            if part.change is not None and not await way.wait(part.change, left(ends))
-        ]
-        up = [part for part in reversed(self.record) if part in chosen]
-        stop = Stop(up, ends, self.events.tell, error)
+        starting = [part for part in chosen if part.change is not None]
+        hanging = [part for part in starting if not await self._has_started(part, way, ends)]
+        up = [part for part in reversed(list(self.record)) if part in chosen]
+        for part in up:
+            # Nobody is given it any more, though its turn to stop may be long to come.
+            part.state = State.STOPPING
+        waiting = self._change.waiting if self._change is not None else ()
+        stop = Stop(up, ends, self.tell, error, waiting)
         try:
             await way.take_down(stop)
         finally:
             for part in up:
                 if part.leave is None:
                     self.record.pop(part, None)
-            self._forget()
+            self._forget(chosen)
         for part in hanging:
             late = StopTimeoutError(f"{part.name!r} is still {part.state}, and will have to stop")
             stop.failures.append((part.name, late))
+            stop.count += 1
         return stop
+
+    async def _has_started(self, part: Part, way: Way, ends: float) -> bool:
+        try:
+            return part.change is None or await ended(part.change, way, left(ends))
+        except LifecycleError:
+            return False  # it waits for this very stop
 
 
 async def bring_up(
@@ -280,36 +322,34 @@ async def bring_up(
     """
     part, provider, asynchronous = step
     lifecycle = lifecycle_of(part)
-    while part.state is not State.RUNNING:
-        change = lifecycle.claim(part)
-        if change is None:
-            break
-        if is_inside(part):
+    while (change := lifecycle.claim(part, way)) is None:
+        starting = part.change
+        if part.state is State.RUNNING:
+            return
+        if starting is not None and is_inside(starting):
             raise LifecycleError(
-                f"{part.name!r} needs itself to start; metrics.lifecycle.check() shows how"
+                f"{part.name!r} needs itself to start: its hook, or what it needs, asks for it"
             )
-        await way.wait(change, None)
-    else:
-        return
-    starting, began = part.change, monotonic()
-    part.asynchronous = asynchronous
-    lifecycle.events.tell(Event(part.name, State.STARTING, 0.0, None))
+        if starting is not None:
+            await ended(starting, way)
+    began = monotonic()
     try:
-        with inside(part):
+        part.asynchronous = asynchronous
+        lifecycle.tell(Event(part.name, State.STARTING, 0.0, None, State.NEW))
+        with inside(change):
             part.value, part.leave = await way.enter(part, provider, args, kwargs or {})
     except BaseException as error:
         error.add_note(f"while starting {part.name!r}")
         part.reset(State.FAILED)
-        lifecycle.events.tell(Event(part.name, State.FAILED, monotonic() - began, error))
+        lifecycle.tell(Event(part.name, State.FAILED, monotonic() - began, error, State.STARTING))
         raise
     else:
         lifecycle.record[part] = None
         part.state = State.RUNNING
     finally:
         part.change = None
-        if starting is not None:
-            starting.set_result(None)
-    lifecycle.events.tell(Event(part.name, State.RUNNING, monotonic() - began, None))
+        change.set_result(None)
+    lifecycle.tell(Event(part.name, State.RUNNING, monotonic() - began, None, State.STARTING))
 
 
 def lifecycle_of(part: Part) -> Lifecycle:

@@ -1,7 +1,7 @@
 """In what order the parts of a container start: as declared, what a part needs before it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 from dependency_injector import errors, providers
 
@@ -100,12 +100,24 @@ def selection(selector: providers.Selector[Any]) -> Iterator[Provider]:
     asked: Any = selector.selector
     if isinstance(asked, providers.Provider):
         yield asked
+        needed = in_order([asked], needs_now)
+        if any(is_down(provider) for provider, _ in needed):
+            return  # what is selected is known when this is up, and starts when it is asked for
     try:
         key = asked()
     except errors.Error:
         return  # who asks for the selected branch is told what is undefined
     if key in selector.providers:
         yield selector.providers[key]
+
+
+def is_down(provider: Provider) -> bool:
+    """Return whether a provider is a resource that would have to be started."""
+    return (
+        isinstance(provider, providers.BaseResource)
+        and provider.last_overriding is None
+        and not provider.initialized
+    )
 
 
 def names_of(container: Declarations) -> dict[Provider, str]:
@@ -117,6 +129,8 @@ def names_of(container: Declarations) -> dict[Provider, str]:
             names.setdefault(provider, prefix + name)
             if isinstance(provider, providers.Container):
                 ahead.append((f"{prefix}{name}.", provider.container))
+            elif isinstance(provider, providers.DependenciesContainer):
+                ahead.append((f"{prefix}{name}.", cast("Declarations", provider)))
     return names
 
 
@@ -124,5 +138,5 @@ def name_of(provider: Provider, names: dict[Provider, str]) -> str:
     """Return the dotted name of a provider, or the hook's if it was declared inside arguments."""
     if provider in names:
         return names[provider]
-    provides = getattr(provider, "provides", None)
-    return f"({getattr(provides, '__name__', None) or type(provider).__name__})"
+    hook = getattr(getattr(provider, "provides", None), "__name__", None)
+    return f"({hook if isinstance(hook, str) else type(provider).__name__})"

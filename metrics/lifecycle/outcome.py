@@ -46,6 +46,9 @@ class Done(Coroutine[Any, Any, None]):
     def close(self) -> None:
         """Do nothing."""
 
+    def __repr__(self) -> str:
+        return "<done; may be awaited>"
+
 
 DONE = Done()
 

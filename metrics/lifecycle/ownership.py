@@ -1,13 +1,17 @@
 """Which parts are a container's own: declared in it, or started by it; others are lent to it."""
 
-from collections.abc import Iterable, Iterator
+import gc
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, final
 from weakref import ref
 
 from dependency_injector import containers, providers
 
 from metrics.errors import LifecycleError
+from metrics.lifecycle.events import Events
 from metrics.lifecycle.hooks import is_async_hook
+from metrics.lifecycle.immortal import keep
 from metrics.lifecycle.injection import AsyncStock, Stock
 from metrics.lifecycle.lifecycle import Lifecycle
 from metrics.lifecycle.order import (
@@ -37,7 +41,12 @@ class Ownership:
         self._lifecycle = lifecycle
         # The parts of dependency-injector's own resources, which have no place for one.
         self._stock: dict[AnyResource, Part] = {}
+        # What was declared here, and the parts of it, or that were lent and started from here.
         self._seen: set[Provider] = set()
+        self._own: dict[Part, None] = {}
+        self._unnamed: Counter[str] = Counter()
+        # The container's and not the life cycle's: who is told may refer to the container.
+        self._events = Events()
         # What these parts are started and stopped with, when the container is embedded.
         self.outer: Ownership | None = None
 
@@ -52,6 +61,11 @@ class Ownership:
         return self._lifecycle if self.outer is None else self.outer.lifecycle
 
     @property
+    def events(self) -> Events:
+        """Who is told what happens to the parts."""
+        return self._events if self.outer is None else self.outer.events
+
+    @property
     def stock(self) -> dict[AnyResource, Part]:
         """The parts of dependency-injector's own resources."""
         return self._stock if self.outer is None else self.outer.stock
@@ -59,12 +73,14 @@ class Ownership:
     def adopt(self, name: str, declared: Provider) -> None:
         """Own the parts of a declaration, unless they belong to another container."""
         names = {declared: name}
-        if isinstance(declared, providers.Container):
+        if isinstance(declared, providers.Container) and declared.container is not None:
             within = names_of(declared.container)
             names.update({provider: f"{name}.{inner}" for provider, inner in within.items()})
 
         def unseen(provider: Provider) -> Iterator[Provider]:
             if isinstance(provider, providers.Container):
+                if provider.container is None:
+                    return iter(())  # it is still being copied, and will be declared again
                 self._embed(provider.container)
             return (needed for needed in declared_needs(provider) if needed not in self._seen)
 
@@ -84,12 +100,13 @@ class Ownership:
             return
         for part in inner.lifecycle.parts:
             self.lifecycle.adopt(part)
+            self._own[part] = None
         self.stock.update(inner.stock)
         inner.outer = self
 
     def owns(self, part: Part) -> bool:
         """Return whether a part is one of these."""
-        return part.lifecycle is self.lifecycle
+        return part in self._own
 
     def part_of(self, provider: AnyResource) -> Part | None:
         """Return the part of a resource; None if it was started by somebody else.
@@ -101,11 +118,19 @@ class Ownership:
             return known
         if provider.initialized and provider not in self._seen:
             return None
-        part = known or Part(name_of(provider, {}))
+        part = known or Part("")
+        part.name = self._free_name(name_of(provider, {}))
         if not isinstance(provider, Resource):
             self.stock[provider] = part
         self.lifecycle.adopt(part)
+        self._own[part] = None
         return part
+
+    def _free_name(self, name: str) -> str:
+        """Return a name for a part that was declared without one; no other part has it."""
+        self._unnamed[name] += 1
+        count = self._unnamed[name]
+        return name if count == 1 else f"{name[:-1]} {count})"
 
     def _known(self, provider: Provider) -> Part | None:
         if isinstance(provider, Resource):
@@ -114,12 +139,12 @@ class Ownership:
 
     def planned(self, resource_type: type[AnyResource]) -> list[Step]:
         """Return what is to be started, in order."""
-        steps = self._plan(*selected_needs(self._declarations)).steps
+        steps = self._plan(*selected_needs(self._declarations), self.part_of).steps
         return [step for step in steps if isinstance(step.provider, resource_type)]
 
     def all_steps(self) -> list[Step]:
-        """Return every part that might be started."""
-        return self._plan(self._declarations.providers.values(), all_needs).steps
+        """Return every part that might be started; to look is not to own."""
+        return self._plan(self._declarations.providers.values(), all_needs, self._look).steps
 
     def owned(self, resource_type: type[AnyResource]) -> list[Part]:
         """Return the container's own parts of one type."""
@@ -129,10 +154,30 @@ class Ownership:
             if isinstance(step.provider, resource_type) and self.owns(step.part)
         ]
 
-    def forget_singletons(self) -> None:
-        """Let the singletons that keep parts be made anew when they are asked for."""
-        for singleton in self._plan(self._declarations.providers.values(), all_needs).singletons:
-            singleton.reset()
+    def forget_singletons(self, parts: Collection[Part]) -> None:
+        """Let the singletons that keep parts be made anew when they are asked for.
+
+        When everything stops, what was declared here forgets what was lent to it as well: its owner
+        may have started it anew when this starts again.
+        """
+        roots = self._declarations.providers.values()
+        keeping = plan(roots, all_needs, self._look).singletons
+        if not keeping:
+            return
+        affected = plan(roots, all_needs, self._look, parts).singletons
+        if all(part in parts for part in self._own):
+            affected += [singleton for singleton in keeping if singleton in self._seen]
+        for singleton in affected:
+            forget(singleton)
+
+    def begin_anew(self) -> None:
+        """Take dependency-injector's own resources for NEW, in a forked process."""
+        for resource in self.stock:
+            if resource.initialized:
+                for state in gc.get_referents(resource):
+                    if type(state).__name__ == "ResourceState":
+                        keep(state)
+                resource.reset_state()  # type: ignore[attr-defined] # the stubs have left it out
 
     def find_started(self) -> None:
         """Enter into the record which of dependency-injector's own resources came up by themselves.
@@ -166,8 +211,22 @@ class Ownership:
         record.clear()
         record.update(dict.fromkeys(ordered))
 
-    def _plan(self, roots: Iterable[Provider], needs: Needs) -> Plan:
-        return plan(roots, needs, self.part_of, self.owns)
+    def _look(self, provider: AnyResource) -> Part | None:
+        """Return the part of a resource as it is."""
+        return self._known(provider) or Part(name_of(provider, {}))
+
+    def _plan(
+        self,
+        roots: Iterable[Provider],
+        needs: Needs,
+        part_of: Callable[[AnyResource], Part | None],
+    ) -> Plan:
+        return plan(roots, needs, part_of)
+
+    @property
+    def container(self) -> containers.DynamicContainer | None:
+        """Whose parts these are, unless it has been collected."""
+        return self._container()
 
     @property
     def _declarations(self) -> Declarations:
@@ -175,3 +234,15 @@ class Ownership:
         if container is None:
             raise LifecycleError(f"{self.lifecycle.name} is gone; keep the container")
         return container
+
+
+def forget(singleton: providers.BaseSingleton[Any]) -> None:
+    """Let a singleton be made anew, by every thread and in every context."""
+    singleton.reset()
+    local = isinstance(singleton, providers.ThreadLocalSingleton | providers.ContextLocalSingleton)
+    if local and singleton.last_overriding is None:
+        # What other threads and contexts have of it is out of reach; it gets another place for it.
+        made_of: Any = singleton
+        attributes = singleton.attributes
+        made_of.__init__(singleton.provides, *singleton.args, **singleton.kwargs)
+        made_of.set_attributes(**attributes)

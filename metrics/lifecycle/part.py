@@ -5,8 +5,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, final
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
+    from metrics.lifecycle.change import Change
     from metrics.lifecycle.lifecycle import Lifecycle
 
 Leave = Callable[..., object]
@@ -34,6 +33,8 @@ class Event(NamedTuple):
     """How long that took; 0 for STARTING and STOPPING."""
     error: BaseException | None
     """Why it is FAILED."""
+    before: State
+    """What it was: NEW, STARTING, RUNNING or STOPPING."""
 
 
 @final
@@ -66,7 +67,7 @@ class Part:
         # Whether it has to be stopped in an event loop.
         self.in_loop = False
         # Done when the start that is under way has ended.
-        self.change: Future[None] | None = None
+        self.change: Change | None = None
         # What is responsible for it.
         self.lifecycle: Lifecycle | None = None
 

@@ -1,13 +1,13 @@
 """Which parts a container has, in the order in which they start, and what depends on them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any, NamedTuple
 
 from dependency_injector import providers
 
 from metrics.lifecycle.hooks import is_async_hook
 from metrics.lifecycle.order import Needs, Provider, in_order
-from metrics.lifecycle.part import Part
+from metrics.lifecycle.part import Part, State
 
 CALLED = (
     providers.Callable,
@@ -17,7 +17,7 @@ CALLED = (
 )
 """The providers that call a function; asked for, they give what it returns."""
 
-HANDED_OVER = (providers.Delegate, providers.Container, providers.DependenciesContainer)
+HANDED_OVER = (providers.Delegate, providers.Container, providers.Object)
 """The providers that hand over other providers without asking them for anything."""
 
 
@@ -35,14 +35,14 @@ class Plan(NamedTuple):
     steps: list[Step]
     """The parts, each after what it needs."""
     singletons: list[providers.BaseSingleton[Any]]
-    """What keeps one of the container's own parts once it was asked for."""
+    """What keeps a part once it was asked for."""
 
 
 def plan(
     roots: Iterable[Provider],
     needs: Needs,
     part_of: Callable[[providers.BaseResource[Any]], Part | None],
-    owned: Callable[[Part], bool],
+    kept: Container[Part] | None = None,
 ) -> Plan:
     """Return what starting the roots takes.
 
@@ -50,34 +50,45 @@ def plan(
         roots: providers, in the order of their declaration.
         needs: what a provider needs.
         part_of: the part of a resource; None when somebody else has started it.
-        owned: whether a part is the container's own.
+        kept: the parts that matter to the singletons; all if not given.
     """
     made = Plan([], [])
     holding: set[Provider] = set()
     awaited: set[Provider] = set()
     asynchronous: dict[object, bool] = {}
     for provider, needed in in_order(roots, needs):
-        handed_over = isinstance(provider, HANDED_OVER)
-        waits = not handed_over and any(n in awaited for n in needed if not is_delegated(n))
+        waits = any(n in awaited for n in needed if not is_delegated(n))
+        waits = waits and not isinstance(provider, HANDED_OVER)
         overridden = provider.last_overriding is not None
         if isinstance(provider, CALLED) and not overridden and not waits:
             hook = provider.provides
             if hook not in asynchronous:
                 asynchronous[hook] = is_async_hook(hook)
             waits = asynchronous[hook]
+        keeps = any(n in holding for n in needed)
+        if keeps and isinstance(provider, providers.BaseSingleton):
+            made.singletons.append(provider)
+        if isinstance(provider, providers.BaseResource) and not overridden:
+            step = step_of(provider, part_of(provider), waits=waits)
+            if step is not None:
+                made.steps.append(step)
+                waits = step.asynchronous
+                keeps = keeps or kept is None or step.part in kept
         if waits:
             awaited.add(provider)
-        if any(n in holding for n in needed):
+        if keeps:
             holding.add(provider)
-            if isinstance(provider, providers.BaseSingleton):
-                made.singletons.append(provider)
-        if isinstance(provider, providers.BaseResource) and not overridden:
-            part = part_of(provider)
-            if part is not None:
-                made.steps.append(Step(part, provider, waits))
-                if owned(part):
-                    holding.add(provider)
     return made
+
+
+def step_of(
+    provider: providers.BaseResource[Any], part: Part | None, *, waits: bool
+) -> Step | None:
+    """Return the step that starts a part."""
+    if part is None:
+        return None
+    # What a part that is up was started with is not looked at again.
+    return Step(part, provider, waits or (part.state is State.RUNNING and part.asynchronous))
 
 
 def is_delegated(provider: Provider) -> bool:

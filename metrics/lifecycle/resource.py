@@ -3,17 +3,17 @@
 import asyncio
 import builtins
 import pkgutil
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from dependency_injector import providers
 
 from metrics.errors import LifecycleError
 from metrics.lifecycle.blocking import Blocking, drive
-from metrics.lifecycle.change import Way
+from metrics.lifecycle.change import Way, running_loop
 from metrics.lifecycle.cooperative import Cooperative
 from metrics.lifecycle.lifecycle import SHUTDOWN_TIMEOUT, bring_up, lifecycle_of
-from metrics.lifecycle.order import name_of, needs_now
+from metrics.lifecycle.order import Provider, declared_needs, in_order, name_of, needs_now
 from metrics.lifecycle.outcome import Operation, perform
 from metrics.lifecycle.part import Part, State
 from metrics.lifecycle.plan import Step, plan
@@ -29,12 +29,14 @@ class Resource(providers.Resource[T]):
 
     - a generator function, sync or async: what follows its one `yield` always runs, to stop
     - a function that returns a context manager, sync or async, or the class of one: left with the
-      exception that the program ends with, or with None
+      exception that the program ends with, if any, as by `with`; one that `contextlib` makes of a
+      generator needs `try` and `finally` around its `yield`
     - a function, sync or async, that returns a value, which takes no stopping
 
     Asked for before the container starts, the part is started then, and what it needs before it.
     Asked for while the container stops or afterwards, it raises `NotRunningError`. A part whose
-    hook is async, or that needs such a part, gives something to await.
+    hook is async, or that needs such a part, gives something to await, as `async_()` says to a type
+    checker.
 
     A type checker knows what calling it returns. Safe to use from any thread.
     """
@@ -60,6 +62,8 @@ class Resource(providers.Resource[T]):
             hook = (
                 pkgutil.resolve_name(provides) if "." in provides else getattr(builtins, provides)
             )
+        if hook is not None and not callable(hook):
+            raise TypeError(f"Resource takes a function, or a class, as its hook; got {hook!r}")
         super().set_provides(hook)
         self._hook = hook
         if self.part.lifecycle is None:
@@ -70,6 +74,17 @@ class Resource(providers.Resource[T]):
     def initialized(self) -> bool:
         """Whether the part is up, or has failed to stop."""
         return self.part.leave is not None
+
+    def override(self, provider: Any) -> "providers.OverridingContext[Any]":
+        """Provide what another provider does, or a value; the container starts and stops it."""
+        context: providers.OverridingContext[Any] = super().override(provider)
+        lifecycle = self.part.lifecycle
+        owner = lifecycle.owner() if lifecycle else None
+        if owner is not None and self.last_overriding is not None:
+            for needed, _ in in_order([self.last_overriding], declared_needs):
+                if isinstance(needed, providers.BaseResource):
+                    owner.part_of(needed)
+        return context
 
     def init(self) -> Any:
         """Start the part, even if it has been stopped; return what calling the provider returns."""
@@ -89,11 +104,21 @@ class Resource(providers.Resource[T]):
         )
 
     def __deepcopy__(self, memo: dict[Any, Any] | None) -> Self:
+        owner = self.part.lifecycle.owner() if self.part.lifecycle else None
+        container = owner.container if owner else None
+        copied_with_it = container is None or container.parent or id(container) in (memo or {})
+        if not copied_with_it:
+            return self  # lent by a container that lives on
+        if self.initialized and container is not None:
+            raise LifecycleError(
+                f"{self.part.name!r} is up, and a container with parts that are up cannot be "
+                "copied: stop it first"
+            )
         if self.initialized:
             raise LifecycleError(
-                f"{self.part.name!r} was started on its container's class, and cannot be copied "
-                "into a container: ask a container for it, Container().name() and not "
-                "Container.name(), or call its shutdown() first"
+                f"{self.part.name!r} was started on its container's class: call its shutdown(), "
+                f"and ask a container for it, Container().{self.part.name}() and not "
+                f"Container.{self.part.name}()"
             )
         return cast("Self", super().__deepcopy__(memo))
 
@@ -101,9 +126,11 @@ class Resource(providers.Resource[T]):
         part = self.part
         if part.asynchronous:
             self.enable_async_mode()
-        if part.state is State.RUNNING:
-            return part.value
-        return self._demand(args, kwargs)
+        if part.state is not State.RUNNING:
+            return self._demand(args, kwargs)
+        if part.asynchronous:
+            self._check_loop()
+        return part.value
 
     def _demand(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Start what the part needs, and then the part."""
@@ -112,17 +139,20 @@ class Resource(providers.Resource[T]):
         lifecycle.check(part)
         owner = lifecycle.owner()
         part_of = owner.part_of if owner else own_part
-        steps = plan([self], needs_now, part_of, lambda _: False).steps
+        steps = plan([self], needs_of_what_is_down, part_of).steps
         if not steps[-1].asynchronous:
+            # An async part among them is only handed over, for later.
+            steps = [step for step in steps if not step.asynchronous]
             return drive(start(steps, Blocking(), args, kwargs))
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            raise LifecycleError(
-                f"{part.name!r} of {lifecycle.name} is async and not up: await init_resources(), "
-                "or ask for the part in a coroutine and await it"
-            ) from None
+        self._check_loop()
         return asyncio.ensure_future(start(steps, Cooperative(), args, kwargs))
+
+    def _check_loop(self) -> None:
+        if running_loop() is None:
+            raise LifecycleError(
+                f"{self.part.name!r} of {lifecycle_of(self.part).name} is async: await "
+                "init_resources(), or ask for it in a coroutine, and await what that gives"
+            )
 
 
 async def start(
@@ -132,8 +162,17 @@ async def start(
     *needed, asked_for = steps
     for step in needed:
         await bring_up(step, way)
+        way.checkpoint()
     await bring_up(asked_for, way, args, kwargs)
+    way.checkpoint()
     return asked_for.part.value
+
+
+def needs_of_what_is_down(provider: Provider) -> Iterable[Provider]:
+    """Return what a provider needs, unless it is a part that is up."""
+    if isinstance(provider, Resource) and provider.part.state is State.RUNNING:
+        return () if provider.last_overriding is None else (provider.last_overriding,)
+    return needs_now(provider)
 
 
 def own_part(provider: providers.BaseResource[Any]) -> Part | None:

@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import logging
+import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -11,7 +12,7 @@ from types import FrameType, TracebackType
 from typing import Any, Generic, TypeVar, final
 
 from metrics.lifecycle.container import LifecycleContainer, instance_of
-from metrics.lifecycle.cooperative import Cooperative, finished
+from metrics.lifecycle.cooperative import Cooperative
 from metrics.lifecycle.outcome import perform
 
 logger = logging.getLogger("metrics.lifecycle")
@@ -46,7 +47,7 @@ def running(
         TypeError: `with` was used for a container with async parts.
         ShutdownError: parts failed to stop.
     """
-    return Running(container, timeout, signals)
+    return Running(container, timeout, signals, "running()")
 
 
 def lifespan(
@@ -62,10 +63,11 @@ def lifespan(
         container: what to start.
         timeout: seconds for the stop; the container class' `shutdown_timeout` by default.
     """
+    run = Running(container, timeout, (), "lifespan()")
 
     @asynccontextmanager
     async def life(_application: object) -> AsyncIterator[None]:
-        async with Running(container, timeout, ()):
+        async with run:
             yield
 
     return life
@@ -76,10 +78,15 @@ class Running(Generic[C]):
     """See `running`."""
 
     def __init__(
-        self, container: C, timeout: float | None, signals: Iterable[signal.Signals]
+        self,
+        container: C,
+        timeout: float | None,
+        signals: Iterable[signal.Signals],
+        caller: str,
     ) -> None:
         self._container = container
-        self._instance = instance_of(container, "running()")
+        self._instance = instance_of(container, caller)
+        self._instance._timeout(timeout)  # a wrong one is told now, not when it is to stop
         self._timeout = timeout
         self._signals = tuple(signals)
         self._previous: dict[signal.Signals, Any] = {}
@@ -87,10 +94,11 @@ class Running(Generic[C]):
         self._ending: BaseException | None = None
         self._signal: signal.Signals | None = None
         self._stopping = False
+        self._pid = 0
         self._task: asyncio.Task[Any] | None = None
 
     def __enter__(self) -> C:
-        start = self._instance._start()
+        start = self._instance._start(timeout=self._timeout)
         if start.why_awaited:
             raise TypeError(
                 f"{start.why_awaited}: write `async with running(container)` instead of `with`"
@@ -109,16 +117,12 @@ class Running(Generic[C]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._begin_stop()
         try:
-            stop = self._instance._stop(timeout=self._timeout, error=error)
-            if stop.why_awaited:
-                # The interpreter exits in the middle of an `async with`, whose loop is gone.
-                asyncio.run(stop.run(Cooperative()))
-            else:
-                perform(stop)
-        finally:
-            self._restore()
+            self._stop(error)
+        except Exception as failure:
+            if self._ending is not None and self._ending is not error:
+                raise self._ending from failure
+            raise
         if self._ending is not None and self._ending is not error:
             raise self._ending
 
@@ -126,7 +130,7 @@ class Running(Generic[C]):
         self._task = asyncio.current_task()
         self._prepare()
         try:
-            await self._instance._start().run(Cooperative())
+            await self._instance._start(timeout=self._timeout).run(Cooperative())
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
@@ -141,7 +145,11 @@ class Running(Generic[C]):
         self._begin_stop()
         stop = self._instance._stop(timeout=self._timeout, error=self._ending or error)
         try:
-            await finished(asyncio.ensure_future(stop.run(Cooperative())))
+            await stop.run(Cooperative())
+        except Exception as failure:
+            if self._ending is not None:
+                raise self._ending from failure
+            raise
         finally:
             self._restore()
         if self._ending is not None:
@@ -149,14 +157,27 @@ class Running(Generic[C]):
                 self._task.uncancel()
             raise self._ending
 
+    def _stop(self, error: BaseException | None) -> None:
+        self._begin_stop()
+        try:
+            stop = self._instance._stop(timeout=self._timeout, error=error)
+            if stop.why_awaited:
+                # The interpreter exits in the middle of an `async with`, whose loop is gone.
+                asyncio.run(stop.run(Cooperative()))
+            else:
+                perform(stop)
+        finally:
+            self._restore()
+
     def _prepare(self) -> None:
         self._ending, self._signal, self._stopping = None, None, False
+        self._pid = os.getpid()
         atexit.register(self._exit_with_interpreter)
         if threading.current_thread() is not threading.main_thread():
             return
         for number in self._signals:
             # None is a handler that was not installed from Python and could not be put back.
-            if signal.getsignal(number) not in {signal.SIG_IGN, None}:
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 self._previous[number] = signal.signal(number, self._handle)
 
     def _begin_stop(self) -> None:
@@ -172,15 +193,16 @@ class Running(Generic[C]):
         self._previous.clear()
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if self._signal is not None:
+        if self._signal is not None and self._pid == os.getpid():
             return
         self._signal = signal.Signals(number)
         self._ending = KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
-        if self._stopping:
+        forked = self._pid != os.getpid()
+        if self._stopping and not forked:
             return
-        if self._task is None:
+        if self._task is None or forked:
             raise self._ending
         self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 
     def _exit_with_interpreter(self) -> None:
-        self.__exit__(None, None, None)
+        self._stop(self._ending)

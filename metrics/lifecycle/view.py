@@ -61,19 +61,20 @@ class Graph(NamedTuple):
 
 def graph(container: LifecycleContainer) -> Graph:
     """Return the parts of a container, their states, and what each needs. Starts nothing."""
-    ownership = instance_of(container, "graph()")._ownership
-    roots = list(instance_of(container, "graph()").providers.values())
+    instance = instance_of(container, "graph()")
+    ownership = instance._ownership
     steps = {step.provider: step for step in ownership.all_steps()}
     # The parts that a provider needs, or is.
     nearest: dict[Provider, dict[str, None]] = {}
     nodes = []
-    for provider, needed in in_order(roots, all_needs):
+    for provider, needed in in_order(instance.providers.values(), all_needs):
         needs = {name: None for need in needed for name in nearest.get(need, {})}
         if provider in steps:
             part, _, asynchronous = steps[provider]
             lent = not ownership.owns(part)
-            nodes.append(Node(part.name, part.state, asynchronous, lent, tuple(needs)))
-            needs = {part.name: None}
+            name = f"{part.lifecycle.name}.{part.name}" if lent and part.lifecycle else part.name
+            nodes.append(Node(name, part.state, asynchronous, lent, tuple(needs)))
+            needs = {name: None}
         nearest[provider] = needs
     return Graph(ownership.lifecycle.name, ownership.lifecycle.state, tuple(nodes))
 
@@ -85,13 +86,15 @@ def state(of: LifecycleContainer | Resource[Any], part: str | None = None) -> St
         KeyError: the container has no part of that name.
     """
     if isinstance(of, Resource):
+        if part is not None:
+            raise TypeError(f"state() of a resource takes no name of a part, got {part!r}")
         return of.part.state
     ownership = instance_of(of, "state()")._ownership
     if part is None:
         return ownership.lifecycle.state
     states = {step.part.name: step.part.state for step in ownership.all_steps()}
     if part not in states:
-        known = ", ".join(states)
+        known = ", ".join(states) or "none"
         raise KeyError(f"{ownership.lifecycle.name} has no part {part!r}; it has {known}")
     return states[part]
 
@@ -101,7 +104,7 @@ def subscribe(container: LifecycleContainer, subscriber: Subscriber) -> Callable
 
     It is called in the thread that starts or stops the part, and what it raises is logged.
     """
-    return instance_of(container, "subscribe()")._ownership.lifecycle.events.subscribe(subscriber)
+    return instance_of(container, "subscribe()")._ownership.events.subscribe(subscriber)
 
 
 def quoted(text: str) -> str:

@@ -1,0 +1,162 @@
+"""Whatever is asked of a container, in whatever order, its parts are in the state of a model."""
+
+from contextlib import contextmanager
+
+import pytest
+from dependency_injector import providers
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+)
+
+from metrics.lifecycle import (
+    LifecycleContainer,
+    NotRunningError,
+    Resource,
+    ShutdownError,
+    State,
+    state,
+)
+
+NEEDS = {"a": "", "b": "a", "c": ""}
+NAMES = "abc"
+
+
+class Machine(RuleBasedStateMachine):
+    """Compares a container with a model: what is up, in order, and what may be asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failing = ""
+        self.really_up = []
+        self.container = self.new_container()
+        self.up = []
+        self.may_start = set(NAMES)
+        self.overridden = False
+
+    def new_container(self):
+        @contextmanager
+        def hook(name, *needed):
+            self.record("start", name)
+            yield name
+            self.record("stop", name)
+
+        class Parts(LifecycleContainer):
+            a = Resource(hook, "a")
+            b = Resource(hook, "b", a)
+            c = Resource(hook, "c")
+
+        return Parts()
+
+    def record(self, phase, name) -> None:
+        if self.failing == f"{phase} {name}":
+            raise OSError(self.failing)
+        if phase == "start":
+            assert name not in self.really_up
+            self.really_up.append(name)
+        else:
+            # The exact reverse, always.
+            assert self.really_up.pop() == name
+
+    def bring_up(self, name) -> None:
+        for needed in (*NEEDS[name], name):
+            if needed not in self.up:
+                self.up.append(needed)
+
+    @rule()
+    def start(self) -> None:
+        self.container.init_resources()
+        for name in NAMES[:2] if self.overridden else NAMES:
+            self.bring_up(name)
+        self.may_start = set(NAMES)
+
+    @rule(name=st.sampled_from(NAMES))
+    def fail_to_start(self, name) -> None:
+        if name in self.up or (name == "c" and self.overridden):
+            return
+        self.failing = f"start {name}"
+        with pytest.raises(OSError):
+            self.container.init_resources()
+        self.failing = ""
+        self.up.clear()
+        self.may_start.clear()
+        assert state(self.container) is State.FAILED
+
+    @rule()
+    def stop(self) -> None:
+        self.container.shutdown_resources()
+        self.up.clear()
+        self.may_start.clear()
+        assert state(self.container) is State.STOPPED
+
+    @precondition(lambda self: self.up)
+    @rule(data=st.data())
+    def fail_to_stop(self, data) -> None:
+        name = data.draw(st.sampled_from(self.up))
+        self.failing = f"stop {name}"
+        # What failed stays where it is in the record: the others go around it.
+        self.really_up.remove(name)
+        with pytest.raises(ShutdownError) as raised:
+            self.container.shutdown_resources()
+        assert len(raised.value.exceptions) == 1
+        assert self.really_up == []
+        assert state(self.container) is State.FAILED
+        assert state(self.container.providers[name]) is State.FAILED
+        # A context manager that has failed has ended all the same: the next stop has nothing to do.
+        self.failing = ""
+        self.stop()
+
+    @rule(name=st.sampled_from(NAMES))
+    def ask(self, name) -> None:
+        wanted = {*NEEDS[name], name}
+        if name == "c" and self.overridden:
+            assert self.container.c() == "c"
+        elif wanted - set(self.up) <= self.may_start:
+            assert self.container.providers[name]() == name
+            self.bring_up(name)
+        else:
+            with pytest.raises(NotRunningError):
+                self.container.providers[name]()
+
+    @rule()
+    def start_one_alone(self) -> None:
+        assert self.container.c.init() == "c"
+        self.may_start.add("c")
+        if not self.overridden:
+            self.bring_up("c")
+
+    @rule(name=st.sampled_from("bc"))
+    def stop_one_alone(self, name) -> None:
+        if name in self.up and self.up[-1] != name:
+            return  # the record would not be a stack any more, which the model is
+        self.container.providers[name].shutdown()
+        self.may_start.discard(name)
+        if name in self.up:
+            self.up.remove(name)
+
+    @rule()
+    def override_and_reset(self) -> None:
+        if self.overridden:
+            self.container.c.reset_override()
+        else:
+            self.container.c.override(providers.Object("c"))
+        self.overridden = not self.overridden
+
+    @invariant()
+    def what_is_up_is_what_the_model_says(self) -> None:
+        assert self.really_up == self.up
+        declared = self.container.providers
+        running = {name for name in NAMES if state(declared[name]) is State.RUNNING}
+        assert running == set(self.up)
+
+    def teardown(self) -> None:
+        self.container.shutdown_resources()
+        assert self.really_up == []
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
