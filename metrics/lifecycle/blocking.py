@@ -24,6 +24,8 @@ logger = logging.getLogger("metrics.lifecycle")
 
 T = TypeVar("T")
 
+LOOK_SECONDS = 0.25
+
 
 @final
 class Blocking:
@@ -86,7 +88,8 @@ def watch(stop: Stop, thread: HookThread) -> None:
     frames = partial(frames_of, thread.thread)
     while True:
         try:
-            if over(call, stop.turn_left):
+            # A signal that comes just before the wait is seen when the wait is over.
+            if over(call, min(stop.turn_left, LOOK_SECONDS)):
                 thread.thread.join()
                 return
             part = stop.current

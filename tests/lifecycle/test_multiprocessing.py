@@ -49,7 +49,9 @@ def use(results) -> None:
 
 def wait_for_the_end(ready, _hold) -> None:
     ready.send(True)
-    threading.Event().wait()
+    # A signal that comes just before the wait is seen after it.
+    while not threading.Event().wait(0.1):
+        pass
 
 
 @pytest.fixture
