@@ -1,5 +1,6 @@
 """What holds for every test: it leaves no thread and no file descriptor behind."""
 
+import signal
 import threading
 from collections.abc import Iterator
 from time import monotonic
@@ -9,6 +10,12 @@ import pytest
 from tests.descriptors import descriptors
 
 GRACE = 5.0
+
+
+def pytest_configure() -> None:
+    # A shell lets what it starts in the background ignore SIGINT, and so would all that is tested.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

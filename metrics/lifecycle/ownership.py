@@ -2,7 +2,7 @@
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, final
 from weakref import ref
 
@@ -16,7 +16,6 @@ from metrics.lifecycle.injection import AsyncStock, Stock
 from metrics.lifecycle.lifecycle import Lifecycle
 from metrics.lifecycle.order import (
     Declarations,
-    Needs,
     Provider,
     all_needs,
     declared_needs,
@@ -26,7 +25,7 @@ from metrics.lifecycle.order import (
     selected_needs,
 )
 from metrics.lifecycle.part import Part, State
-from metrics.lifecycle.plan import Plan, Step, plan
+from metrics.lifecycle.plan import Step, plan
 from metrics.lifecycle.resource import Resource
 
 AnyResource = providers.BaseResource[Any]
@@ -139,12 +138,12 @@ class Ownership:
 
     def planned(self, resource_type: type[AnyResource]) -> list[Step]:
         """Return what is to be started, in order."""
-        steps = self._plan(*selected_needs(self._declarations), self.part_of).steps
+        steps = plan(*selected_needs(self._declarations), self.part_of).steps
         return [step for step in steps if isinstance(step.provider, resource_type)]
 
     def all_steps(self) -> list[Step]:
         """Return every part that might be started; to look is not to own."""
-        return self._plan(self._declarations.providers.values(), all_needs, self._look).steps
+        return plan(self._declarations.providers.values(), all_needs, self._look).steps
 
     def owned(self, resource_type: type[AnyResource]) -> list[Part]:
         """Return the container's own parts of one type."""
@@ -214,14 +213,6 @@ class Ownership:
     def _look(self, provider: AnyResource) -> Part | None:
         """Return the part of a resource as it is."""
         return self._known(provider) or Part(name_of(provider, {}))
-
-    def _plan(
-        self,
-        roots: Iterable[Provider],
-        needs: Needs,
-        part_of: Callable[[AnyResource], Part | None],
-    ) -> Plan:
-        return plan(roots, needs, part_of)
 
     @property
     def container(self) -> containers.DynamicContainer | None:
