@@ -4,6 +4,7 @@ The instruments, what holds them (`Registry`) and what advances them (`Ticker`).
 `metrics.lifecycle`, the hooks they declare in `metrics.resources`.
 """
 
+from metrics.compiled import is_compiled
 from metrics.errors import (
     DuplicateMetricError,
     HealthcheckError,
@@ -14,6 +15,7 @@ from metrics.errors import (
     ShutdownError,
     StopTimeoutError,
 )
+from metrics.instruments import counter as _core
 from metrics.instruments.buckets import BucketHistogram, BucketHistogramSnapshot
 from metrics.instruments.counter import (
     Counter,
@@ -39,7 +41,7 @@ from metrics.instruments.uniform import UniformReservoir
 from metrics.registry import Registry, RegistrySnapshot
 from metrics.ticker import Ticker
 
-COMPILED = False
+COMPILED = is_compiled(_core)
 """Whether the instruments run as compiled code."""
 
 __all__ = [

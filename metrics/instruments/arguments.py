@@ -7,7 +7,13 @@ that fails. What comes back is always an exact `int` or `float`: with a subclass
 
 import operator
 from math import isfinite
-from typing import SupportsFloat, SupportsIndex
+from typing import SupportsFloat, SupportsIndex, TypeAlias
+
+Whole: TypeAlias = SupportsIndex
+"""What is taken for an int: an int, or a NumPy integer for example."""
+
+Real: TypeAlias = SupportsFloat | SupportsIndex
+"""What is taken for a float: any number, but no text."""
 
 
 def integer(caller: str, value: object) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import final
 
-from metrics.instruments.arguments import finite
+from metrics.instruments.arguments import Real, finite
 from metrics.instruments.snapshot import Snapshot
 
 DEFAULT_BOUNDS = (
@@ -89,7 +89,7 @@ class BucketHistogram:
 
     __slots__ = ("_bounds", "_count", "_counts", "_sum")
 
-    def __init__(self, bounds: Iterable[float] = DEFAULT_BOUNDS) -> None:
+    def __init__(self, bounds: Iterable[Real] = DEFAULT_BOUNDS) -> None:
         self._bounds = tuple([finite("BucketHistogram(bounds)", bound) for bound in bounds])
         if not self._bounds or any(low >= high for low, high in pairwise(self._bounds)):
             raise ValueError(
@@ -99,7 +99,7 @@ class BucketHistogram:
         self._count = 0
         self._sum = 0.0
 
-    def update(self, value: float) -> None:
+    def update(self, value: Real) -> None:
         """Count `value`.
 
         Raises:

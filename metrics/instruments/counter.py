@@ -3,7 +3,7 @@
 from math import inf
 from typing import final
 
-from metrics.instruments.arguments import amount, integer, natural
+from metrics.instruments.arguments import Real, Whole, amount, integer, natural
 from metrics.instruments.snapshot import Snapshot
 
 
@@ -14,11 +14,11 @@ class CounterSnapshot(Snapshot):
     __slots__ = ("_count",)
     fields = ("count",)
 
-    def __init__(self, count: float) -> None:
+    def __init__(self, count: int | float) -> None:  # noqa: PYI041 - a float holds no large int
         self._count = count
 
     @property
-    def count(self) -> float:
+    def count(self) -> int | float:
         """The total since creation or the last `clear`; an exact int for a `Counter`."""
         return self._count
 
@@ -32,7 +32,7 @@ class Counter:
     def __init__(self) -> None:
         self._count = 0
 
-    def inc(self, n: int = 1) -> None:
+    def inc(self, n: Whole = 1) -> None:
         """Add `n` events.
 
         Raises:
@@ -69,7 +69,7 @@ class FloatCounter:
     def __init__(self) -> None:
         self._count = 0.0
 
-    def inc(self, n: float = 1.0) -> None:
+    def inc(self, n: Real = 1.0) -> None:
         """Add `n`.
 
         Raises:
@@ -125,7 +125,7 @@ class UpDownCounter:
     def __init__(self) -> None:
         self._count = 0
 
-    def inc(self, n: int = 1) -> None:
+    def inc(self, n: Whole = 1) -> None:
         """Add `n`, which may be negative.
 
         Raises:
@@ -135,7 +135,7 @@ class UpDownCounter:
             n = integer("UpDownCounter.inc()", n)
         self._count += n
 
-    def dec(self, n: int = 1) -> None:
+    def dec(self, n: Whole = 1) -> None:
         """Subtract `n`, which may be negative.
 
         Raises:

@@ -3,7 +3,7 @@
 from math import exp
 from typing import Self, final
 
-from metrics.instruments.arguments import natural, positive
+from metrics.instruments.arguments import Real, Whole, natural, positive
 
 INTERVAL = 5.0
 """Seconds between two ticks, unless told otherwise."""
@@ -27,7 +27,7 @@ class EWMA:
 
     __slots__ = ("_alpha", "_count", "_interval_ns", "_rate", "_seen")
 
-    def __init__(self, alpha: float, interval: float = INTERVAL) -> None:
+    def __init__(self, alpha: Real, interval: Real = INTERVAL) -> None:
         self._alpha = positive("EWMA(alpha)", alpha)
         if self._alpha > 1.0:
             raise ValueError(f"EWMA(alpha) takes a weight up to 1, got {alpha!r}")
@@ -38,21 +38,21 @@ class EWMA:
         self._rate: float | None = None
 
     @classmethod
-    def one_minute(cls, interval: float = INTERVAL) -> Self:
+    def one_minute(cls, interval: Real = INTERVAL) -> Self:
         """Return an average over one minute."""
-        return cls(alpha_of(1.0, interval), interval)
+        return cls(alpha_of(1.0, positive("EWMA(interval)", interval)), interval)
 
     @classmethod
-    def five_minutes(cls, interval: float = INTERVAL) -> Self:
+    def five_minutes(cls, interval: Real = INTERVAL) -> Self:
         """Return an average over five minutes."""
-        return cls(alpha_of(5.0, interval), interval)
+        return cls(alpha_of(5.0, positive("EWMA(interval)", interval)), interval)
 
     @classmethod
-    def fifteen_minutes(cls, interval: float = INTERVAL) -> Self:
+    def fifteen_minutes(cls, interval: Real = INTERVAL) -> Self:
         """Return an average over fifteen minutes."""
-        return cls(alpha_of(15.0, interval), interval)
+        return cls(alpha_of(15.0, positive("EWMA(interval)", interval)), interval)
 
-    def update(self, n: int = 1) -> None:
+    def update(self, n: Whole = 1) -> None:
         """Count `n` events in the current interval.
 
         Raises:

@@ -6,7 +6,7 @@ from math import ceil, exp, inf, log, log1p
 from typing import final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.instruments.arguments import finite, positive
+from metrics.instruments.arguments import Real, Whole, finite, positive
 from metrics.instruments.arguments import size as checked_size
 from metrics.instruments.reservoir import DEFAULT_SIZE, RANDOM, RandomSource
 from metrics.instruments.sample import HistogramSnapshot
@@ -65,8 +65,8 @@ class ExpDecayReservoir:
 
     def __init__(
         self,
-        size: int = DEFAULT_SIZE,
-        alpha: float = DEFAULT_ALPHA,
+        size: Whole = DEFAULT_SIZE,
+        alpha: Real = DEFAULT_ALPHA,
         clock: Clock = SYSTEM_CLOCK,
         rng: RandomSource = RANDOM,
     ) -> None:
@@ -87,7 +87,7 @@ class ExpDecayReservoir:
         self._origin = 0
         self._rate = inf
 
-    def update(self, value: float) -> None:
+    def update(self, value: Real) -> None:
         """Count `value`, and perhaps keep it.
 
         Raises:

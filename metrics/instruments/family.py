@@ -1,10 +1,11 @@
 """Families: one instrument for each combination of label values."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Generic, TypeVar, cast, final
 
+from metrics.instruments.arguments import Whole
 from metrics.instruments.arguments import size as checked_size
 from metrics.instruments.snapshot import Instrument, Snapshot, Tickable
 
@@ -102,9 +103,9 @@ class Family(Generic[I]):
     def __init__(
         self,
         kind: type[I],
-        labelnames: Sequence[str],
+        labelnames: Iterable[str],
         factory: Callable[[], I] | None = None,
-        max_children: int = MAX_CHILDREN,
+        max_children: Whole = MAX_CHILDREN,
     ) -> None:
         self._kind = kind
         self._labelnames = checked_labelnames(labelnames)
@@ -132,7 +133,7 @@ class Family(Generic[I]):
         """How many requests for a new child were answered with the overflow child."""
         return self._overflowed
 
-    def labels(self, *values: str, **named: str) -> I:
+    def labels(self, *values: object, **named: object) -> I:
         """Return the child with these label values, by position or by name; make it if need be.
 
         Values that are not str (a status code, an enum) are turned into str.
@@ -140,7 +141,7 @@ class Family(Generic[I]):
         Raises:
             ValueError: the values do not match the family's labels.
         """
-        child = self._children.get(values)
+        child = self._children.get(values)  # type: ignore[arg-type] # others are not found
         if child is not None and not named:
             return child
         return self._child(self._label_values(values, named))
@@ -149,7 +150,7 @@ class Family(Generic[I]):
         """Return a new instrument as the children are, which is none of them."""
         return self._factory()
 
-    def remove(self, *values: str, **named: str) -> bool:
+    def remove(self, *values: object, **named: object) -> bool:
         """Drop the child with these label values; return whether there was one.
 
         Who still holds the child may go on updating it, to no effect.
@@ -185,7 +186,9 @@ class Family(Generic[I]):
         children = {values: child.snapshot(reader) for values, child in self.children().items()}
         return FamilySnapshot(self._labelnames, children, self._overflowed)
 
-    def _label_values(self, values: tuple[object, ...], named: dict[str, str]) -> tuple[str, ...]:
+    def _label_values(
+        self, values: tuple[object, ...], named: dict[str, object]
+    ) -> tuple[str, ...]:
         if named and not values and named.keys() == set(self._labelnames):
             values = tuple([named[name] for name in self._labelnames])
         elif named or len(values) != len(self._labelnames):
@@ -218,13 +221,13 @@ class Family(Generic[I]):
         )
 
 
-def checked_labelnames(labelnames: Sequence[str]) -> tuple[str, ...]:
+def checked_labelnames(labelnames: Iterable[object]) -> tuple[str, ...]:
     """Return label names as a tuple; raise TypeError or ValueError for what cannot be one."""
     if isinstance(labelnames, str):
         raise TypeError(f"label names are a sequence of str, got {labelnames!r}; did you mean "
                         f"({labelnames!r},)?")  # fmt: skip
-    names = tuple(labelnames)
-    for name in names:
+    names: list[str] = []
+    for name in labelnames:
         if not isinstance(name, str):
             raise TypeError(f"a label name is a str, got {name!r} ({type(name).__name__})")
         if not (name.isascii() and name.isidentifier()) or name.startswith("__"):
@@ -234,9 +237,10 @@ def checked_labelnames(labelnames: Sequence[str]) -> tuple[str, ...]:
             )
         if name in RESERVED_LABELS:
             raise ValueError(f"label name {name!r} is reserved for buckets, quantiles and rates")
+        names.append(name)
     if not names or len(set(names)) != len(names):
-        raise ValueError(f"a family takes one or more different label names, got {names}")
-    return names
+        raise ValueError(f"a family takes one or more different label names, got {tuple(names)}")
+    return tuple(names)
 
 
 def text_of(value: object) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import final
 
-from metrics.instruments.arguments import integer, real
+from metrics.instruments.arguments import Real, Whole, integer, real
 from metrics.instruments.snapshot import Snapshot
 
 
@@ -14,11 +14,11 @@ class GaugeSnapshot(Snapshot):
     __slots__ = ("_value",)
     fields = ("value",)
 
-    def __init__(self, value: float) -> None:
+    def __init__(self, value: int | float) -> None:  # noqa: PYI041 - a float holds no large int
         self._value = value
 
     @property
-    def value(self) -> float:
+    def value(self) -> int | float:
         """The last value set, or what the gauge's function returned; an int for an `IntGauge`."""
         return self._value
 
@@ -33,10 +33,11 @@ class Gauge:
     __slots__ = ("_function", "_value")
 
     def __init__(self, function: Callable[[], float] | None = None) -> None:
-        self._function = function
+        # What it returns is checked, so nothing is taken for granted here.
+        self._function: Callable[[], object] | None = function
         self._value = 0.0
 
-    def set(self, value: float) -> None:
+    def set(self, value: Real) -> None:
         """Make `value` the current value.
 
         Raises:
@@ -46,7 +47,7 @@ class Gauge:
             value = self._settable("Gauge.set()", value)
         self._value = value
 
-    def inc(self, n: float = 1.0) -> None:
+    def inc(self, n: Real = 1.0) -> None:
         """Add `n`.
 
         Raises:
@@ -56,7 +57,7 @@ class Gauge:
             n = self._settable("Gauge.inc()", n)
         self._value += n
 
-    def dec(self, n: float = 1.0) -> None:
+    def dec(self, n: Real = 1.0) -> None:
         """Subtract `n`.
 
         Raises:
@@ -66,7 +67,7 @@ class Gauge:
             n = self._settable("Gauge.dec()", n)
         self._value -= n
 
-    def set_max(self, value: float) -> None:
+    def set_max(self, value: Real) -> None:
         """Make `value` the current value if it is greater; a NaN gives way to anything.
 
         Raises:
@@ -106,10 +107,11 @@ class IntGauge:
     __slots__ = ("_function", "_value")
 
     def __init__(self, function: Callable[[], int] | None = None) -> None:
-        self._function = function
+        # What it returns is checked, so nothing is taken for granted here.
+        self._function: Callable[[], object] | None = function
         self._value = 0
 
-    def set(self, value: int) -> None:
+    def set(self, value: Whole) -> None:
         """Make `value` the current value.
 
         Raises:
@@ -119,7 +121,7 @@ class IntGauge:
             value = self._settable("IntGauge.set()", value)
         self._value = value
 
-    def inc(self, n: int = 1) -> None:
+    def inc(self, n: Whole = 1) -> None:
         """Add `n`.
 
         Raises:
@@ -129,7 +131,7 @@ class IntGauge:
             n = self._settable("IntGauge.inc()", n)
         self._value += n
 
-    def dec(self, n: int = 1) -> None:
+    def dec(self, n: Whole = 1) -> None:
         """Subtract `n`.
 
         Raises:
@@ -139,7 +141,7 @@ class IntGauge:
             n = self._settable("IntGauge.dec()", n)
         self._value -= n
 
-    def set_max(self, value: int) -> None:
+    def set_max(self, value: Whole) -> None:
         """Make `value` the current value if it is greater.
 
         Raises:

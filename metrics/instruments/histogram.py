@@ -2,6 +2,7 @@
 
 from typing import final
 
+from metrics.instruments.arguments import Real
 from metrics.instruments.expdecay import ExpDecayReservoir
 from metrics.instruments.reservoir import Reservoir
 from metrics.instruments.sample import HistogramSnapshot
@@ -23,7 +24,7 @@ class Histogram:
     def __init__(self, reservoir: Reservoir | None = None) -> None:
         self._reservoir: Reservoir = ExpDecayReservoir() if reservoir is None else reservoir
 
-    def update(self, value: float) -> None:
+    def update(self, value: Real) -> None:
         """Count `value`.
 
         Raises:

@@ -3,7 +3,7 @@
 from typing import final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.instruments.arguments import natural, positive
+from metrics.instruments.arguments import Real, Whole, natural, positive
 from metrics.instruments.ewma import INTERVAL, alpha_of, moved
 from metrics.instruments.snapshot import Snapshot
 
@@ -82,7 +82,7 @@ class Rates:
         "_ticked",
     )
 
-    def __init__(self, interval: float, clock: Clock) -> None:
+    def __init__(self, interval: Real, clock: Clock) -> None:
         interval = positive("interval", interval)
         # Rates are kept per nanosecond, as in EWMA.
         self._interval_ns = interval * 1e9
@@ -137,11 +137,11 @@ class Meter:
 
     __slots__ = ("_count", "_rates")
 
-    def __init__(self, interval: float = INTERVAL, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, interval: Real = INTERVAL, clock: Clock = SYSTEM_CLOCK) -> None:
         self._count = 0
         self._rates = Rates(interval, clock)
 
-    def mark(self, n: int = 1) -> None:
+    def mark(self, n: Whole = 1) -> None:
         """Count `n` events.
 
         Raises:

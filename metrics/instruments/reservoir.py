@@ -3,6 +3,7 @@
 from random import Random
 from typing import Protocol
 
+from metrics.instruments.arguments import Real
 from metrics.instruments.sample import HistogramSnapshot
 
 DEFAULT_SIZE = 1028
@@ -23,7 +24,7 @@ class Reservoir(Protocol):
     def count(self) -> int:
         """Number of updates since creation or the last `clear`."""
 
-    def update(self, value: float) -> None:
+    def update(self, value: Real) -> None:
         """Count `value`, and perhaps keep it."""
 
     def tick(self) -> None:

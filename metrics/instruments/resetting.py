@@ -4,7 +4,7 @@ import threading
 from array import array
 from typing import final
 
-from metrics.instruments.arguments import finite
+from metrics.instruments.arguments import Real, Whole, finite
 from metrics.instruments.arguments import size as checked_size
 from metrics.instruments.sample import HistogramSnapshot, total
 
@@ -33,7 +33,7 @@ class ResettingReservoir:
 
     __slots__ = ("_log", "_read", "_reading", "_size", "_trimming")
 
-    def __init__(self, size: int = DEFAULT_SIZE) -> None:
+    def __init__(self, size: Whole = DEFAULT_SIZE) -> None:
         self._size = checked_size("ResettingReservoir(size)", size)
         self._log = Log(0, 0.0)
         # Per reader: the count and the sum of what it has read.
@@ -42,7 +42,7 @@ class ResettingReservoir:
         # A signal handler may read while its own thread is reading.
         self._reading = threading.RLock()
 
-    def update(self, value: float) -> None:
+    def update(self, value: Real) -> None:
         """Keep `value` for every reader.
 
         Raises:

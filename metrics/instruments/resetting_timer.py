@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar, final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.instruments.arguments import amount
+from metrics.instruments.arguments import Real, Whole, amount
 from metrics.instruments.resetting import DEFAULT_SIZE, ResettingReservoir
 from metrics.instruments.sample import HistogramSnapshot
-from metrics.instruments.timing import LONGEST_NS, NANOSECOND, Stopwatch, nanoseconds, timed
+from metrics.instruments.stopwatch import LONGEST_NS, NANOSECOND, Stopwatch, nanoseconds
+from metrics.instruments.timing import timed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,11 +28,11 @@ class ResettingTimer:
 
     __slots__ = ("_now", "_reservoir")
 
-    def __init__(self, size: int = DEFAULT_SIZE, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, size: Whole = DEFAULT_SIZE, clock: Clock = SYSTEM_CLOCK) -> None:
         self._reservoir = ResettingReservoir(size)
         self._now = clock.monotonic_ns
 
-    def update(self, seconds: float) -> None:
+    def update(self, seconds: Real) -> None:
         """Record a duration.
 
         Raises:
@@ -40,7 +41,7 @@ class ResettingTimer:
         """
         self._reservoir.update(amount("ResettingTimer.update()", seconds))
 
-    def update_ns(self, ns: int) -> None:
+    def update_ns(self, ns: Whole) -> None:
         """Record a duration given in nanoseconds.
 
         Raises:

@@ -1,17 +1,19 @@
 """Timers: how long something takes, and how often it happens."""
 
 from collections.abc import Callable
+from math import inf
 from typing import ParamSpec, TypeVar, final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.instruments.arguments import amount
+from metrics.instruments.arguments import Real, Whole, amount
 from metrics.instruments.buckets import BucketHistogram, BucketHistogramSnapshot
 from metrics.instruments.ewma import INTERVAL
 from metrics.instruments.histogram import Histogram
 from metrics.instruments.meter import MeterSnapshot, Rates
 from metrics.instruments.sample import HistogramSnapshot
 from metrics.instruments.snapshot import Snapshot
-from metrics.instruments.timing import LONGEST_NS, NANOSECOND, Stopwatch, nanoseconds, timed
+from metrics.instruments.stopwatch import LONGEST_NS, NANOSECOND, Stopwatch, nanoseconds
+from metrics.instruments.timing import timed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,23 +76,25 @@ class Timer:
     def __init__(
         self,
         histogram: Histogram | BucketHistogram | None = None,
-        interval: float = INTERVAL,
+        interval: Real = INTERVAL,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._histogram = Histogram() if histogram is None else histogram
         self._now = clock.monotonic_ns
         self._rates = Rates(interval, clock)
 
-    def update(self, seconds: float) -> None:
+    def update(self, seconds: Real) -> None:
         """Record a duration.
 
         Raises:
             TypeError: `seconds` is not a number.
             ValueError: `seconds` is negative, infinite or NaN.
         """
-        self._histogram.update(amount("Timer.update()", seconds))
+        if type(seconds) is not float or not 0.0 <= seconds < inf:
+            seconds = amount("Timer.update()", seconds)
+        self._histogram.update(seconds)
 
-    def update_ns(self, ns: int) -> None:
+    def update_ns(self, ns: Whole) -> None:
         """Record a duration given in nanoseconds.
 
         Raises:

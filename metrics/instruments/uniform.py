@@ -4,7 +4,7 @@ import threading
 from math import exp, floor, inf, log, log1p
 from typing import final
 
-from metrics.instruments.arguments import finite
+from metrics.instruments.arguments import Real, Whole, finite
 from metrics.instruments.arguments import size as checked_size
 from metrics.instruments.reservoir import DEFAULT_SIZE, RANDOM, RandomSource
 from metrics.instruments.sample import HistogramSnapshot
@@ -30,7 +30,7 @@ class UniformReservoir:
 
     __slots__ = ("_busy", "_count", "_next", "_rng", "_size", "_sum", "_values", "_weight")
 
-    def __init__(self, size: int = DEFAULT_SIZE, rng: RandomSource = RANDOM) -> None:
+    def __init__(self, size: Whole = DEFAULT_SIZE, rng: RandomSource = RANDOM) -> None:
         self._size = checked_size("UniformReservoir(size)", size)
         self._rng = rng
         self._busy = threading.Lock()
@@ -40,7 +40,7 @@ class UniformReservoir:
         self._weight = 1.0
         self._values: list[float] = []
 
-    def update(self, value: float) -> None:
+    def update(self, value: Real) -> None:
         """Count `value`, and perhaps keep it.
 
         Raises:
