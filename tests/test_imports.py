@@ -32,6 +32,10 @@ print(json.dumps([before, state()]))
 """
 
 
+# What the compiled modules of the library share.
+COMPILED_CORE = "wired_metrics__mypyc"
+
+
 class Footprint(NamedTuple):
     """What code left behind in a fresh interpreter that was not there before."""
 
@@ -58,7 +62,7 @@ def footprint(code: str, *own: str) -> Footprint:
     packages = set(after["packages"]) - set(before["packages"])
     return Footprint(
         packages,
-        packages - sys.stdlib_module_names - set(own),
+        packages - sys.stdlib_module_names - {COMPILED_CORE, *own},
         set(after["threads"]) - set(before["threads"]),
         set(after["descriptors"]) - set(before["descriptors"]),
         after["gc_callbacks"] - before["gc_callbacks"],

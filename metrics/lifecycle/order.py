@@ -78,12 +78,7 @@ def selected_needs(container: Declarations) -> tuple[list[Provider], Needs]:
     A branch of a selector is idle unless it is selected or something else needs it.
     """
     roots = list(container.providers.values())
-    branches = {
-        branch
-        for step in in_order(roots, all_needs)
-        if isinstance(step.provider, providers.Selector)
-        for branch in step.provider.providers.values()
-    }
+    branches = branches_of(container)
     if not branches:
         return roots, all_needs
 
@@ -93,6 +88,16 @@ def selected_needs(container: Declarations) -> tuple[list[Provider], Needs]:
         return needs_now(provider)
 
     return [root for root in roots if root not in branches], needs
+
+
+def branches_of(container: Declarations) -> set[Provider]:
+    """Return what the selectors of a container may select."""
+    return {
+        branch
+        for step in in_order(container.providers.values(), all_needs)
+        if isinstance(step.provider, providers.Selector)
+        for branch in step.provider.providers.values()
+    }
 
 
 def selection(selector: providers.Selector[Any]) -> Iterator[Provider]:

@@ -13,7 +13,16 @@ from metrics.lifecycle.blocking import Blocking, drive
 from metrics.lifecycle.change import Way, running_loop
 from metrics.lifecycle.cooperative import Cooperative
 from metrics.lifecycle.lifecycle import SHUTDOWN_TIMEOUT, bring_up, lifecycle_of
-from metrics.lifecycle.order import Provider, declared_needs, in_order, name_of, needs_now
+from metrics.lifecycle.order import (
+    Declarations,
+    Needs,
+    Provider,
+    branches_of,
+    declared_needs,
+    in_order,
+    name_of,
+    needs_now,
+)
 from metrics.lifecycle.outcome import Operation, perform
 from metrics.lifecycle.part import Part, State
 from metrics.lifecycle.plan import Step, plan
@@ -139,7 +148,7 @@ class Resource(providers.Resource[T]):
         lifecycle.check(part)
         owner = lifecycle.owner()
         part_of = owner.part_of if owner else own_part
-        steps = plan([self], needs_of_what_is_down, part_of).steps
+        steps = plan([self], needs_on_demand(owner.container if owner else None), part_of).steps
         if not steps[-1].asynchronous:
             # An async part among them is only handed over, for later.
             steps = [step for step in steps if not step.asynchronous]
@@ -168,11 +177,23 @@ async def start(
     return asked_for.part.value
 
 
-def needs_of_what_is_down(provider: Provider) -> Iterable[Provider]:
-    """Return what a provider needs, unless it is a part that is up."""
-    if isinstance(provider, Resource) and provider.part.state is State.RUNNING:
-        return () if provider.last_overriding is None else (provider.last_overriding,)
-    return needs_now(provider)
+def needs_on_demand(container: Declarations | None) -> Needs:
+    """Return what a provider needs, unless it is a part that is up.
+
+    Of a container that is needed, branches that are not selected stay idle.
+    """
+    branches: list[set[Provider]] = []
+
+    def needs(provider: Provider) -> Iterable[Provider]:
+        if isinstance(provider, Resource) and provider.part.state is State.RUNNING:
+            return () if provider.last_overriding is None else (provider.last_overriding,)
+        if isinstance(provider, providers.Container) and container is not None:
+            if not branches:
+                branches.append(branches_of(container))
+            return (needed for needed in provider.related if needed not in branches[0])
+        return needs_now(provider)
+
+    return needs
 
 
 def own_part(provider: providers.BaseResource[Any]) -> Part | None:

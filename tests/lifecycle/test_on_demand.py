@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from time import monotonic
 
 import pytest
-from dependency_injector import providers
+from dependency_injector import containers, providers
 
 from metrics import Registry, resources
 from metrics.lifecycle import LifecycleContainer, LifecycleError, NotRunningError, Resource, State
@@ -239,3 +239,19 @@ def test_a_hook_is_given_the_arguments_of_the_first_who_asks(calls):
     assert part("asked", b=3) == (("declared", "asked"), {"a": 1, "b": 3})
     assert part("late") == (("declared", "asked"), {"a": 1, "b": 3})
     part.shutdown()
+
+
+def test_a_container_that_is_needed_brings_up_no_idle_branch():
+    class Stores(containers.DeclarativeContainer):
+        store = providers.Dependency()
+
+    class Container(LifecycleContainer):
+        disk = Resource(lambda: "disk")
+        chosen = providers.Selector(lambda: None, disk=disk)
+        stores = providers.Container(Stores, store=chosen)
+        user = Resource(lambda stores: "user", stores)
+
+    container = Container()
+    assert container.user() == "user"
+    assert state_of(container, "disk") is State.NEW
+    container.shutdown_resources()
