@@ -18,6 +18,7 @@ CORE = [
     "metrics/instruments/arguments.py",
     "metrics/instruments/buckets.py",
     "metrics/instruments/counter.py",
+    "metrics/instruments/durations.py",
     "metrics/instruments/ewma.py",
     "metrics/instruments/expdecay.py",
     "metrics/instruments/family.py",
@@ -31,7 +32,6 @@ CORE = [
     "metrics/instruments/resetting_timer.py",
     "metrics/instruments/sample.py",
     "metrics/instruments/snapshot.py",
-    "metrics/instruments/stopwatch.py",
     "metrics/instruments/timer.py",
     "metrics/instruments/uniform.py",
 ]

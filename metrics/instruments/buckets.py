@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
-from typing import final
+from typing import Final, final
 
 from metrics.instruments.arguments import Real, finite
 from metrics.instruments.snapshot import Snapshot
@@ -12,6 +12,23 @@ DEFAULT_BOUNDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
 """Upper bounds that suit the duration of a request, in seconds: a millisecond to half a minute."""
+
+
+# A loop of its own is faster than a call when it is compiled, and slower when it is not.
+IS_COMPILED: Final = not __file__.endswith(".py")
+
+
+def first_not_below(bounds: list[float], value: float) -> int:
+    """Return the index of the first bound that is not below `value`, as `bisect_left` does."""
+    low = 0
+    high = len(bounds)
+    while low < high:
+        middle = (low + high) >> 1
+        if bounds[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @final
@@ -87,7 +104,7 @@ class BucketHistogram:
         ValueError: there is no bound, or the bounds do not ascend or are not finite.
     """
 
-    __slots__ = ("_bounds", "_count", "_counts", "_sum")
+    __slots__ = ("_ascending", "_bounds", "_count", "_counts", "_sum")
 
     def __init__(self, bounds: Iterable[Real] = DEFAULT_BOUNDS) -> None:
         self._bounds = tuple([finite("BucketHistogram(bounds)", bound) for bound in bounds])
@@ -95,6 +112,8 @@ class BucketHistogram:
             raise ValueError(
                 f"BucketHistogram(bounds) takes one or more ascending numbers, got {self._bounds}"
             )
+        # Compiled code goes through a list faster than through a tuple.
+        self._ascending = list(self._bounds)
         self._counts = [0] * (len(self._bounds) + 1)
         self._count = 0
         self._sum = 0.0
@@ -108,7 +127,11 @@ class BucketHistogram:
         """
         if type(value) is not float or value - value != 0.0:
             value = finite("BucketHistogram.update()", value)
-        bucket = bisect_left(self._bounds, value)
+        bucket = (
+            first_not_below(self._ascending, value)
+            if IS_COMPILED
+            else bisect_left(self._bounds, value)
+        )
         # No call stands between these three, so no other thread runs between them.
         self._counts[bucket] += 1
         self._sum += value

@@ -1,22 +1,16 @@
 """Timers: how long something takes, and how often it happens."""
 
-from collections.abc import Callable
-from math import inf
-from typing import ParamSpec, TypeVar, final
+from typing import final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.instruments.arguments import Real, Whole, amount
+from metrics.instruments.arguments import Real
 from metrics.instruments.buckets import BucketHistogram, BucketHistogramSnapshot
+from metrics.instruments.durations import Durations
 from metrics.instruments.ewma import INTERVAL
 from metrics.instruments.histogram import Histogram
 from metrics.instruments.meter import MeterSnapshot, Rates
 from metrics.instruments.sample import HistogramSnapshot
 from metrics.instruments.snapshot import Snapshot
-from metrics.instruments.stopwatch import LONGEST_NS, NANOSECOND, Stopwatch, nanoseconds
-from metrics.instruments.timing import timed
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 @final
@@ -58,7 +52,7 @@ class TimerSnapshot(Snapshot):
 
 
 @final
-class Timer:
+class Timer(Durations):
     """Measures durations and the rate of the events that took them.
 
     Safe to update from any thread, without a lock. The rates and the age of the sample advance
@@ -71,7 +65,7 @@ class Timer:
         clock: measures the durations, and the time since creation for `rate_mean`.
     """
 
-    __slots__ = ("_histogram", "_now", "_rates")
+    __slots__ = ("_histogram", "_rates")
 
     def __init__(
         self,
@@ -79,46 +73,12 @@ class Timer:
         interval: Real = INTERVAL,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        super().__init__(clock)
         self._histogram = Histogram() if histogram is None else histogram
-        self._now = clock.monotonic_ns
         self._rates = Rates(interval, clock)
 
-    def update(self, seconds: Real) -> None:
-        """Record a duration.
-
-        Raises:
-            TypeError: `seconds` is not a number.
-            ValueError: `seconds` is negative, infinite or NaN.
-        """
-        if type(seconds) is not float or not 0.0 <= seconds < inf:
-            seconds = amount("Timer.update()", seconds)
+    def _record(self, seconds: float) -> None:
         self._histogram.update(seconds)
-
-    def update_ns(self, ns: Whole) -> None:
-        """Record a duration given in nanoseconds.
-
-        Raises:
-            TypeError: `ns` is not an int.
-            ValueError: `ns` is negative, or longer than 292 years.
-        """
-        if type(ns) is not int or not 0 <= ns < LONGEST_NS:
-            ns = nanoseconds("Timer.update_ns()", ns)
-        self._histogram.update(ns * NANOSECOND)
-
-    def time(self) -> Stopwatch:
-        """Return a context manager that records how long its block took, even if it raises."""
-        return Stopwatch(self._now, self.update_ns)
-
-    def timed(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Decorate a function so that every call of it is recorded, even if it raises.
-
-        Works on plain, async, generator and async generator functions; a generator is timed from
-        the first value asked for until it ends or is closed.
-
-        Raises:
-            TypeError: `function` cannot be called.
-        """
-        return timed(self.time, function)
 
     def tick(self) -> None:
         """Advance the rates and the sample by one interval. The ticker calls this."""

@@ -1,19 +1,29 @@
 """How a timer measures the calls of a function, whatever kind of function it is."""
 
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Any, ParamSpec, TypeVar, cast
-
-from metrics.instruments.stopwatch import Stopwatch
+from contextlib import AbstractContextManager
+from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+Time: TypeAlias = Callable[[], AbstractContextManager[None]]
+"""What gives a context manager that times its block."""
 
-def timed(time: Callable[[], Stopwatch], function: Callable[P, R]) -> Callable[P, R]:
+
+def timed(
+    time: Time, now: Callable[[], int], since: Callable[[int], None], function: Callable[P, R]
+) -> Callable[P, R]:
     """Return `function` wrapped so that every call of it is timed, and of the same kind as it.
 
     A coroutine is timed from its first step to its end, awaits included; a generator, plain or
     async, from the first value asked for until it ends or is closed.
+
+    Args:
+        time: gives a context manager that times its block.
+        now: gives the time, for `since`.
+        since: records the duration since a time.
+        function: what to wrap.
 
     Raises:
         TypeError: `function` cannot be called.
@@ -38,24 +48,27 @@ def timed(time: Callable[[], Stopwatch], function: Callable[P, R]) -> Callable[P
     elif is_a(inspect.isgeneratorfunction):
         wrap = timed_generator
     else:
-        wrap = timed_call
-    # Which of the four fits is known only now, and the type system cannot follow.
+        return cast("Callable[P, R]", wraps(function)(timed_call(now, since, function)))
+    # Which of the three fits is known only now, and the type system cannot follow.
     return cast("Callable[P, R]", wraps(function)(wrap(time, function)))
 
 
-def timed_call(time: Callable[[], Stopwatch], function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a plain function wrapped."""
+def timed_call(
+    now: Callable[[], int], since: Callable[[int], None], function: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Return a plain function wrapped, without the cost of a context manager."""
 
     def wrapper(*args: object, **kwargs: object) -> Any:
-        with time():
+        start = now()
+        try:
             return function(*args, **kwargs)
+        finally:
+            since(start)
 
     return wrapper
 
 
-def timed_coroutine(
-    time: Callable[[], Stopwatch], function: Callable[..., Any]
-) -> Callable[..., Any]:
+def timed_coroutine(time: Time, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a coroutine function wrapped."""
 
     async def wrapper(*args: object, **kwargs: object) -> Any:
@@ -65,9 +78,7 @@ def timed_coroutine(
     return wrapper
 
 
-def timed_generator(
-    time: Callable[[], Stopwatch], function: Callable[..., Any]
-) -> Callable[..., Any]:
+def timed_generator(time: Time, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a generator function wrapped."""
 
     def wrapper(*args: object, **kwargs: object) -> Generator[Any, Any, Any]:
@@ -77,9 +88,7 @@ def timed_generator(
     return wrapper
 
 
-def timed_async_generator(
-    time: Callable[[], Stopwatch], function: Callable[..., Any]
-) -> Callable[..., Any]:
+def timed_async_generator(time: Time, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return an async generator function wrapped; it has no `yield from` to lean on."""
 
     async def wrapper(*args: object, **kwargs: object) -> AsyncGenerator[Any, Any]:
