@@ -12,7 +12,6 @@ from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import BaseError
 
 CORE = [
     "metrics/instruments/arguments.py",
@@ -34,6 +33,7 @@ CORE = [
     "metrics/instruments/snapshot.py",
     "metrics/instruments/timer.py",
     "metrics/instruments/uniform.py",
+    "metrics/ticker.py",
 ]
 
 
@@ -45,10 +45,11 @@ def interpreted(reason: str) -> None:
 
 def extensions() -> list:
     """Return the extension modules to compile: none, if that was asked for or is impossible."""
+    # The same file is run for the metadata, for an sdist and for an editable installation too.
+    if not {"bdist_wheel", "build", "build_ext"} & set(sys.argv):
+        return []
     if os.environ.get("WIRED_METRICS_PURE", "0") not in {"", "0"}:
         interpreted("WIRED_METRICS_PURE is set")
-        return []
-    if {"egg_info", "sdist", "editable_wheel", "develop"} & set(sys.argv):
         return []
     try:
         from mypyc.build import mypycify  # noqa: PLC0415
@@ -69,10 +70,13 @@ class AllOrNothing(build_ext):
         """Build, and fall back to the source."""
         try:
             super().run()
-        except (BaseError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - a compiler's errors have no base of their own
             for path in self.get_outputs():
                 Path(path).unlink(missing_ok=True)
             self.extensions.clear()
+            # The wheel was taken for one with compiled modules, and would be tagged so.
+            if "bdist_wheel" in self.distribution.command_obj:
+                self.get_finalized_command("bdist_wheel").root_is_pure = True
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             interpreted(f"the C compiler failed ({reason})")
 

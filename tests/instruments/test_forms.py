@@ -1,0 +1,348 @@
+"""What users may rely on whether the instruments run compiled or interpreted.
+
+Run against an installed library, this proves it for the compiled form.
+"""
+
+import copy
+import gc
+import inspect
+import pickle
+import traceback
+import weakref
+from unittest import mock
+
+import pytest
+
+from metrics import (
+    EWMA,
+    BucketHistogram,
+    Counter,
+    CounterSnapshot,
+    ExpDecayReservoir,
+    Family,
+    FloatCounter,
+    Gauge,
+    GaugeSnapshot,
+    Healthcheck,
+    Histogram,
+    HistogramSnapshot,
+    Info,
+    IntGauge,
+    Meter,
+    Registry,
+    ResettingReservoir,
+    ResettingTimer,
+    Timer,
+    UniformReservoir,
+    UpDownCounter,
+)
+
+MAKERS = {
+    Counter: Counter,
+    FloatCounter: FloatCounter,
+    UpDownCounter: UpDownCounter,
+    Gauge: Gauge,
+    IntGauge: IntGauge,
+    Info: Info,
+    Meter: Meter,
+    EWMA: lambda: EWMA(0.5),
+    BucketHistogram: BucketHistogram,
+    Histogram: Histogram,
+    ExpDecayReservoir: ExpDecayReservoir,
+    UniformReservoir: UniformReservoir,
+    ResettingReservoir: ResettingReservoir,
+    Timer: Timer,
+    ResettingTimer: ResettingTimer,
+    Healthcheck: lambda: Healthcheck(bool),
+    Family: lambda: Family(Counter, ["a"]),
+}
+SIMPLE = [Counter, FloatCounter, UpDownCounter, Gauge, IntGauge]
+SAMPLING = [Histogram, Timer, ResettingTimer, ExpDecayReservoir, UniformReservoir]
+COPIES = [copy.copy, copy.deepcopy, lambda thing: pickle.loads(pickle.dumps(thing))]
+
+
+@pytest.fixture(params=MAKERS, ids=lambda kind: kind.__name__)
+def instrument(request):
+    return MAKERS[request.param]()
+
+
+def test_a_type_is_named_after_where_it_is_defined(instrument):
+    kind = type(instrument)
+    module = inspect.getmodule(kind)
+    assert getattr(module, kind.__qualname__) is kind
+    assert repr(kind) == f"<class '{module.__name__}.{kind.__name__}'>"
+    assert repr(instrument).startswith(kind.__name__ + "(")
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (Counter, {}),
+        (Counter.inc, {"n": 1}),
+        (Counter.snapshot, {"reader": ""}),
+        (FloatCounter.inc, {"n": 1.0}),
+        (UpDownCounter.dec, {"n": 1}),
+        (Gauge, {"function": None}),
+        (Gauge.set, {"value": inspect.Parameter.empty}),
+        (Meter.mark, {"n": 1}),
+        (EWMA.update, {"n": 1}),
+        (Histogram, {"reservoir": None}),
+        (Histogram.update, {"value": inspect.Parameter.empty}),
+        (Timer.update, {"seconds": inspect.Parameter.empty}),
+        (Timer.update_ns, {"ns": inspect.Parameter.empty}),
+        (Timer.time, {}),
+        (Healthcheck, {"function": inspect.Parameter.empty}),
+        (Healthcheck.check, {}),
+    ],
+    ids=lambda value: getattr(value, "__qualname__", None),
+)
+def test_a_signature_has_the_names_and_the_defaults_of_the_parameters(function, expected):
+    parameters = dict(inspect.signature(function).parameters)
+    parameters.pop("self", None)
+    assert {name: parameter.default for name, parameter in parameters.items()} == expected
+
+
+def test_arguments_are_taken_by_name():
+    counter = Counter()
+    counter.inc(n=2)
+    histogram = Histogram(reservoir=UniformReservoir(size=3))
+    histogram.update(value=1.5)
+    assert counter.snapshot(reader="me").count == 2
+    assert histogram.snapshot(reader="me").values == (1.5,)
+    assert Family(kind=Counter, labelnames=["a"], max_children=1).labels(a=1).count == 0
+
+
+def test_wrong_arguments_are_a_type_error_that_names_the_method():
+    with pytest.raises(TypeError, match=r"inc\(\)"):
+        Counter().inc(1, 2)
+    with pytest.raises(TypeError, match=r"inc\(\)"):
+        Counter().inc(m=1)
+    with pytest.raises(TypeError, match=r"set\(\).*'value'"):
+        Gauge().set()
+    with pytest.raises(TypeError, match=r"__init__\(\)"):
+        Counter(1)
+    with pytest.raises(TypeError, match=r"__init__\(\).*'function'"):
+        Healthcheck()
+
+
+def test_a_method_is_not_called_on_something_else():
+    with pytest.raises((TypeError, AttributeError), match=r"object"):
+        Counter.snapshot(object())
+
+
+def test_a_refusal_names_the_call_and_points_into_the_library():
+    with pytest.raises(ValueError, match=r"^Counter\.inc\(\) takes .* got -1$") as caught:
+        Counter().inc(-1)
+    frames = traceback.extract_tb(caught.value.__traceback__)
+    assert [frame.name for frame in frames][1:] == ["inc", "natural"]
+    assert frames[1].filename.endswith("counter.py")
+
+
+def test_what_is_read_cannot_be_written(instrument):
+    names = [
+        name
+        for name in ("count", "rate", "value", "error", "labelnames", "kind")
+        if hasattr(instrument, name)
+    ]
+    assert names or isinstance(instrument, (ResettingReservoir, ResettingTimer))
+    for name in names:
+        with pytest.raises(AttributeError):
+            setattr(instrument, name, 1)
+        with pytest.raises(AttributeError):
+            delattr(instrument, name)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind is not Family])
+def test_an_instrument_takes_no_other_attributes_and_its_methods_stay(kind):
+    instrument = MAKERS[kind]()
+    with pytest.raises(AttributeError):
+        instrument.unit = "seconds"
+    with pytest.raises(AttributeError), mock.patch.object(instrument, "clear"):
+        pass
+    assert not hasattr(instrument, "__dict__")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind is not Family])
+def test_there_are_no_weak_references_to_an_instrument(kind):
+    with pytest.raises(TypeError, match="weak reference"):
+        weakref.ref(MAKERS[kind]())
+
+
+def test_an_instrument_is_equal_to_itself_only(instrument):
+    assert instrument == instrument  # noqa: PLR0124 - that is the point
+    assert instrument != MAKERS[type(instrument)]()
+    assert len({instrument, instrument, MAKERS[type(instrument)]()}) == 2
+
+
+@pytest.mark.parametrize("kind", SIMPLE)
+@pytest.mark.parametrize("copied", COPIES, ids=["copy", "deepcopy", "pickle"])
+def test_a_copy_of_a_simple_instrument_has_its_value_and_goes_its_own_way(kind, copied):
+    instrument = kind()
+    instrument.inc(3)
+    twin = copied(instrument)
+    twin.inc(1)
+    assert instrument.snapshot() == type(instrument.snapshot())(3)
+    assert twin.snapshot() == type(instrument.snapshot())(4)
+
+
+@pytest.mark.parametrize("kind", SAMPLING)
+@pytest.mark.parametrize("copied", COPIES[1:], ids=["deepcopy", "pickle"])
+def test_an_instrument_that_holds_a_lock_refuses_to_be_copied(kind, copied):
+    with pytest.raises(TypeError):
+        copied(kind())
+
+
+def test_a_snapshot_is_its_own_copy_and_cannot_be_changed():
+    snapshot = Timer().snapshot()
+    assert copy.copy(snapshot) is snapshot
+    assert copy.deepcopy(snapshot) is snapshot
+    with pytest.raises(AttributeError):
+        snapshot.count = 1
+    with pytest.raises(AttributeError):
+        snapshot.note = 1
+    with pytest.raises(TypeError, match="not supported"):
+        assert snapshot < snapshot  # noqa: PLR0124 - whether there is an order
+
+
+def test_a_method_can_be_replaced_on_its_type_and_is_back_afterwards(instrument):
+    kind = type(instrument)
+    name = "snapshot" if hasattr(kind, "snapshot") else "tick"
+    with mock.patch.object(kind, name, return_value="replaced") as replaced:
+        assert getattr(instrument, name)() == "replaced"
+    replaced.assert_called_once_with()
+    assert getattr(instrument, name)() != "replaced"
+
+
+def test_a_registry_calls_what_replaced_a_method():
+    registry = Registry()
+    registry.register("requests", Counter())
+    with mock.patch.object(Counter, "snapshot", return_value=CounterSnapshot(7)):
+        assert registry.snapshot()["requests"] == CounterSnapshot(7)
+    assert registry.snapshot()["requests"] == CounterSnapshot(0)
+
+
+def test_a_mock_passes_for_the_type_it_is_made_of(instrument):
+    kind = type(instrument)
+    assert isinstance(mock.Mock(spec=kind), kind)
+    with pytest.raises(AttributeError):
+        mock.Mock(spec=kind).no_such_method()
+
+
+class Requests:
+    """An instrument and a reservoir of the program's own, which inherit from nothing."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.ticks = 0
+
+    def update(self, value: float) -> None:
+        self.count += 1
+
+    def tick(self) -> None:
+        self.ticks += 1
+
+    def clear(self) -> None:
+        self.count = 0
+
+    def snapshot(self, reader: str = "") -> HistogramSnapshot:
+        return HistogramSnapshot(self.count, 0.5, [0.5])
+
+
+def test_an_object_with_the_right_methods_is_a_reservoir():
+    reservoir = Requests()
+    histogram = Histogram(reservoir)
+    histogram.update(2)
+    histogram.tick()
+    assert (histogram.count, reservoir.ticks) == (1, 1)
+    assert histogram.snapshot() == HistogramSnapshot(1, 0.5, [0.5])
+    histogram.clear()
+    assert reservoir.count == 0
+
+
+def test_an_object_with_the_right_methods_can_be_the_child_of_a_family():
+    family = Family(Requests, ["status"])
+    family.labels(200).update(1.0)
+    family.tick()
+    assert family.labels("200").ticks == 1
+    assert family.snapshot().children[("200",)] == HistogramSnapshot(1, 0.5, [0.5])
+
+
+class Half:
+    def random(self) -> float:
+        return 0.5
+
+
+def test_an_object_with_the_right_methods_is_a_source_of_chance():
+    reservoir = UniformReservoir(1, rng=Half())
+    for value in range(100):
+        reservoir.update(value)
+    assert reservoir.snapshot().count == 100
+
+
+class Stopped:
+    def monotonic(self) -> float:
+        return 5.0
+
+    def monotonic_ns(self) -> int:
+        return 5 * 10**9
+
+
+def test_an_object_with_the_right_methods_is_a_clock():
+    timer = Timer(Histogram(UniformReservoir()), clock=Stopped())
+    with timer.time():
+        pass
+    assert timer.snapshot().durations.values == (0.0,)
+
+
+def test_what_a_function_raises_comes_through_as_it_is():
+    error = LookupError("no such queue")
+
+    def depth() -> float:
+        raise error
+
+    with pytest.raises(LookupError) as caught:
+        Gauge(depth).snapshot()
+    assert caught.value is error
+    assert [frame.name for frame in traceback.extract_tb(error.__traceback__)][-1] == "depth"
+
+
+class Owner:
+    """Holds an instrument that leads back to it."""
+
+    def read(self) -> float:
+        return 1.0
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def monotonic_ns(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda owner: Gauge(owner.read),
+        lambda owner: IntGauge(owner.read),
+        lambda owner: Healthcheck(owner.read),
+        lambda owner: Meter(clock=owner),
+        lambda owner: Timer(clock=owner),
+        lambda owner: Timer(clock=owner).time(),
+        Histogram,
+        lambda owner: Family(Counter, ["a"], factory=owner.read),
+    ],
+    ids=["gauge", "int gauge", "healthcheck", "meter", "timer", "stopwatch", "histogram", "family"],
+)
+def test_a_cycle_through_an_instrument_is_collected(make):
+    owner = Owner()
+    owner.instrument = make(owner)
+    gone = weakref.ref(owner)
+    del owner
+    gc.collect()
+    assert gone() is None
+
+
+def test_equal_snapshots_hash_alike_and_differ_from_other_types():
+    assert hash(CounterSnapshot(3)) == hash(CounterSnapshot(3))
+    assert CounterSnapshot(3) != GaugeSnapshot(3)
+    assert CounterSnapshot(3) != 3
