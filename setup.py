@@ -14,6 +14,11 @@ from setuptools import setup
 from setuptools.command.build_ext import build_ext
 
 CORE = [
+    "metrics/entries.py",
+    "metrics/exporters/forms.py",
+    "metrics/exporters/layout.py",
+    "metrics/exporters/prometheus.py",
+    "metrics/exporters/units.py",
     "metrics/instruments/arguments.py",
     "metrics/instruments/buckets.py",
     "metrics/instruments/counter.py",
@@ -34,6 +39,7 @@ CORE = [
     "metrics/instruments/timer.py",
     "metrics/instruments/uniform.py",
     "metrics/ticker.py",
+    "metrics/turns.py",
 ]
 
 

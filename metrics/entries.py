@@ -1,19 +1,25 @@
 """The one table of names that a registry and all its children share."""
 
 import threading
-from typing import NamedTuple, final
+from typing import final
 
 from metrics.errors import DuplicateMetricError
 from metrics.instruments.snapshot import Instrument
 
 
-class Entry(NamedTuple):
+@final
+class Entry:
     """An instrument and what is known about it."""
 
-    name: str
-    instrument: Instrument
-    description: str
-    unit: str
+    __slots__ = ("description", "instrument", "kept", "name", "unit")
+
+    def __init__(self, name: str, instrument: Instrument, description: str, unit: str) -> None:
+        self.name = name
+        self.instrument = instrument
+        self.description = description
+        self.unit = unit
+        # What an exporter makes once and keeps, for as long as the instrument is registered.
+        self.kept: object = None
 
 
 @final

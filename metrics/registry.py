@@ -16,7 +16,8 @@ from metrics.instruments.timer import Timer
 from metrics.shortcuts import Shortcuts
 from metrics.ticker import Ticker
 
-I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variable here
+I = TypeVar("I", bound=Instrument)  # noqa: E741 - an instrument
+R = TypeVar("R")
 
 SEPARATORS = "/._-: "
 
@@ -220,15 +221,25 @@ class Registry(Shortcuts):
         """
         values = {}
         entries = {}
+        for entry, value in self.read(lambda entry: entry.instrument.snapshot(reader)):
+            values[entry.name] = value
+            entries[entry.name] = entry
+        return RegistrySnapshot(values, entries)
+
+    def read(self, read: Callable[[Entry], R]) -> Iterator[tuple[Entry, R]]:
+        """Yield each entry with what `read` returns for it, in name order.
+
+        An instrument that cannot be read (`read` raises) is left out, as in `snapshot`.
+        """
         for entry in self.entries():
             try:
-                values[entry.name] = entry.instrument.snapshot(reader)
+                value = read(entry)
             except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
                 self._left_out(entry, error)
             else:
-                entries[entry.name] = entry
-                self._unreadable.discard(entry.name)
-        return RegistrySnapshot(values, entries)
+                if self._unreadable:
+                    self._unreadable.discard(entry.name)
+                yield entry, value
 
     def to_dict(self, reader: str = "") -> dict[str, dict[str, object]]:
         """Return the values of everything here as plain dicts, under go-ethereum's keys.

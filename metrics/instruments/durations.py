@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from math import inf
 from types import TracebackType
-from typing import ParamSpec, TypeVar, final
+from typing import Final, ParamSpec, TypeVar, final
 
 from metrics.clock import Clock
 from metrics.instruments.arguments import Real, Whole, amount, natural
@@ -12,9 +12,9 @@ from metrics.instruments.timing import timed
 P = ParamSpec("P")
 R = TypeVar("R")
 
-NANOSECOND = 1e-9
-LONGEST_NS = 1 << 63
-"""Nanoseconds that no duration reaches: 292 years."""
+NANOSECOND: Final = 1e-9
+LONGEST_NS: Final = 9_223_372_036_854_775_808
+"""Nanoseconds that no duration reaches, 2**63: 292 years."""
 
 
 class Durations:

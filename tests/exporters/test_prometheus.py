@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import subprocess
+import threading
 
 import pytest
 from hypothesis import given
@@ -304,3 +305,76 @@ def test_what_is_left_out_is_logged_once(caplog):
     for _ in range(3):
         page(registry)
     assert len(caplog.records) == 1
+
+
+def test_a_page_is_the_same_when_its_text_was_kept():
+    registry = Registry()
+    family = registry.bucket_histogram("sizes", bounds=[1, 2], labels=("method",))
+    family.labels("GET").update(1.5)
+    registry.info("build").set({"version": "1"})
+    first = prometheus.render(registry)
+    assert prometheus.render(registry) == first
+    registry.info("build").set({"version": "2"})
+    assert prometheus.render(registry) == first.replace(b'"1"', b'"2"')
+
+
+def test_a_child_that_was_removed_is_forgotten_and_may_come_back():
+    registry = Registry()
+    family = registry.counter("hits", labels=("path",))
+    for path in ("/a", "/b"):
+        family.labels(path).inc()
+    page = prometheus.render(registry)
+    family.remove("/a")
+    assert b"/a" not in prometheus.render(registry)
+    family.labels("/a").inc(5)
+    assert b'hits_total{path="/a"} 5' in prometheus.render(registry)
+    assert b'hits_total{path="/b"} 1' in page
+
+
+def test_another_instrument_under_the_name_of_one_before_has_its_own_text():
+    registry = Registry()
+    registry.counter("x", description="first")
+    assert b"# TYPE x_total counter" in prometheus.render(registry)
+    registry.unregister("x")
+    registry.gauge("x", description="second")
+    page = prometheus.render(registry)
+    assert b"# HELP x second" in page
+    assert b"x_total" not in page
+
+
+def test_what_is_kept_of_a_family_is_bounded_by_its_children():
+    registry = Registry()
+    family = registry.counter("hits", labels=("path",))
+    for number in range(300):
+        family.labels(str(number)).inc()
+        prometheus.render(registry)
+        if number:
+            family.remove(str(number - 1))
+    prometheus.render(registry)
+    (entry,) = registry.entries()
+    (form,) = entry.kept.forms(family.labels("299").snapshot())
+    assert len(form._kept) <= 2
+
+
+def test_pages_are_whole_while_children_come_and_go():
+    registry = Registry()
+    family = registry.counter("hits", labels=("path",))
+    stop = threading.Event()
+
+    def churn() -> None:
+        number = 0
+        while not stop.is_set():
+            family.labels(str(number % 50)).inc()
+            family.remove(str((number + 25) % 50))
+            number += 1
+
+    worker = threading.Thread(target=churn)
+    worker.start()
+    try:
+        for _ in range(200):
+            page = prometheus.render(registry).decode()
+            assert len(page.splitlines()) == len(set(page.splitlines()))
+            list(text_string_to_metric_families(page))
+    finally:
+        stop.set()
+        worker.join(10)

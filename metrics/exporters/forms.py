@@ -1,0 +1,243 @@
+"""What a metric family looks like in Prometheus' text format, and how values are filled in.
+
+Names and labels of an instrument never change, so what stands before a number is rendered once
+for each instrument and kept; writing an instrument is then joining that and the numbers.
+"""
+
+from collections.abc import Sequence
+from math import inf, isnan
+from typing import TypeVar
+
+from metrics.entries import exported_name
+from metrics.exporters.units import Scale
+from metrics.instruments.buckets import BucketHistogramSnapshot
+from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
+from metrics.instruments.family import label_text
+from metrics.instruments.gauge import GaugeSnapshot
+from metrics.instruments.healthcheck import HealthcheckSnapshot
+from metrics.instruments.info import InfoSnapshot
+from metrics.instruments.meter import MeterSnapshot
+from metrics.instruments.sample import HistogramSnapshot
+from metrics.instruments.snapshot import Snapshot
+from metrics.instruments.timer import TimerSnapshot
+
+QUANTILES = (0.5, 0.75, 0.95, 0.99, 0.999, 0.9999)
+
+WINDOWS = ("1m", "5m", "15m", "mean")
+
+SMALL = 1 << 60
+
+LARGEST = 1 << 1023
+
+Values = tuple[str, ...]
+
+Number = int | float  # compiled, a float is no int
+
+T = TypeVar("T")
+
+
+SUFFIXES = {"summary": ("_sum", "_count"), "histogram": ("_sum", "_count", "_bucket")}
+
+
+class Form:
+    """A metric family of a page: its name and type, and the text of its series but the numbers.
+
+    Args:
+        name: the family's.
+        kind: its type, as the format calls it.
+        description: what it measures.
+        scale: turns values into base units.
+        labelnames: of the children; none for an instrument without labels.
+    """
+
+    __slots__ = ("_kept", "_labelnames", "_scale", "_scaled", "heading", "kind", "name", "names")
+
+    def __init__(
+        self, name: str, kind: str, description: str, scale: Scale, labelnames: Values
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.heading = f"# HELP {name} {escaped_help(description)}\n# TYPE {name} {kind}\n"
+        # Every sample name the family may use; no other family may use them.
+        self.names = (name, *[name + suffix for suffix in SUFFIXES.get(kind, ())])
+        self._labelnames = labelnames
+        self._scale = scale
+        self._scaled = scale.times != scale.over
+        self._kept: dict[Values, str] = {}
+
+    def text(self, values: Values, snapshot: Snapshot) -> str:
+        """Return the lines of the child with these label values."""
+        raise NotImplementedError
+
+    def forget(self, present: Sequence[Values]) -> None:
+        """Keep the text of these children only."""
+        self._kept = only(self._kept, present)
+
+    def number(self, value: Number) -> str:
+        """Return a value in base units as the format writes it."""
+        return number(self._scale.of(value) if self._scaled else value)
+
+    def prefix(self, values: Values, suffix: str = "", label: str = "", text: str = "") -> str:
+        """Return what stands before the number of a sample, with one more label if there is one."""
+        labels = label_text(self._labelnames, values)[1:-1]
+        if label:
+            labels = f'{labels}{"," if labels else ""}{label}="{text}"'
+        return f"{self.name}{suffix}{{{labels}}} " if labels else f"{self.name}{suffix} "
+
+    def template(self, prefixes: list[str], placeholder: str = "%s") -> str:
+        """Return what makes lines of numbers with the `%` operator."""
+        return "".join([f"{prefix.replace('%', '%%')}{placeholder}\n" for prefix in prefixes])
+
+
+class Single(Form):
+    """A counter or a gauge: one number."""
+
+    __slots__ = ()
+
+    def text(self, values: Values, snapshot: Snapshot) -> str:
+        """Return one line."""
+        kept = self._kept.get(values)
+        if kept is None:
+            kept = self._kept[values] = self.prefix(values)
+        return f"{kept}{self.number(reading(snapshot))}\n"
+
+
+class Rates(Form):
+    """The rates of a meter or a timer: a gauge by `window`."""
+
+    __slots__ = ()
+
+    def text(self, values: Values, snapshot: Snapshot) -> str:
+        """Return one line for each window."""
+        kept = self._kept.get(values)
+        if kept is None:
+            prefixes = [self.prefix(values, "", "window", window) for window in WINDOWS]
+            kept = self._kept[values] = self.template(prefixes)
+        rates = snapshot.rates if isinstance(snapshot, TimerSnapshot) else snapshot
+        assert isinstance(rates, MeterSnapshot)  # noqa: S101 - what it was made for
+        return kept % (
+            self.number(rates.rate1),
+            self.number(rates.rate5),
+            self.number(rates.rate15),
+            self.number(rates.rate_mean),
+        )
+
+
+class Summary(Form):
+    """A sample of values: quantiles, sum and count."""
+
+    __slots__ = ()
+
+    def text(self, values: Values, snapshot: Snapshot) -> str:
+        """Return a line for each quantile, and sum and count."""
+        sample = snapshot.durations if isinstance(snapshot, TimerSnapshot) else snapshot
+        assert isinstance(sample, HistogramSnapshot)  # noqa: S101 - what it was made for
+        totals = (self.number(sample.total_sum), number(sample.total_count))
+        if not sample.size:
+            # An empty sample has no quantiles, and 0 would be a lie.
+            return self._totals(values) % totals
+        kept = self._kept.get(values)
+        if kept is None:
+            prefixes = [self.prefix(values, "", "quantile", str(q)) for q in QUANTILES]
+            kept = self._kept[values] = self.template(prefixes) + self._totals(values)
+        return kept % (*[self.number(q) for q in sample.percentiles(QUANTILES)], *totals)
+
+    def _totals(self, values: Values) -> str:
+        return self.template([self.prefix(values, "_sum"), self.prefix(values, "_count")])
+
+
+class Buckets(Form):
+    """A histogram: cumulative buckets, sum and count."""
+
+    __slots__ = ("_templates",)
+
+    def __init__(
+        self, name: str, kind: str, description: str, scale: Scale, labelnames: Values
+    ) -> None:
+        super().__init__(name, kind, description, scale, labelnames)
+        # With the bounds that each was made for.
+        self._templates: dict[Values, tuple[tuple[float, ...], str]] = {}
+
+    def text(self, values: Values, snapshot: Snapshot) -> str:
+        """Return a line for each bucket, and sum and count."""
+        sample = snapshot.durations if isinstance(snapshot, TimerSnapshot) else snapshot
+        assert isinstance(sample, BucketHistogramSnapshot)  # noqa: S101 - what it was made for
+        bounds = sample.bounds
+        kept = self._templates.get(values)
+        if kept is None or kept[0] != bounds:
+            kept = self._templates[values] = (bounds, self._template(values, bounds))
+        buckets = sample.buckets
+        return kept[1] % (*buckets, self.number(sample.sum), buckets[-1])
+
+    def forget(self, present: Sequence[Values]) -> None:
+        """Keep the text of these children only."""
+        self._templates = only(self._templates, present)
+
+    def _template(self, values: Values, bounds: tuple[float, ...]) -> str:
+        texts = [*[self.number(bound) for bound in bounds], "+Inf"]
+        prefixes = [self.prefix(values, "_bucket", "le", text) for text in texts]
+        return (
+            self.template(prefixes, "%d")
+            + self.template([self.prefix(values, "_sum")])
+            + self.template([self.prefix(values, "_count")], "%d")
+        )
+
+
+class Facts(Form):
+    """Facts as labels of a gauge that is 1. They may change, so nothing is kept."""
+
+    __slots__ = ()
+
+    def text(self, values: Values, snapshot: Snapshot) -> str:
+        """Return one line: labels, and facts by name; no two of them have the same name."""
+        assert isinstance(snapshot, InfoSnapshot)  # noqa: S101 - what it was made for
+        taken = dict(zip(self._labelnames, values, strict=True))
+        facts: dict[str, str] = {}
+        for key, text in sorted(snapshot.value.items()):
+            # Two underscores in front are reserved for Prometheus itself.
+            name = exported_name(key).lstrip("_") or "_"
+            while name in taken or name in facts:
+                name += "_"
+            facts[name] = text
+        names = [*self._labelnames, *sorted(facts)]
+        texts = [*values, *[facts[name] for name in sorted(facts)]]
+        return f"{self.name}{label_text(names, texts) if names else ''} 1\n"
+
+
+def reading(snapshot: Snapshot) -> Number:
+    """Return the one number of a counter, a gauge, a meter or a health check."""
+    if isinstance(snapshot, CounterSnapshot):
+        return snapshot.count
+    if isinstance(snapshot, GaugeSnapshot):
+        return snapshot.value
+    if isinstance(snapshot, UpDownCounterSnapshot):
+        return snapshot.count
+    if isinstance(snapshot, MeterSnapshot):
+        return snapshot.count
+    return int(isinstance(snapshot, HealthcheckSnapshot) and snapshot.error is None)
+
+
+def only(kept: dict[Values, T], present: Sequence[Values]) -> dict[Values, T]:
+    """Return what is kept for those present; the same dict if there is nothing else in it."""
+    if len(kept) <= len(present):
+        return kept
+    return {values: kept[values] for values in present if values in kept}
+
+
+def number(value: Number) -> str:
+    """Return a number as the format writes it."""
+    if isinstance(value, int):
+        if -SMALL < value < SMALL:
+            return str(value)
+        # Prometheus reads every number as a float.
+        return str(value) if abs(value) < LARGEST else "+Inf" if value > 0 else "-Inf"
+    if isnan(value):
+        return "NaN"
+    if value in {inf, -inf}:
+        return "+Inf" if value > 0 else "-Inf"
+    return repr(value)
+
+
+def escaped_help(text: str) -> str:
+    r"""Return a help text with `\` and line feeds escaped."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n")
