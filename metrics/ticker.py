@@ -8,7 +8,7 @@ from typing import Self, final
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import join
 from metrics.errors import StopTimeoutError
-from metrics.instruments.arguments import positive
+from metrics.instruments.arguments import Real, positive
 from metrics.instruments.ewma import INTERVAL
 from metrics.instruments.meter import Meter
 from metrics.instruments.snapshot import Tickable
@@ -41,7 +41,7 @@ class Ticker:
         ValueError: `interval` is not positive.
     """
 
-    def __init__(self, interval: float = INTERVAL, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, interval: Real = INTERVAL, clock: Clock = SYSTEM_CLOCK) -> None:
         self._interval = positive("Ticker(interval)", interval)
         self._clock = clock
         # By identity, so that nothing added needs to be hashable.

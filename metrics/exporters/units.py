@@ -14,7 +14,7 @@ class Scale(NamedTuple):
     times: int = 1
     over: int = 1
 
-    def of(self, value: float) -> float:
+    def of(self, value: int | float) -> int | float:  # noqa: PYI041 - compiled, a float is no int
         """Return a value in base units; what is in them already stays as it is, ints exact."""
         if self.times == self.over:
             return value
