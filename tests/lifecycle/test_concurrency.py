@@ -4,7 +4,7 @@ import random
 import sys
 import threading
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from time import monotonic
 
 import pytest
@@ -19,30 +19,10 @@ from metrics.lifecycle import (
     State,
     state,
 )
+from tests.lifecycle.calls import Calls
 
 PATIENCE = 10.0
 CROWD = 64
-
-
-class Calls:
-    """Records what its hooks do, and does then what the test wants."""
-
-    def __init__(self) -> None:
-        self.lines = []
-        self.actions = {}
-
-    @contextmanager
-    def part(self, name, *needed):
-        self.run(f"start {name}")
-        yield name
-        self.run(f"stop {name}")
-
-    def run(self, line) -> None:
-        self.lines.append(line)
-        self.actions.get(line, lambda: None)()
-
-    def __deepcopy__(self, memo):
-        return self
 
 
 def chain(calls, length=2):

@@ -1,7 +1,5 @@
 """A container and its parts go through their states by one machine, whatever is asked."""
 
-from contextlib import contextmanager
-
 import pytest
 
 from metrics.lifecycle import (
@@ -14,35 +12,9 @@ from metrics.lifecycle import (
     state,
     subscribe,
 )
+from tests.lifecycle.calls import Calls
 
 NEW, RUNNING, STOPPED, FAILED = State.NEW, State.RUNNING, State.STOPPED, State.FAILED
-
-
-class Calls:
-    """Records what its hooks do, and does then what the test wants."""
-
-    def __init__(self) -> None:
-        self.lines = []
-        self.actions = {}
-
-    @contextmanager
-    def part(self, name, *needed):
-        self.run(f"start {name}")
-        yield name
-        self.run(f"stop {name}")
-
-    def run(self, line) -> None:
-        self.lines.append(line)
-        self.actions.get(line, lambda: None)()
-
-    def fail(self, line) -> None:
-        def raise_error() -> None:
-            raise OSError(line)
-
-        self.actions[line] = raise_error
-
-    def __deepcopy__(self, memo):
-        return self
 
 
 class Special(Resource):

@@ -1,7 +1,6 @@
 """A part that is asked for before the container starts is started then, with all it needs."""
 
 import threading
-from contextlib import contextmanager
 from time import monotonic
 
 import pytest
@@ -11,29 +10,9 @@ from metrics import Registry, resources
 from metrics.lifecycle import LifecycleContainer, LifecycleError, NotRunningError, Resource, State
 from metrics.lifecycle import state as state_of
 from metrics.lifecycle.lifecycle import SHUTDOWN_TIMEOUT
+from tests.lifecycle.calls import Calls
 
 PATIENCE = 10.0
-
-
-class Calls:
-    """Records what its hooks do, and does then what the test wants."""
-
-    def __init__(self) -> None:
-        self.lines = []
-        self.actions = {}
-
-    @contextmanager
-    def part(self, name, *needed):
-        self.run(f"start {name}")
-        yield name
-        self.run(f"stop {name}")
-
-    def run(self, line) -> None:
-        self.lines.append(line)
-        self.actions.get(line, lambda: None)()
-
-    def __deepcopy__(self, memo):
-        return self
 
 
 @pytest.fixture
