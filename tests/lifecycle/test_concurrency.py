@@ -364,7 +364,7 @@ def test_a_hook_that_starts_the_container_does_not_deadlock_with_another_start()
 
 
 def test_parts_that_ask_for_each_other_in_two_threads_do_not_deadlock():
-    calls, both = Calls(), threading.Barrier(2)
+    calls, entered = Calls(), {"a": threading.Event(), "b": threading.Event()}
 
     class Parts(LifecycleContainer):
         a = Resource(calls.part, "a")
@@ -372,13 +372,14 @@ def test_parts_that_ask_for_each_other_in_two_threads_do_not_deadlock():
 
     container = Parts()
 
-    def ask(other) -> None:
-        both.wait(PATIENCE)
+    def ask(own, other) -> None:
+        entered[own].set()
+        assert entered[other].wait(PATIENCE)
         container.providers[other]()
 
-    calls.actions.update({"start a": lambda: ask("b"), "start b": lambda: ask("a")})
-    threads = [Running(container.a), Running(container.b)]
-    assert any(isinstance(thread.error(), LifecycleError) for thread in threads)
+    calls.actions.update({"start a": lambda: ask("a", "b"), "start b": lambda: ask("b", "a")})
+    errors = [thread.error() for thread in [Running(container.a), Running(container.b)]]
+    assert any(isinstance(error, LifecycleError) for error in errors)
     container.shutdown_resources()
 
 
