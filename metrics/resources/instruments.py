@@ -1,26 +1,12 @@
-"""What a container declares: one context manager for each part, which starts and stops it.
-
-Entering registers and starts, leaving unregisters and stops. Each is a plain context manager:
-`Resource(resources.meter, registry, ticker, "rpc/requests")` in a container, or
-`with resources.meter(registry, ticker, "rpc/requests") as requests:` anywhere else.
-
-Options that come from a configuration may be None, which means the default. The hooks of
-instruments raise what `Registry.register` raises: a container that declares a name which is taken
-does not start.
-"""
+"""A hook for each kind of instrument: it registers one, and unregisters that very one."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar, cast
 
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.collectors.host import HostCollector
-from metrics.collectors.process import ProcessCollector
-from metrics.collectors.runtime import RuntimeCollector
-from metrics.deadline import remaining
 from metrics.instruments.buckets import DEFAULT_BOUNDS, BucketHistogram
 from metrics.instruments.counter import Counter, FloatCounter, UpDownCounter
-from metrics.instruments.ewma import INTERVAL
 from metrics.instruments.expdecay import ExpDecayReservoir
 from metrics.instruments.family import MAX_CHILDREN, Family
 from metrics.instruments.gauge import Gauge, IntGauge
@@ -32,60 +18,10 @@ from metrics.instruments.reservoir import Reservoir
 from metrics.instruments.resetting_timer import ResettingTimer
 from metrics.instruments.snapshot import Instrument, Tickable
 from metrics.instruments.timer import Timer
-from metrics.registry import Registry, ticks
+from metrics.registry import Registry
 from metrics.ticker import Ticker
 
-I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variables here
-
-
-@contextmanager
-def ticker(
-    interval: float | None = None,
-    clock: Clock = SYSTEM_CLOCK,
-    *,
-    enabled: bool | None = None,
-) -> Iterator[Ticker]:
-    """Start a ticker; disabled, it never starts and so has no worker.
-
-    In the end, a tick that is going on is waited for as long as the container's stop may take.
-
-    Raises:
-        StopTimeoutError: the tick did not end in that time.
-        TypeError, ValueError: `interval` is not a positive number, or `enabled` not a bool.
-    """
-    worker = Ticker(INTERVAL if interval is None else interval, clock)
-    if switched_on(enabled):
-        worker.start()
-    try:
-        yield worker
-    finally:
-        worker.stop(remaining())
-
-
-@contextmanager
-def registry(
-    prefix: str | None = None,
-    *,
-    ticker: Ticker | None = None,
-    clock: Clock = SYSTEM_CLOCK,
-    enabled: bool | None = None,
-) -> Iterator[Registry]:
-    """Make a registry; what is left in it at the end is removed.
-
-    Args:
-        prefix: what full names begin with.
-        ticker: ticks what needs it.
-        clock: given to the instruments that the registry makes.
-        enabled: False makes every instrument a no-op.
-
-    Raises:
-        TypeError, ValueError: `prefix` is malformed, or `enabled` not a bool.
-    """
-    names = Registry(prefix or "", ticker=ticker, clock=clock, enabled=switched_on(enabled))
-    try:
-        yield names
-    finally:
-        names.clear()
+I = TypeVar("I", bound=Instrument)  # noqa: E741 - an instrument
 
 
 @contextmanager
@@ -267,37 +203,6 @@ def family(
 
 
 @contextmanager
-def host(
-    registry: Registry, ticker: Ticker, clock: Clock = SYSTEM_CLOCK
-) -> Iterator[HostCollector]:
-    """Measure the machine: CPU, memory, disks, network. Needs psutil."""
-    with ticked(
-        registry, ticker, HostCollector(registry, clock, interval=ticker.interval)
-    ) as collector:
-        yield collector
-
-
-@contextmanager
-def process(
-    registry: Registry, ticker: Ticker, clock: Clock = SYSTEM_CLOCK
-) -> Iterator[ProcessCollector]:
-    """Measure this process: CPU, memory, threads, open files. Needs psutil."""
-    with ticked(registry, ticker, ProcessCollector(registry, clock)) as collector:
-        yield collector
-
-
-@contextmanager
-def runtime(
-    registry: Registry, ticker: Ticker, clock: Clock = SYSTEM_CLOCK
-) -> Iterator[RuntimeCollector]:
-    """Measure the interpreter: garbage collection, objects, threads."""
-    with ticked(
-        registry, ticker, RuntimeCollector(registry, clock, interval=ticker.interval)
-    ) as collector:
-        yield collector
-
-
-@contextmanager
 def registered(
     registry: Registry,
     ticker: Ticker | None,
@@ -320,44 +225,3 @@ def registered(
         if ticker is not None:
             ticker.discard(tickable)
         registry.unregister(name, used)
-
-
-class Collector(Tickable, Protocol):
-    """What reads values from the outside: ticked while in use, closed in the end."""
-
-    @property
-    def instruments(self) -> tuple[Instrument, ...]:
-        """What it feeds."""
-
-    def close(self) -> None:
-        """Unregister what was registered."""
-
-
-C = TypeVar("C", bound=Collector)
-
-
-@contextmanager
-def ticked(registry: Registry, ticker: Ticker, collector: C) -> Iterator[C]:
-    """Let a ticker tick a collector of your own making and, after it, the instruments it feeds.
-
-    Nothing is ticked when the registry is disabled.
-    """
-    members = [cast("Tickable", fed) for fed in collector.instruments if ticks(fed)]
-    # The newest addition is ticked first: the collector feeds what is ticked after it.
-    members.append(collector)
-    try:
-        if registry.enabled:
-            for member in members:
-                ticker.add(member)
-        yield collector
-    finally:
-        for member in reversed(members):
-            ticker.discard(member)
-        collector.close()
-
-
-def switched_on(enabled: object) -> bool:
-    """Return whether an `enabled` option is on; raise TypeError if it is not a bool or None."""
-    if enabled is None or isinstance(enabled, bool):
-        return enabled is not False
-    raise TypeError(f"enabled takes True or False, got {enabled!r}")
