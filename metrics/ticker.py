@@ -11,6 +11,7 @@ from metrics.errors import StopTimeoutError
 from metrics.instruments.arguments import Real, positive
 from metrics.instruments.ewma import INTERVAL
 from metrics.instruments.meter import Meter
+from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Tickable
 from metrics.turns import Turns
 
@@ -21,7 +22,7 @@ CHUNK = 1000
 
 
 @final
-class Ticker:
+class Ticker(Shared):
     """Ticks what was added to it, once an interval, from one daemon thread.
 
     The thread exists only while the ticker is started and has something to tick. The k-th tick is
@@ -41,11 +42,29 @@ class Ticker:
         ValueError: `interval` is not positive.
     """
 
+    __slots__ = (
+        "_changed",
+        "_clock",
+        "_current",
+        "_failing",
+        "_in_order",
+        "_interval",
+        "_members",
+        "_started_at",
+        "_ticked_at",
+        "_ticking",
+        "_ticking_thread",
+        "_worker",
+        "_working",
+    )
+
     def __init__(self, interval: Real = INTERVAL, clock: Clock = SYSTEM_CLOCK) -> None:
         self._interval = positive("Ticker(interval)", interval)
         self._clock = clock
         # By identity, so that nothing added needs to be hashable.
         self._members: dict[int, Tickable] = {}
+        # The members as they are ticked; None when they have changed.
+        self._in_order: list[Tickable] | None = None
         self._failing: set[int] = set()
         # Guards all of the above and below; wakes the worker when one of them changes.
         self._changed = threading.Condition(threading.RLock())
@@ -82,6 +101,7 @@ class Ticker:
             raise TypeError(f"Ticker.add() takes something with a tick() method, got {member!r}")
         with self._changed:
             self._members.setdefault(id(member), member)
+            self._in_order = None
             self._ensure_worker()
 
     def discard(self, member: Tickable) -> None:
@@ -91,6 +111,7 @@ class Ticker:
         """
         with self._changed:
             self._members.pop(id(member), None)
+            self._in_order = None
             self._failing.discard(id(member))
             self._changed.notify_all()
 
@@ -160,11 +181,12 @@ class Ticker:
             self._ticking_thread = threading.get_ident()
             try:
                 with self._changed:
-                    members = list(self._members.values())
-                members.reverse()
+                    if self._in_order is None:
+                        self._in_order = list(reversed(self._members.values()))
+                    members = self._in_order
                 turns = Turns()
                 for start in range(0, len(members), CHUNK):
-                    self._tick_chunk(members[start : start + CHUNK], expected)
+                    self._tick_chunk(members, start, expected)
                     turns.offer()
             finally:
                 self._ticked_at = self._clock.monotonic()
@@ -174,9 +196,12 @@ class Ticker:
     def _at_work(self) -> bool:
         return threading.current_thread() is self._worker
 
-    def _tick_chunk(self, members: list[Tickable], expected: type[BaseException]) -> None:
+    def _tick_chunk(
+        self, members: list[Tickable], start: int, expected: type[BaseException]
+    ) -> None:
         """Tick some members."""
-        for member in members:
+        for index in range(start, min(start + CHUNK, len(members))):
+            member = members[index]
             # A meter is quick and does not fail; compiled code calls its method directly.
             if isinstance(member, Meter):
                 member.tick()

@@ -3,10 +3,14 @@
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
+from math import sqrt
 from typing import Final, final
 
 from metrics.instruments.arguments import Real, finite
+from metrics.instruments.sample import total
+from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Snapshot
+from metrics.native import i64
 
 DEFAULT_BOUNDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
@@ -18,10 +22,10 @@ DEFAULT_BOUNDS = (
 IS_COMPILED: Final = not __file__.endswith(".py")
 
 
-def first_not_below(bounds: list[float], value: float) -> int:
+def first_not_below(bounds: list[float], value: float) -> i64:
     """Return the index of the first bound that is not below `value`, as `bisect_left` does."""
-    low = 0
-    high = len(bounds)
+    low: i64 = 0
+    high: i64 = len(bounds)
     while low < high:
         middle = (low + high) >> 1
         if bounds[middle] < value:
@@ -33,10 +37,16 @@ def first_not_below(bounds: list[float], value: float) -> int:
 
 @final
 class BucketHistogramSnapshot(Snapshot):
-    """The buckets of a `BucketHistogram`."""
+    """The buckets of a `BucketHistogram`.
+
+    `count`, `sum` and `mean` are exact; `min`, `max`, `variance`, `stddev` and the percentiles are
+    estimates that take the values of a bucket to be spread evenly over it. The first bucket begins
+    at 0 (at its own bound if that is negative), and what is in the last one is taken to be its
+    lower bound: the same as PromQL's `histogram_quantile`. When empty all are 0.
+    """
 
     __slots__ = ("_bounds", "_counts", "_sum")
-    fields = ("bounds", "buckets", "sum", "count")
+    fields = ("bounds", "counts", "sum")
 
     def __init__(
         self,
@@ -52,6 +62,11 @@ class BucketHistogramSnapshot(Snapshot):
     def bounds(self) -> tuple[float, ...]:
         """Upper bounds, ascending and inclusive; the last bucket has none."""
         return self._bounds
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Number of updates in each bucket alone."""
+        return tuple(self._counts)
 
     @property
     def buckets(self) -> tuple[int, ...]:
@@ -78,6 +93,72 @@ class BucketHistogramSnapshot(Snapshot):
         """Sum over count; 0 when empty."""
         return self._sum / self.count if self.count else 0.0
 
+    @property
+    def min(self) -> float:
+        """The lower edge of the first bucket that is not empty."""
+        return self.percentile(0.0)
+
+    @property
+    def max(self) -> float:
+        """The upper edge of the last bucket that is not empty."""
+        return self.percentile(1.0)
+
+    @property
+    def variance(self) -> float:
+        """The population variance, estimated."""
+        count = self.count
+        if not count:
+            return 0.0
+        held = [(n, *self._edges(index)) for index, n in enumerate(self._counts) if n]
+        middle = total([n * (low / 2 + high / 2) for n, low, high in held]) / count
+        squares: list[float] = []
+        for n, low, high in held:
+            width = high - low
+            away = low / 2 + high / 2 - middle
+            # What is spread evenly over a width has a twelfth of its square as variance.
+            squares.append(n * (away * away + width * width / 12))
+        return total(squares) / count
+
+    @property
+    def stddev(self) -> float:
+        """The population standard deviation, estimated."""
+        return sqrt(self.variance)
+
+    def percentile(self, p: float) -> float:
+        """Return the value below which the fraction `p` of all values lies, estimated.
+
+        Linear inside a bucket.
+
+        Raises:
+            ValueError: `p` is not between 0 and 1.
+        """
+        return self._estimate(p, self.buckets)
+
+    def percentiles(self, ps: Iterable[float]) -> tuple[float, ...]:
+        """Return `percentile(p)` for each `p`."""
+        cumulative = self.buckets
+        return tuple([self._estimate(p, cumulative) for p in ps])
+
+    def _estimate(self, p: float, cumulative: tuple[int, ...]) -> float:
+        if not 0.0 <= p <= 1.0:
+            raise ValueError(f"percentile() takes a fraction between 0 and 1, got {p!r}")
+        if not cumulative[-1]:
+            return 0.0
+        rank = p * cumulative[-1]
+        # A rank below 1 belongs to the first value, so that no empty bucket is found.
+        index = bisect_left(cumulative, max(rank, 1.0))
+        low, high = self._edges(index)
+        count = self._counts[index]
+        into = (rank - (cumulative[index] - count)) / count
+        return min(high, low + (high - low) * into)
+
+    def _edges(self, index: int) -> tuple[float, float]:
+        """Return where a bucket begins and ends."""
+        if index == len(self._bounds):
+            return self._bounds[-1], self._bounds[-1]
+        high = self._bounds[index]
+        return (self._bounds[index - 1] if index else min(high, 0.0)), high
+
     def to_dict(self) -> dict[str, object]:
         """Return count, mean and sum, and the cumulative buckets under their bounds."""
         bounds = [*map(repr, self._bounds), "+Inf"]
@@ -90,7 +171,7 @@ class BucketHistogramSnapshot(Snapshot):
 
 
 @final
-class BucketHistogram:
+class BucketHistogram(Shared):
     """Counts values in buckets with fixed upper bounds. Prometheus' classic histogram.
 
     Safe to update from any thread, without a lock; sum, count and buckets of a snapshot always
@@ -125,16 +206,18 @@ class BucketHistogram:
             TypeError: `value` is not a number.
             ValueError: `value` is infinite or NaN.
         """
-        if type(value) is not float or value - value != 0.0:
-            value = finite("BucketHistogram.update()", value)
+        # A name of its own type, so that compiled code looks into the object once.
+        number = value if type(value) is float else finite("BucketHistogram.update()", value)
+        if number - number != 0.0:
+            finite("BucketHistogram.update()", number)  # which raises
         bucket = (
-            first_not_below(self._ascending, value)
+            first_not_below(self._ascending, number)
             if IS_COMPILED
-            else bisect_left(self._bounds, value)
+            else bisect_left(self._bounds, number)
         )
         # No call stands between these three, so no other thread runs between them.
         self._counts[bucket] += 1
-        self._sum += value
+        self._sum += number
         self._count += 1
 
     @property

@@ -4,6 +4,7 @@ from math import inf
 from typing import final
 
 from metrics.instruments.arguments import Real, Whole, amount, integer, natural
+from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Snapshot
 
 
@@ -24,7 +25,7 @@ class CounterSnapshot(Snapshot):
 
 
 @final
-class Counter:
+class Counter(Shared):
     """Counts events; only goes up. Safe to update from any thread, without a lock."""
 
     __slots__ = ("_count",)
@@ -61,7 +62,7 @@ class Counter:
 
 
 @final
-class FloatCounter:
+class FloatCounter(Shared):
     """Adds up amounts (seconds, joules, ...); only goes up. Safe to update from any thread."""
 
     __slots__ = ("_count",)
@@ -114,7 +115,7 @@ class UpDownCounterSnapshot(Snapshot):
 
 
 @final
-class UpDownCounter:
+class UpDownCounter(Shared):
     """Counts what comes and goes: requests in flight, open connections. go-ethereum's Counter.
 
     Safe to update from any thread, without a lock.

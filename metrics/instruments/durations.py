@@ -7,7 +7,9 @@ from typing import Final, ParamSpec, TypeVar, final
 
 from metrics.clock import Clock
 from metrics.instruments.arguments import Real, Whole, amount, natural
+from metrics.instruments.shared import Shared
 from metrics.instruments.timing import timed
+from metrics.native import mypyc_attr
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -17,7 +19,7 @@ LONGEST_NS: Final = 9_223_372_036_854_775_808
 """Nanoseconds that no duration reaches, 2**63: 292 years."""
 
 
-class Durations:
+class Durations(Shared):
     """Records durations, and measures them; what becomes of them is up to the kind of timer."""
 
     __slots__ = ("_now",)
@@ -79,8 +81,10 @@ class Durations:
         return timed(self.time, self._now, self._since, function)
 
 
+# Compiled, the one that was used last is used again.
+@mypyc_attr(free_list_len=1)
 @final
-class Stopwatch:
+class Stopwatch(Shared):
     """Times one `with` block and records it, also when the block raises."""
 
     __slots__ = ("_durations", "_start")

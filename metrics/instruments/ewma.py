@@ -4,13 +4,14 @@ from math import exp
 from typing import Self, final
 
 from metrics.instruments.arguments import Real, Whole, natural, positive
+from metrics.instruments.shared import Shared
 
 INTERVAL = 5.0
 """Seconds between two ticks, unless told otherwise."""
 
 
 @final
-class EWMA:
+class EWMA(Shared):
     """A moving average of events a second, advanced by a tick at fixed intervals.
 
     The first tick sets the rate to that of its interval; each later one moves it by `alpha`

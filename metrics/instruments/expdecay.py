@@ -10,13 +10,14 @@ from metrics.instruments.arguments import Real, Whole, finite, positive
 from metrics.instruments.arguments import size as checked_size
 from metrics.instruments.reservoir import DEFAULT_SIZE, RANDOM, RandomSource
 from metrics.instruments.sample import HistogramSnapshot
+from metrics.instruments.shared import Shared
 
 DEFAULT_ALPHA = 0.015
 """Decay a second unless told otherwise: the sample leans to the last five minutes."""
 
 
 @final
-class ExpDecayReservoir:
+class ExpDecayReservoir(Shared):
     """Keeps a sample in which a value of age t seconds has the weight exp(-alpha * t).
 
     The distribution is that of forward decay (G. Cormode, V. Shkapenyuk, D. Srivastava, B. Xu,
@@ -94,12 +95,14 @@ class ExpDecayReservoir:
             TypeError: `value` is not a number.
             ValueError: `value` is infinite or NaN.
         """
-        if type(value) is not float or value - value != 0.0:
-            value = finite("ExpDecayReservoir.update()", value)
-        self._sum += value
+        # A name of its own type, so that compiled code looks into the object once.
+        number = value if type(value) is float else finite("ExpDecayReservoir.update()", value)
+        if number - number != 0.0:
+            finite("ExpDecayReservoir.update()", number)  # which raises
+        self._sum += number
         self._count += 1
         if self._count >= self._next:
-            self._enter(value)
+            self._enter(number)
 
     def tick(self) -> None:
         """Refresh the age, and with it the chance of an update to be kept."""

@@ -1,12 +1,14 @@
 """Families: one instrument for each combination of label values."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Generic, TypeVar, cast, final
 
 from metrics.instruments.arguments import Whole
 from metrics.instruments.arguments import size as checked_size
+from metrics.instruments.labels import checked_labelnames, label_text, text_of
+from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Instrument, Snapshot, Tickable
 
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variable here
@@ -16,8 +18,6 @@ MAX_CHILDREN = 2000
 
 OVERFLOW = "_overflow"
 """Every label value of the child that takes what is above `max_children`."""
-
-RESERVED_LABELS = frozenset({"le", "quantile", "window"})
 
 
 @final
@@ -66,7 +66,7 @@ class FamilySnapshot(Snapshot):
 
 
 @final
-class Family(Generic[I]):
+class Family(Shared, Generic[I]):
     """Children of one kind, told apart by label values: requests by method and status.
 
     Get a child with `labels` and update it like any instrument. Asking for an existing child takes
@@ -141,10 +141,17 @@ class Family(Generic[I]):
         Raises:
             ValueError: the values do not match the family's labels.
         """
-        child = self._children.get(values)  # type: ignore[arg-type] # others are not found
-        if child is not None and not named:
+        if named:
+            values = self._in_order(values, named)
+        try:
+            child = self._children.get(values)  # type: ignore[arg-type] # others are not found
+        except TypeError:
+            child = None  # nor are values that cannot be hashed
+        if child is not None:
             return child
-        return self._child(self._label_values(values, named))
+        texts = self._texts(values)
+        child = self._children.get(texts)
+        return self._child(texts) if child is None else child
 
     def prototype(self) -> I:
         """Return a new instrument as the children are, which is none of them."""
@@ -159,7 +166,8 @@ class Family(Generic[I]):
             ValueError: the values do not match the family's labels.
         """
         with self._lock:
-            return self._children.pop(self._label_values(values, named), None) is not None
+            texts = self._texts(self._in_order(values, named) if named else values)
+            return self._children.pop(texts, None) is not None
 
     def clear(self) -> None:
         """Drop every child, the overflow child too."""
@@ -200,18 +208,27 @@ class Family(Generic[I]):
         children = {values: child.snapshot(reader) for values, child in self.children().items()}
         return FamilySnapshot(self._labelnames, children, self._overflowed)
 
-    def _label_values(
-        self, values: tuple[object, ...], named: dict[str, object]
-    ) -> tuple[str, ...]:
-        if named and not values and named.keys() == set(self._labelnames):
-            values = tuple([named[name] for name in self._labelnames])
-        elif named or len(values) != len(self._labelnames):
-            given = ", ".join([*map(repr, values), *[f"{k}={v!r}" for k, v in named.items()]])
-            raise ValueError(
-                f"labels({given}) does not match the family's labels {self._labelnames}; "
-                "give all of them by position or all by name"
-            )
+    def _in_order(self, values: tuple[object, ...], named: dict[str, object]) -> tuple[object, ...]:
+        """Return label values that were given by name, in the order of the labels."""
+        if values or len(named) != len(self._labelnames):
+            raise self._mismatch(values, named)
+        try:
+            return tuple([named[name] for name in self._labelnames])
+        except KeyError:
+            raise self._mismatch(values, named) from None
+
+    def _texts(self, values: tuple[object, ...]) -> tuple[str, ...]:
+        """Return label values as the children are kept by."""
+        if len(values) != len(self._labelnames):
+            raise self._mismatch(values, {})
         return tuple([text_of(value) for value in values])
+
+    def _mismatch(self, values: tuple[object, ...], named: dict[str, object]) -> ValueError:
+        given = ", ".join([*map(repr, values), *[f"{k}={v!r}" for k, v in named.items()]])
+        return ValueError(
+            f"labels({given}) does not match the family's labels {self._labelnames}; "
+            "give all of them by position or all by name"
+        )
 
     def _child(self, values: tuple[str, ...]) -> I:
         with self._lock:
@@ -233,41 +250,3 @@ class Family(Generic[I]):
             f"Family({self._kind.__name__}, labelnames={self._labelnames}, "
             f"children={len(self._children)})"
         )
-
-
-def checked_labelnames(labelnames: Iterable[object]) -> tuple[str, ...]:
-    """Return label names as a tuple; raise TypeError or ValueError for what cannot be one."""
-    if isinstance(labelnames, str):
-        raise TypeError(f"label names are a sequence of str, got {labelnames!r}; did you mean "
-                        f"({labelnames!r},)?")  # fmt: skip
-    names: list[str] = []
-    for name in labelnames:
-        if not isinstance(name, str):
-            raise TypeError(f"a label name is a str, got {name!r} ({type(name).__name__})")
-        if not (name.isascii() and name.isidentifier()) or name.startswith("__"):
-            raise ValueError(
-                f"label name {name!r} is malformed; use ASCII letters, digits and underscores, "
-                "not starting with a digit or two underscores"
-            )
-        if name in RESERVED_LABELS:
-            raise ValueError(f"label name {name!r} is reserved for buckets, quantiles and rates")
-        names.append(name)
-    if not names or len(set(names)) != len(names):
-        raise ValueError(f"a family takes one or more different label names, got {tuple(names)}")
-    return tuple(names)
-
-
-def text_of(value: object) -> str:
-    """Return a label value as an exact str; of an enum of str, its value and not its name."""
-    return str.__str__(value) if isinstance(value, str) else str(value)
-
-
-def label_text(names: Sequence[str], values: Sequence[str]) -> str:
-    r"""Return labels as `{name="value",...}`, with `\`, `"` and line feeds escaped."""
-    pairs = [f'{name}="{escape_label(value)}"' for name, value in zip(names, values, strict=True)]
-    return "{" + ",".join(pairs) + "}"
-
-
-def escape_label(value: str) -> str:
-    r"""Return a label value with `\`, `"` and line feeds escaped as Prometheus does."""
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

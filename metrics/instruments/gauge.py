@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import final
 
 from metrics.instruments.arguments import Real, Whole, integer, real
+from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Snapshot
 
 
@@ -24,7 +25,7 @@ class GaugeSnapshot(Snapshot):
 
 
 @final
-class Gauge:
+class Gauge(Shared):
     """A float that is set, or read from `function` whenever somebody looks.
 
     Infinities and NaN are values like any other. Safe to update from any thread, without a lock.
@@ -98,7 +99,7 @@ class Gauge:
 
 
 @final
-class IntGauge:
+class IntGauge(Shared):
     """A `Gauge` of exact ints of any size.
 
     Safe to update from any thread, without a lock.

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import final
 
 from metrics.errors import HealthcheckError
+from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Snapshot
 
 
@@ -24,7 +25,7 @@ class HealthcheckSnapshot(Snapshot):
 
 
 @final
-class Healthcheck:
+class Healthcheck(Shared):
     """Runs `function` when asked and keeps the outcome.
 
     The function raises an exception that says what is wrong, or returns; returning False also

@@ -6,10 +6,11 @@ from metrics.instruments.arguments import Real
 from metrics.instruments.expdecay import ExpDecayReservoir
 from metrics.instruments.reservoir import Reservoir
 from metrics.instruments.sample import HistogramSnapshot
+from metrics.instruments.shared import Shared
 
 
 @final
-class Histogram:
+class Histogram(Shared):
     """Measures the distribution of values: sizes of responses, lengths of queues.
 
     Safe to update from any thread, without a lock.

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import final
 
+from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Snapshot
 
 
@@ -31,7 +32,7 @@ class InfoSnapshot(Snapshot):
 
 
 @final
-class Info:
+class Info(Shared):
     """Text facts, set all at once. Safe to use from any thread."""
 
     __slots__ = ("_value",)

@@ -5,6 +5,7 @@ from typing import final
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments.arguments import Real, Whole, natural, positive
 from metrics.instruments.ewma import INTERVAL, alpha_of, moved
+from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Snapshot
 
 
@@ -60,12 +61,14 @@ class MeterSnapshot(Snapshot):
         }
 
 
-@final
-class Rates:
+class Rates(Shared):
     """The three moving averages of one growing count.
 
     The averages are written in one go, so that a reader never sees one of them ticked and another
     not. Ticks must come one at a time, as a `Ticker` gives them.
+
+    A meter is one and does not hold one: a tick of many meters takes as long as it takes to fetch
+    them from memory, and two objects take twice as long.
     """
 
     __slots__ = (
@@ -97,7 +100,7 @@ class Rates:
         self._rate5 = 0.0
         self._rate15 = 0.0
 
-    def tick(self, count: int) -> None:
+    def _advance(self, count: int) -> None:
         """End the current interval, in which the count has grown to `count`."""
         instant = (count - self._seen) / self._interval_ns
         if self._ticked:
@@ -113,7 +116,7 @@ class Rates:
         self._rate5 = rate5
         self._rate15 = rate15
 
-    def snapshot(self, count: int) -> MeterSnapshot:
+    def _read(self, count: int) -> MeterSnapshot:
         """Return the rates beside `count`, which is what the count is now."""
         elapsed = self._clock.monotonic() - self._start
         mean = count / elapsed if elapsed > 0.0 else 0.0
@@ -124,7 +127,7 @@ class Rates:
 
 
 @final
-class Meter:
+class Meter(Rates):
     """Counts events and averages their rate. Safe to update from any thread, without a lock.
 
     The moving averages advance only when something ticks the meter: a `Ticker` it was added to,
@@ -135,11 +138,11 @@ class Meter:
         clock: measures the time since creation, for `rate_mean`.
     """
 
-    __slots__ = ("_count", "_rates")
+    __slots__ = ("_count",)
 
     def __init__(self, interval: Real = INTERVAL, clock: Clock = SYSTEM_CLOCK) -> None:
+        super().__init__(interval, clock)
         self._count = 0
-        self._rates = Rates(interval, clock)
 
     def mark(self, n: Whole = 1) -> None:
         """Count `n` events.
@@ -154,7 +157,7 @@ class Meter:
 
     def tick(self) -> None:
         """End the current interval and fold its rate into the averages. The ticker calls this."""
-        self._rates.tick(self._count)
+        self._advance(self._count)
 
     @property
     def count(self) -> int:
@@ -163,7 +166,7 @@ class Meter:
 
     def snapshot(self, reader: str = "") -> MeterSnapshot:
         """Return the count and the rates now."""
-        return self._rates.snapshot(self._count)
+        return self._read(self._count)
 
     def __repr__(self) -> str:
         return f"Meter(count={self._count})"

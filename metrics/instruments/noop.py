@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Self, TypeVar, cast, final
+from typing import Any, TypeVar, cast, final
 
 from metrics.instruments.family import Family
+from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Instrument
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -23,7 +24,7 @@ def noop(instrument: I) -> I:
 
 
 @final
-class Noop:
+class Noop(Shared):
     """Ignores every update an instrument can be given, and leaves reading to an unused one."""
 
     __slots__ = ("_child", "_instrument")
@@ -63,12 +64,6 @@ class Noop:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._instrument, name)
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        return self
 
     def __repr__(self) -> str:
         return f"<no-op {self._instrument!r}>"

@@ -1,4 +1,7 @@
-"""Reservoirs: what a histogram keeps of a stream too long to be kept whole."""
+"""Reservoirs: what a histogram keeps of a stream too long to be kept whole.
+
+Never compiled, because what is compiled cannot be inherited from as a protocol.
+"""
 
 from random import Random
 from typing import Protocol

@@ -7,13 +7,14 @@ from typing import final
 from metrics.instruments.arguments import Real, Whole, finite
 from metrics.instruments.arguments import size as checked_size
 from metrics.instruments.sample import HistogramSnapshot, total
+from metrics.instruments.shared import Shared
 
 DEFAULT_SIZE = 16_384
 """Newest values kept unless told otherwise."""
 
 
 @final
-class ResettingReservoir:
+class ResettingReservoir(Shared):
     """Gives each reader the values since that reader's own last snapshot.
 
     Readers are told apart by name and do not take values from each other: a scrape does not empty

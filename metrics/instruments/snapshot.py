@@ -2,38 +2,15 @@
 
 The numbers of one snapshot agree with each other: sum, count, buckets and values come from the
 same moment. Each instrument's module has the type of its snapshot.
+
+Never compiled, because what is compiled cannot be inherited from as a protocol.
 """
 
-from typing import ClassVar, Protocol, Self
+from typing import Protocol
 
+from metrics.instruments.shared import Snapshot
 
-class Snapshot:
-    """What every snapshot has: equality by value, a readable repr, and `to_dict`."""
-
-    __slots__ = ()
-    fields: ClassVar[tuple[str, ...]] = ()
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the numbers under go-ethereum's keys (`count`, `mean`, `1m.rate`, ...)."""
-        return {name: getattr(self, name) for name in self.fields}
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.fields)
-
-    def __hash__(self) -> int:
-        return hash((type(self), *(getattr(self, name) for name in self.fields)))
-
-    def __repr__(self) -> str:
-        body = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.fields)
-        return f"{type(self).__name__}({body})"
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        return self
+__all__ = ["Instrument", "Snapshot", "Tickable"]
 
 
 class Instrument(Protocol):

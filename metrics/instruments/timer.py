@@ -82,7 +82,7 @@ class Timer(Durations):
 
     def tick(self) -> None:
         """Advance the rates and the sample by one interval. The ticker calls this."""
-        self._rates.tick(self._histogram.count)
+        self._rates._advance(self._histogram.count)  # noqa: SLF001 - a timer has what a meter is
         # Buckets do not age.
         if isinstance(self._histogram, Histogram):
             self._histogram.tick()
@@ -95,7 +95,8 @@ class Timer(Durations):
     def snapshot(self, reader: str = "") -> TimerSnapshot:
         """Return durations and rates now."""
         durations = self._histogram.snapshot(reader)
-        return TimerSnapshot(durations, self._rates.snapshot(durations.total_count))
+        rates = self._rates._read(durations.total_count)  # noqa: SLF001 - as above
+        return TimerSnapshot(durations, rates)
 
     def __repr__(self) -> str:
         return f"Timer({self._histogram!r})"

@@ -8,10 +8,11 @@ from metrics.instruments.arguments import Real, Whole, finite
 from metrics.instruments.arguments import size as checked_size
 from metrics.instruments.reservoir import DEFAULT_SIZE, RANDOM, RandomSource
 from metrics.instruments.sample import HistogramSnapshot
+from metrics.instruments.shared import Shared
 
 
 @final
-class UniformReservoir:
+class UniformReservoir(Shared):
     """Keeps a uniform sample of every value since creation.
 
     Once full, it draws how many updates to pass over before the next one that is kept

@@ -1,5 +1,5 @@
 from bisect import bisect_right
-from math import inf, nan
+from math import ceil, inf, nan
 
 import pytest
 from hypothesis import given
@@ -60,6 +60,84 @@ def test_a_snapshot_does_not_follow_later_updates():
 def test_bounds_that_do_not_ascend_or_are_not_finite_are_refused(bounds):
     with pytest.raises(ValueError, match="BucketHistogram"):
         BucketHistogram(bounds)
+
+
+def test_percentiles_are_linear_inside_a_bucket():
+    histogram = BucketHistogram((1, 2, 4))
+    for value in (0.5, 1.5, 1.5, 3):
+        histogram.update(value)
+    snapshot = histogram.snapshot()
+    assert snapshot.percentiles((0, 0.125, 0.25, 0.5, 0.75, 1)) == (0, 0.5, 1, 1.5, 2, 4)
+    assert (snapshot.min, snapshot.max) == (0, 4)
+
+
+def test_what_is_above_all_bounds_counts_as_the_last_bound():
+    histogram = BucketHistogram((1, 2))
+    histogram.update(1000)
+    snapshot = histogram.snapshot()
+    assert (snapshot.min, snapshot.max, snapshot.percentile(0.5)) == (2, 2, 2)
+    assert (snapshot.variance, snapshot.mean) == (0, 1000)
+
+
+def test_the_first_bucket_has_no_width_when_its_bound_is_negative():
+    histogram = BucketHistogram((-3, 2))
+    histogram.update(-10)
+    snapshot = histogram.snapshot()
+    assert (snapshot.min, snapshot.max, snapshot.stddev) == (-3, -3, 0)
+
+
+def test_the_variance_is_that_of_values_spread_evenly():
+    histogram = BucketHistogram((6, 12))
+    for value in (1, 2, 11, 12):
+        histogram.update(value)
+    snapshot = histogram.snapshot()
+    assert snapshot.variance == pytest.approx(12**2 / 12)
+    assert snapshot.stddev == pytest.approx(12**0.5)
+
+
+def test_statistics_of_an_empty_histogram_are_zero():
+    snapshot = BucketHistogram((1,)).snapshot()
+    assert (snapshot.min, snapshot.max, snapshot.variance, snapshot.stddev) == (0, 0, 0, 0)
+    assert snapshot.percentiles((0, 0.5, 1)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("p", [-0.01, 1.01, nan])
+def test_a_percentile_is_a_fraction(p):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        BucketHistogram((1,)).snapshot().percentile(p)
+
+
+@given(
+    st.sets(finite_floats, min_size=1, max_size=8),
+    st.lists(finite_floats, min_size=1, max_size=40),
+    st.lists(st.floats(0, 1), min_size=2),
+)
+def test_percentiles_ascend_between_min_and_max(bounds, values, ps):
+    histogram = BucketHistogram(sorted(bounds))
+    for value in values:
+        histogram.update(value)
+    snapshot = histogram.snapshot()
+    found = snapshot.percentiles(sorted(ps))
+    assert list(found) == sorted(found)
+    assert min(0, *bounds) <= snapshot.min <= found[0]
+    assert found[-1] <= snapshot.max <= max(bounds)
+    assert found == tuple([snapshot.percentile(p) for p in sorted(ps)])
+
+
+@given(
+    st.sets(st.floats(0.01, 1e6), min_size=1, max_size=8),
+    st.lists(st.floats(0, 1), min_size=1),
+    st.floats(0, 1),
+)
+def test_an_estimate_lies_in_the_bucket_of_the_value_it_estimates(bounds, fractions, p):
+    histogram = BucketHistogram(sorted(bounds))
+    values = sorted(max(bounds) * fraction for fraction in fractions)
+    for value in values:
+        histogram.update(value)
+    exact = values[max(ceil(p * len(values)) - 1, 0)]
+    low = max((bound for bound in bounds if bound < exact), default=0)
+    high = min(bound for bound in bounds if bound >= exact)
+    assert low <= histogram.snapshot().percentile(p) <= high
 
 
 def test_bounds_that_are_not_numbers_are_refused():

@@ -35,6 +35,13 @@ def test_values_that_are_not_str_are_turned_into_str():
     assert list(family.children()) == [("GET", "200")]
 
 
+def test_values_without_a_hash_are_turned_into_str_too():
+    family = requests()
+    child = family.labels(["GET"], {})
+    assert family.labels(status={}, method=["GET"]) is child
+    assert list(family.children()) == [("['GET']", "{}")]
+
+
 @pytest.mark.parametrize(
     ("values", "named"),
     [

@@ -42,7 +42,8 @@ METHODS = [(kind, name) for kind in MAKERS for name in updating_methods(kind)]
 
 def test_every_instrument_is_among_those_tried():
     public = [getattr(metrics, name) for name in metrics.__all__]
-    instruments = {kind for kind in public if hasattr(kind, "snapshot")}
+    readable = {kind for kind in public if hasattr(kind, "snapshot")}
+    instruments = {kind for kind in readable if not issubclass(kind, metrics.Snapshot)}
     assert instruments - {metrics.Instrument, metrics.Registry} == MAKERS.keys()
 
 

@@ -1,6 +1,9 @@
 import copy
+import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import metrics
 from metrics import (
@@ -114,3 +117,92 @@ def test_what_a_snapshot_says_as_a_dict_can_be_changed_without_harm():
     snapshot = MAKERS[FamilySnapshot](1)
     snapshot.to_dict().clear()
     assert snapshot.to_dict() == {'{peer="a"}': {"count": 1}}
+
+
+def test_a_snapshot_of_a_snapshot_is_itself():
+    for make in MAKERS.values():
+        snapshot = make(1)
+        assert snapshot.snapshot("me") is snapshot
+
+
+PROTOCOLS = pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+
+
+@KINDS
+@PROTOCOLS
+def test_a_snapshot_comes_out_of_a_pickle_as_it_went_in(kind, protocol):
+    snapshot = MAKERS[kind](1)
+    twin = pickle.loads(pickle.dumps(snapshot, protocol))
+    assert type(twin) is kind
+    assert (twin, hash(twin), repr(twin)) == (snapshot, hash(snapshot), repr(snapshot))
+    assert twin.to_dict() == snapshot.to_dict()
+
+
+@KINDS
+def test_a_pickle_holds_what_the_constructor_takes_in_either_form(kind):
+    snapshot = MAKERS[kind](1)
+    rebuild, arguments = snapshot.__reduce__()
+    assert rebuild is kind
+    assert list(arguments) == [getattr(snapshot, field) for field in kind.fields]
+    assert kind(*arguments) == snapshot
+
+
+NUMBERS = st.floats(allow_nan=False)
+
+
+@given(st.lists(NUMBERS, min_size=1, unique=True).map(sorted), st.data(), NUMBERS)
+def test_any_buckets_come_out_of_a_pickle_as_they_went_in(bounds, data, total):
+    size = len(bounds) + 1
+    counts = data.draw(st.lists(st.integers(0, 2**70), min_size=size, max_size=size))
+    snapshot = BucketHistogramSnapshot(tuple(bounds), counts, total)
+    twin = pickle.loads(pickle.dumps(snapshot))
+    assert twin == snapshot
+    assert (twin.buckets, twin.count) == (snapshot.buckets, snapshot.count)
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_any_facts_come_out_of_a_pickle_as_they_went_in(facts):
+    twin = pickle.loads(pickle.dumps(InfoSnapshot(facts)))
+    assert twin == InfoSnapshot(facts)
+    with pytest.raises(TypeError):
+        twin.value["version"] = "other"
+
+
+class Depth(Snapshot):
+    """A kind of the program's own."""
+
+    __slots__ = ("_depth", "_unit")
+    fields = ("depth", "unit")
+
+    def __init__(self, depth, unit="m"):
+        self._depth = depth
+        self._unit = unit
+
+    @property
+    def depth(self):
+        return self._depth
+
+    @property
+    def unit(self):
+        return self._unit
+
+    def to_dict(self):
+        return {"metres": self._depth}
+
+
+def test_a_kind_of_the_programs_own_has_all_that_the_others_have():
+    snapshot = Depth(3)
+    assert snapshot == Depth(3, "m") != Depth(4)
+    assert hash(snapshot) == hash(Depth(3))
+    assert repr(snapshot) == "Depth(depth=3, unit='m')"
+    assert copy.deepcopy(snapshot) is snapshot
+
+
+def test_what_a_kind_of_the_programs_own_overrides_is_what_the_library_calls():
+    family = FamilySnapshot(("sea",), {("north",): Depth(3)}, 0)
+    assert family.to_dict() == {'{sea="north"}': {"metres": 3}}
+
+
+@PROTOCOLS
+def test_a_kind_of_the_programs_own_pickles(protocol):
+    assert pickle.loads(pickle.dumps(Depth(3, "ft"), protocol)) == Depth(3, "ft")

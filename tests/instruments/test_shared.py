@@ -1,0 +1,166 @@
+"""What is shared stays one thing, whether the library runs compiled or interpreted."""
+
+import copy
+import pickle
+import subprocess
+import sys
+import threading
+from typing import Generic, TypeVar
+
+import pytest
+from dependency_injector import containers, providers
+
+import metrics
+from metrics import (
+    EWMA,
+    Counter,
+    CounterSnapshot,
+    Family,
+    Healthcheck,
+    Meter,
+    Registry,
+    Snapshot,
+    Ticker,
+    Timer,
+)
+from metrics.entries import Entry
+from metrics.instruments.noop import noop
+from metrics.instruments.snapshot import Instrument
+
+MADE_WITH = {
+    EWMA: (0.5,),
+    Family: (Counter, ["method"]),
+    Healthcheck: (bool,),
+}
+FINAL = [
+    kind
+    for kind in (getattr(metrics, name) for name in metrics.__all__)
+    if isinstance(kind, type)
+    and not issubclass(kind, Exception)
+    and kind not in {Snapshot, Instrument}
+]
+LIVE = [kind for kind in FINAL if not kind.__name__.endswith("Snapshot")]
+T = TypeVar("T")
+
+
+def named(kind):
+    return kind.__name__
+
+
+@pytest.fixture(params=LIVE, ids=named)
+def live(request):
+    return request.param(*MADE_WITH.get(request.param, ()))
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_is_the_thing_itself(live, copied):
+    assert copied(live) is live
+    assert copied([live])[0] is live
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickling_is_refused_and_told_what_to_do_instead(live, protocol):
+    name = type(live).__name__
+    with pytest.raises(TypeError, match=rf"^{name} cannot be pickled: .* such as a snapshot$"):
+        pickle.dumps(live, protocol)
+
+
+def test_what_stands_in_for_an_instrument_is_not_pickled_either():
+    with pytest.raises(TypeError, match=r"^Noop cannot be pickled"):
+        pickle.dumps(noop(Counter()))
+
+
+def test_a_container_hands_out_the_very_instrument_it_was_given():
+    given = Timer()
+
+    class Container(containers.DeclarativeContainer):
+        requests = providers.Object(given)
+        pair = providers.Factory(tuple, providers.List(given))
+
+    container = Container()
+    assert container.requests() is given
+    assert container.pair() == (given,)
+    container.requests.override(providers.Object(other := Timer()))
+    assert container.requests() is other
+
+
+@pytest.mark.parametrize("kind", FINAL, ids=named)
+def test_a_subclass_is_refused_where_it_is_defined(kind):
+    with pytest.raises(TypeError, match=rf"^{kind.__name__} cannot be subclassed: .* Mine over"):
+        type("Mine", (kind,), {})
+
+
+def test_a_subclass_is_refused_however_it_is_mixed():
+    class Depth(Snapshot):
+        pass
+
+    with pytest.raises(TypeError, match=r"^CounterSnapshot cannot be subclassed"):
+        type("Mine", (Depth, CounterSnapshot), {})
+
+
+def test_an_entry_takes_its_instrument_along_only_if_that_can_go():
+    read = Entry("requests", CounterSnapshot(3), "Requests", "requests")
+    read.kept = {"prometheus": threading.Lock()}
+    twin = pickle.loads(pickle.dumps(read))
+    assert (twin.name, twin.description, twin.unit) == ("requests", "Requests", "requests")
+    assert twin.instrument == CounterSnapshot(3)
+    assert not twin.kept
+    with pytest.raises(TypeError, match=r"^Counter cannot be pickled"):
+        pickle.dumps(Entry("requests", Counter(), "", ""))
+
+
+def test_the_values_of_a_registry_go_to_another_process_and_the_instruments_stay():
+    registry = Registry("app")
+    registry.counter("requests", description="Requests", unit="requests").inc(3)
+    registry.timer("latency", labels=("method",)).labels("GET").update(0.5)
+    registry.info("build").set({"version": "1.2"})
+    snapshot = registry.snapshot()
+    twin = pickle.loads(pickle.dumps(snapshot))
+    assert dict(twin) == dict(snapshot)
+    assert list(twin) == list(snapshot)
+    entry = twin.entry("app/requests")
+    assert (entry.name, entry.description, entry.unit) == ("app/requests", "Requests", "requests")
+    assert entry.instrument.snapshot() == CounterSnapshot(3)
+    assert twin.entry("app/latency").unit == "seconds"
+
+
+def test_a_snapshot_of_a_registry_is_its_own_copy():
+    registry = Registry()
+    registry.counter("requests")
+    snapshot = registry.snapshot()
+    assert copy.copy(snapshot) is copy.deepcopy(snapshot) is snapshot
+
+
+def test_what_was_read_elsewhere_can_be_registered():
+    registry = Registry()
+    registry.register("worker", CounterSnapshot(3))
+    assert registry.snapshot()["worker"] == CounterSnapshot(3)
+
+
+def test_a_family_is_generic():
+    assert Family[Counter].__args__ == (Counter,)
+    assert type(Family[Counter](Counter, ["a"]).labels("b")) is Counter
+
+
+def test_a_snapshot_of_ones_own_may_be_generic():
+    class Depth(Snapshot, Generic[T]):
+        fields = ("depth",)
+
+        def __init__(self, depth):
+            self.depth = depth
+
+    assert Depth[int](3) == Depth(3)
+
+
+def test_a_meter_that_is_copied_with_its_owner_is_ticked_with_it():
+    ticker = Ticker()
+    service = {"requests": Meter()}
+    ticker.add(service["requests"])
+    copy.deepcopy(service)["requests"].mark(10)
+    ticker.tick()
+    assert service["requests"].snapshot().rate1 == 2.0
+
+
+def test_no_program_needs_the_compiler_to_run():
+    program = "import sys; sys.modules['mypy_extensions'] = None; import metrics; metrics.Counter()"
+    subprocess.run([sys.executable, "-c", program], check=True)
