@@ -4,22 +4,47 @@ import threading
 from typing import final
 
 from metrics.errors import DuplicateMetricError
+from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Instrument
+from metrics.names import taken_names, type_of
 
 
 @final
-class Entry:
-    """An instrument and what is known about it."""
+class Entry(Shared):
+    """An instrument and what is known about it.
 
-    __slots__ = ("description", "instrument", "kept", "name", "unit")
+    Args:
+        name: its full name.
+        instrument: an instrument or a family.
+        description: what it measures.
+        unit: what it is measured in.
+        registered: when it was registered, in seconds since the Unix epoch.
+    """
 
-    def __init__(self, name: str, instrument: Instrument, description: str, unit: str) -> None:
+    __slots__ = ("description", "instrument", "kept", "name", "registered", "unit")
+
+    def __init__(
+        self,
+        name: str,
+        instrument: Instrument,
+        description: str,
+        unit: str,
+        registered: float = 0.0,
+    ) -> None:
         self.name = name
         self.instrument = instrument
         self.description = description
         self.unit = unit
-        # What an exporter makes once and keeps, for as long as the instrument is registered.
-        self.kept: object = None
+        self.registered = registered
+        # What exporters make once and keep, by format, for as long as the instrument is registered.
+        self.kept: dict[str, object] = {}
+
+    def names(self) -> list[str]:
+        """Return every name the instrument has on any page, its own, exported, first."""
+        return taken_names(type_of(self.instrument), self.name, self.unit)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Entry, (self.name, self.instrument, self.description, self.unit, self.registered)
 
 
 @final
@@ -27,7 +52,8 @@ class Entries:
     """Full names to entries, in name order. Safe to use from any thread.
 
     Two names that formats with fewer letters write the same (`a/b` and `a.b` are both `a_b`) are
-    duplicates, so that no exporter ever meets them together.
+    duplicates, and so are two instruments of which a page would write values under one name (the
+    count of a timer `a` and a gauge `a_count`), so that no exporter ever meets them together.
     """
 
     __slots__ = ("_by_name", "_exported", "_in_order", "_names_of", "lock")
@@ -51,22 +77,26 @@ class Entries:
         Raises:
             DuplicateMetricError: the name is taken, or exported like one that is.
         """
-        exported = exported_name(entry.name)
+        names = entry.names()
         with self.lock:
-            taken = self._exported.get(exported)
-            if taken is None:
-                self._by_name[entry.name] = entry
-                self._exported[exported] = entry.name
-                self._in_order = None
-                key = id(entry.instrument)
-                self._names_of[key] = self._names_of.get(key, 0) + 1
-                return
-        if taken == entry.name:
-            kind = kind_of(self._by_name[taken].instrument)
-            raise DuplicateMetricError(f"name {taken!r} is already registered, as a {kind}")
-        raise DuplicateMetricError(
-            f"name {entry.name!r} would be exported as {exported!r}, which {taken!r} already is"
-        )
+            known = self._by_name.get(entry.name)
+            if known is not None:
+                kind = kind_of(known.instrument)
+                raise DuplicateMetricError(
+                    f"name {entry.name!r} is already registered, as a {kind}"
+                )
+            for name in names:
+                if name in self._exported:
+                    raise DuplicateMetricError(
+                        f"name {entry.name!r} would be exported as {name!r}, "
+                        f"which {self._exported[name]!r} already is"
+                    )
+            self._by_name[entry.name] = entry
+            for name in names:
+                self._exported[name] = entry.name
+            self._in_order = None
+            key = id(entry.instrument)
+            self._names_of[key] = self._names_of.get(key, 0) + 1
 
     def has(self, instrument: Instrument) -> bool:
         """Return whether an instrument is here, under whatever name."""
@@ -79,7 +109,8 @@ class Entries:
             if entry is None or (instrument is not None and entry.instrument is not instrument):
                 return None
             del self._by_name[name]
-            del self._exported[exported_name(name)]
+            for exported in entry.names():
+                self._exported.pop(exported, None)  # one name may be two of an instrument's
             self._in_order = None
             key = id(entry.instrument)
             self._names_of[key] -= 1
@@ -103,11 +134,3 @@ def kind_of(instrument: Instrument) -> str:
     kind = getattr(instrument, "kind", None)
     name = type(instrument).__name__
     return f"{name} of {kind.__name__}" if isinstance(kind, type) else name
-
-
-def exported_name(name: str) -> str:
-    """Return a name in ASCII letters, digits and underscores: everything else becomes `_`."""
-    if name.isascii() and name.isidentifier():
-        return name
-    text = "".join([c if c.isascii() and c.isalnum() else "_" for c in name])
-    return f"_{text}" if text[:1].isdigit() else text

@@ -1,18 +1,22 @@
 """Registries: names to instruments."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast, final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.entries import Entries, Entry, kind_of
 from metrics.errors import MetricTypeError
+from metrics.farewells import Farewells
 from metrics.instruments.ewma import INTERVAL
 from metrics.instruments.family import Family, FamilySnapshot
 from metrics.instruments.healthcheck import Healthcheck
 from metrics.instruments.noop import noop
 from metrics.instruments.resetting_timer import ResettingTimer
+from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Instrument, Snapshot, Tickable
 from metrics.instruments.timer import Timer
+from metrics.names import exported_name, type_of
 from metrics.shortcuts import Shortcuts
 from metrics.ticker import Ticker
 
@@ -23,7 +27,7 @@ SEPARATORS = "/._-: "
 
 
 @final
-class RegistrySnapshot(Mapping[str, Snapshot]):
+class RegistrySnapshot(Shared, Mapping[str, Snapshot]):
     """The values of all instruments of a registry, by full name, in name order. Immutable."""
 
     __slots__ = ("_entries", "_values")
@@ -49,12 +53,20 @@ class RegistrySnapshot(Mapping[str, Snapshot]):
         """
         return self._entries[name]
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # An instrument stays where it is updated; what was read from it stands for it elsewhere.
+        entries = {
+            name: Entry(name, self._values[name], entry.description, entry.unit, entry.registered)
+            for name, entry in self._entries.items()
+        }
+        return RegistrySnapshot, (self._values, entries)
+
     def __repr__(self) -> str:
         return f"RegistrySnapshot({self._values!r})"
 
 
 @final
-class Registry(Shortcuts):
+class Registry(Shared, Shortcuts):
     """Holds instruments by name. Safe to use from any thread.
 
     A name given to a registry is put behind its prefix, with a `/` between them unless the prefix
@@ -86,12 +98,18 @@ class Registry(Shortcuts):
         self._clock = clock
         self._enabled = enabled
         self._entries = Entries()
+        self._farewells = Farewells()
         self._unreadable: set[str] = set()
 
     @property
     def prefix(self) -> str:
         """What full names begin with, the separator included."""
         return self._prefix
+
+    @property
+    def clock(self) -> Clock:
+        """Where the time of what is registered here comes from."""
+        return self._clock
 
     @property
     def enabled(self) -> bool:
@@ -103,6 +121,7 @@ class Registry(Shortcuts):
         child = Registry(ticker=self._ticker, clock=self._clock, enabled=self._enabled)
         child._prefix = joined(self._prefix, checked_name("prefix", prefix))
         child._entries = self._entries
+        child._farewells = self._farewells
         return child
 
     def register(self, name: str, instrument: I, *, description: str = "", unit: str = "") -> I:
@@ -115,7 +134,8 @@ class Registry(Shortcuts):
             unit: what it is measured in, plural: `seconds`, `bytes`, `percent`.
 
         Raises:
-            DuplicateMetricError: the name is taken, or would be exported like one that is.
+            DuplicateMetricError: the name is taken, or one that its values would be exported under
+                is: a gauge `x_count` has no place beside a timer `x`.
             TypeError: `name` is not a str or `instrument` not an instrument.
             ValueError: `name` is empty or holds control characters.
         """
@@ -181,6 +201,10 @@ class Registry(Shortcuts):
             gone = not self._entries.has(removed.instrument)
             if self._ticker is not None and gone and ticks(removed.instrument):
                 self._ticker.discard(cast("Tickable", removed.instrument))
+        try:
+            self._farewells.keep(removed)
+        except Exception as error:  # noqa: BLE001 - it is gone, whether or not it can be read
+            self._left_out(removed, error)
         return True
 
     def clear(self) -> None:
@@ -221,17 +245,37 @@ class Registry(Shortcuts):
         """
         values = {}
         entries = {}
-        for entry, value in self.read(lambda entry: entry.instrument.snapshot(reader)):
+        for entry, value in self.read(lambda entry: entry.instrument.snapshot(reader), reader):
             values[entry.name] = value
             entries[entry.name] = entry
         return RegistrySnapshot(values, entries)
 
-    def read(self, read: Callable[[Entry], R]) -> Iterator[tuple[Entry, R]]:
+    @contextmanager
+    def followed(self, reader: str) -> Iterator[None]:
+        """Keep the last values of what is unregistered in the block until `reader` has read them.
+
+        A reporter that makes its final report when the instruments of its container are gone
+        already still reports every update.
+        """
+        self._farewells.open(reader)
+        try:
+            yield
+        finally:
+            self._farewells.close(reader)
+
+    def read(self, read: Callable[[Entry], R], reader: str = "") -> Iterator[tuple[Entry, R]]:
         """Yield each entry with what `read` returns for it, in name order.
 
-        An instrument that cannot be read (`read` raises) is left out, as in `snapshot`.
+        An instrument that cannot be read (`read` raises) is left out, as in `snapshot`. What was
+        unregistered since a reader that follows the registry last read it is there once more.
         """
-        for entry in self.entries():
+        entries = self.entries()
+        gone = self._farewells.take(reader, self._prefix)
+        if gone:
+            # What is registered under the name of one that is gone stands for it.
+            by_name = {exported_name(entry.name): entry for entry in (*gone, *entries)}
+            entries = tuple(sorted(by_name.values(), key=lambda entry: entry.name))
+        for entry in entries:
             try:
                 value = read(entry)
             except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
@@ -279,9 +323,10 @@ class Registry(Shortcuts):
         if not callable(getattr(instrument, "snapshot", None)):
             raise TypeError(f"{full_name!r} takes an instrument, got {instrument!r}")
         # A timer measures in seconds, whether or not somebody says so.
-        if getattr(instrument, "kind", type(instrument)) in {Timer, ResettingTimer}:
+        if type_of(instrument) in {Timer, ResettingTimer}:
             unit = "seconds"
-        return Entry(full_name, instrument, " ".join(description.split()), unit)
+        description = " ".join(description.split())
+        return Entry(full_name, instrument, description, unit, self._clock.time())
 
     def _interval(self) -> float:
         return INTERVAL if self._ticker is None else self._ticker.interval

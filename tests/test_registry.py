@@ -29,7 +29,7 @@ from metrics import (
     UniformReservoir,
     UpDownCounter,
 )
-from metrics.entries import exported_name
+from metrics.names import exported_name
 from metrics.ticker import THREAD_NAME
 from tests.fakes import FakeClock
 
