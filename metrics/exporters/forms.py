@@ -6,20 +6,21 @@ for each instrument and kept; writing an instrument is then joining that and the
 
 from collections.abc import Sequence
 from math import inf, isnan
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from metrics.entries import exported_name
+from metrics.exporters.floats import canonical
 from metrics.exporters.units import Scale
 from metrics.instruments.buckets import BucketHistogramSnapshot
 from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
-from metrics.instruments.family import label_text
 from metrics.instruments.gauge import GaugeSnapshot
 from metrics.instruments.healthcheck import HealthcheckSnapshot
 from metrics.instruments.info import InfoSnapshot
+from metrics.instruments.labels import label_text
 from metrics.instruments.meter import MeterSnapshot
 from metrics.instruments.sample import HistogramSnapshot
 from metrics.instruments.snapshot import Snapshot
 from metrics.instruments.timer import TimerSnapshot
+from metrics.names import exported_name
 
 QUANTILES = (0.5, 0.75, 0.95, 0.99, 0.999, 0.9999)
 
@@ -36,33 +37,53 @@ Number = int | float  # compiled, a float is no int
 T = TypeVar("T")
 
 
-SUFFIXES = {"summary": ("_sum", "_count"), "histogram": ("_sum", "_count", "_bucket")}
+class About(NamedTuple):
+    """What is to be said of a metric family."""
+
+    name: str
+    """What its samples are called, but for what stands behind that."""
+
+    kind: str
+    """Its type, as the format calls it."""
+
+    heading: str
+    """The lines before its samples."""
+
+    names: Sequence[str]
+    """Every name its samples may have; no other family may use them."""
+
+    scale: Scale
+    """Turns values into base units."""
+
+    labelnames: Values
+    """Those of the children; none for an instrument without labels."""
 
 
 class Form:
-    """A metric family of a page: its name and type, and the text of its series but the numbers.
+    """A metric family of a page: its name and type, and the text of its series but the numbers."""
 
-    Args:
-        name: the family's.
-        kind: its type, as the format calls it.
-        description: what it measures.
-        scale: turns values into base units.
-        labelnames: of the children; none for an instrument without labels.
-    """
+    __slots__ = (
+        "_kept",
+        "_scaled",
+        "ending",
+        "heading",
+        "kind",
+        "labelnames",
+        "name",
+        "names",
+        "scale",
+    )
 
-    __slots__ = ("_kept", "_labelnames", "_scale", "_scaled", "heading", "kind", "name", "names")
-
-    def __init__(
-        self, name: str, kind: str, description: str, scale: Scale, labelnames: Values
-    ) -> None:
-        self.name = name
-        self.kind = kind
-        self.heading = f"# HELP {name} {escaped_help(description)}\n# TYPE {name} {kind}\n"
-        # Every sample name the family may use; no other family may use them.
-        self.names = (name, *[name + suffix for suffix in SUFFIXES.get(kind, ())])
-        self._labelnames = labelnames
-        self._scale = scale
-        self._scaled = scale.times != scale.over
+    def __init__(self, about: About) -> None:
+        self.name = about.name
+        self.kind = about.kind
+        self.heading = about.heading
+        self.names = about.names
+        # What stands behind the last sample.
+        self.ending = ""
+        self.labelnames = about.labelnames
+        self.scale = about.scale
+        self._scaled = about.scale.times != about.scale.over
         self._kept: dict[Values, str] = {}
 
     def text(self, values: Values, snapshot: Snapshot) -> str:
@@ -75,14 +96,11 @@ class Form:
 
     def number(self, value: Number) -> str:
         """Return a value in base units as the format writes it."""
-        return number(self._scale.of(value) if self._scaled else value)
+        return number(self.scale.of(value) if self._scaled else value)
 
     def prefix(self, values: Values, suffix: str = "", label: str = "", text: str = "") -> str:
         """Return what stands before the number of a sample, with one more label if there is one."""
-        labels = label_text(self._labelnames, values)[1:-1]
-        if label:
-            labels = f'{labels}{"," if labels else ""}{label}="{text}"'
-        return f"{self.name}{suffix}{{{labels}}} " if labels else f"{self.name}{suffix} "
+        return prefix(self.name + suffix, self.labelnames, values, label, text)
 
     def template(self, prefixes: list[str], placeholder: str = "%s") -> str:
         """Return what makes lines of numbers with the `%` operator."""
@@ -138,7 +156,7 @@ class Summary(Form):
             return self._totals(values) % totals
         kept = self._kept.get(values)
         if kept is None:
-            prefixes = [self.prefix(values, "", "quantile", str(q)) for q in QUANTILES]
+            prefixes = [self.prefix(values, "", "quantile", canonical(q)) for q in QUANTILES]
             kept = self._kept[values] = self.template(prefixes) + self._totals(values)
         return kept % (*[self.number(q) for q in sample.percentiles(QUANTILES)], *totals)
 
@@ -151,10 +169,8 @@ class Buckets(Form):
 
     __slots__ = ("_templates",)
 
-    def __init__(
-        self, name: str, kind: str, description: str, scale: Scale, labelnames: Values
-    ) -> None:
-        super().__init__(name, kind, description, scale, labelnames)
+    def __init__(self, about: About) -> None:
+        super().__init__(about)
         # With the bounds that each was made for.
         self._templates: dict[Values, tuple[tuple[float, ...], str]] = {}
 
@@ -174,7 +190,7 @@ class Buckets(Form):
         self._templates = only(self._templates, present)
 
     def _template(self, values: Values, bounds: tuple[float, ...]) -> str:
-        texts = [*[self.number(bound) for bound in bounds], "+Inf"]
+        texts = [*[canonical(float(self.scale.of(bound))) for bound in bounds], "+Inf"]
         prefixes = [self.prefix(values, "_bucket", "le", text) for text in texts]
         return (
             self.template(prefixes, "%d")
@@ -191,17 +207,32 @@ class Facts(Form):
     def text(self, values: Values, snapshot: Snapshot) -> str:
         """Return one line: labels, and facts by name; no two of them have the same name."""
         assert isinstance(snapshot, InfoSnapshot)  # noqa: S101 - what it was made for
-        taken = dict(zip(self._labelnames, values, strict=True))
-        facts: dict[str, str] = {}
-        for key, text in sorted(snapshot.value.items()):
-            # Two underscores in front are reserved for Prometheus itself.
-            name = exported_name(key).lstrip("_") or "_"
-            while name in taken or name in facts:
-                name += "_"
-            facts[name] = text
-        names = [*self._labelnames, *sorted(facts)]
+        facts = named_facts(snapshot, self.labelnames)
+        names = [*self.labelnames, *sorted(facts)]
         texts = [*values, *[facts[name] for name in sorted(facts)]]
         return f"{self.name}{label_text(names, texts) if names else ''} 1\n"
+
+
+def named_facts(snapshot: InfoSnapshot, taken: Values) -> dict[str, str]:
+    """Return facts under names that labels can have, no two the same and none of those taken."""
+    facts: dict[str, str] = {}
+    for key, text in sorted(snapshot.value.items()):
+        # Two underscores in front are reserved for Prometheus itself.
+        name = exported_name(key).lstrip("_")
+        if not name or name[0].isdigit():
+            name = f"_{name}"
+        while name in taken or name in facts:
+            name += "_" if name != "_" else "0"
+        facts[name] = text
+    return facts
+
+
+def prefix(name: str, labelnames: Values, values: Values, label: str = "", text: str = "") -> str:
+    """Return what stands before the number of a sample, with one more label if there is one."""
+    labels = label_text(labelnames, values)[1:-1]
+    if label:
+        labels = f'{labels}{"," if labels else ""}{label}="{text}"'
+    return f"{name}{{{labels}}} " if labels else f"{name} "
 
 
 def reading(snapshot: Snapshot) -> Number:
@@ -236,8 +267,3 @@ def number(value: Number) -> str:
     if value in {inf, -inf}:
         return "+Inf" if value > 0 else "-Inf"
     return repr(value)
-
-
-def escaped_help(text: str) -> str:
-    r"""Return a help text with `\` and line feeds escaped."""
-    return text.replace("\\", "\\\\").replace("\n", "\\n")

@@ -1,10 +1,19 @@
-"""What the instruments of a registry become in Prometheus' text format: names, types and units."""
+"""What the instruments of a registry become on a page of Prometheus: names, types and units."""
 
 from collections.abc import Sequence
-from typing import final
 
-from metrics.entries import Entry, exported_name, kind_of
-from metrics.exporters.forms import Buckets, Facts, Form, Rates, Single, Summary, Values
+from metrics import names
+from metrics.entries import Entry, kind_of
+from metrics.exporters.forms import (
+    About,
+    Buckets,
+    Facts,
+    Form,
+    Rates,
+    Single,
+    Summary,
+    Values,
+)
 from metrics.exporters.units import scale_of
 from metrics.instruments.buckets import BucketHistogramSnapshot
 from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
@@ -17,7 +26,6 @@ from metrics.instruments.snapshot import Snapshot
 from metrics.instruments.timer import TimerSnapshot
 
 
-@final
 class Layout:
     """The forms of one entry of a registry. It is kept with the entry, and lives as long.
 
@@ -26,15 +34,13 @@ class Layout:
         labelnames: the family's labels; none for an instrument.
     """
 
-    __slots__ = ("_forms", "_help", "_name", "_scale", "labelnames")
+    __slots__ = ("_forms", "_help", "_scale", "_stem", "labelnames")
 
     def __init__(self, entry: Entry, labelnames: Values) -> None:
         self.labelnames = labelnames
+        self._stem = names.stem(entry.name, entry.unit)
         self._help = entry.description or f"{entry.name} ({kind_of(entry.instrument)})"
         self._scale = scale_of(entry.unit)
-        self._name = exported_name(entry.name)
-        if self._scale.base != entry.unit:
-            self._name = self._name.removesuffix(f"_{entry.unit}")
         # By type of snapshot: a family may mix timers with a sample and timers with buckets.
         self._forms: dict[object, tuple[Form, ...]] = {}
 
@@ -63,49 +69,62 @@ class Layout:
         return new
 
     def _made(self, snapshot: Snapshot) -> list[Form]:
-        name = self._name
-        measured = with_unit(name, self._scale.base)
+        """Return new forms for such a snapshot."""
+        raise NotImplementedError
+
+
+class TextLayout(Layout):
+    """The forms of an entry in Prometheus' text format."""
+
+    __slots__ = ()
+
+    def _made(self, snapshot: Snapshot) -> list[Form]:
+        text = self._stem
+        base = self._scale.base
         forms: list[Form] = []
         match snapshot:
             case CounterSnapshot():
-                forms = [self._counter()]
+                forms = [self._form(Single, names.counted(text, base), "counter")]
             case UpDownCounterSnapshot() | GaugeSnapshot():
-                forms = [self._form(Single, measured, "gauge")]
+                forms = [self._form(Single, names.measured(text, base), "gauge")]
             case InfoSnapshot():
-                forms = [self._form(Facts, with_suffix(name, "info"), "gauge")]
+                forms = [self._form(Facts, names.told(text, base), "info")]
             case HealthcheckSnapshot():
-                forms = [self._form(Single, f"{name}_healthy", "gauge")]
+                forms = [self._form(Single, names.checked(text, base), "gauge")]
             case MeterSnapshot():
-                forms = [self._counter(), self._form(Rates, f"{measured}_per_second", "gauge")]
+                forms = [
+                    self._form(Single, names.counted(text, base), "counter"),
+                    self._form(Rates, names.metered(text, base), "gauge"),
+                ]
             case HistogramSnapshot() | BucketHistogramSnapshot():
-                forms = [self._distribution(measured, snapshot)]
+                forms = [self._distribution(names.measured(text, base), snapshot)]
             case TimerSnapshot():
-                rates = self._form(Rates, f"{name.removesuffix('_seconds')}_per_second", "gauge")
-                forms = [self._distribution(with_unit(name, "seconds"), snapshot.durations), rates]
+                forms = [
+                    self._distribution(names.timed(text, base), snapshot.durations),
+                    self._form(Rates, names.paced(text, base), "gauge"),
+                ]
         return forms
 
-    def _counter(self) -> Form:
-        # A name may say that it is a total, but the unit comes before that.
-        measured = with_unit(self._name.removesuffix("_total"), self._scale.base)
-        return self._form(Single, f"{measured}_total", "counter")
-
-    def _distribution(self, name: str, snapshot: Snapshot) -> Form:
+    def _distribution(self, family: str, snapshot: Snapshot) -> Form:
         """Return a summary for a sample, a histogram for buckets."""
         if isinstance(snapshot, BucketHistogramSnapshot):
-            return self._form(Buckets, name, "histogram")
-        return self._form(Summary, name, "summary")
+            return self._form(Buckets, family, "histogram")
+        return self._form(Summary, family, "summary")
 
-    def _form(self, form: type[Form], name: str, kind: str) -> Form:
-        return form(name, kind, self._help, self._scale, self.labelnames)
-
-
-def with_unit(name: str, unit: str) -> str:
-    """Return a name that ends in its unit, if there is one that can be written."""
-    written = exported_name(unit).strip("_")
-    # go-ethereum's `readbytes` says it too.
-    return name if name.endswith(written) else f"{name}_{written}"
+    def _form(self, form: type[Form], family: str, kind: str) -> Form:
+        """Return a form of a family, given as OpenMetrics has it: its name and its type."""
+        sample = sample_name(family, kind)
+        written = "gauge" if kind == "info" else kind
+        heading = f"# HELP {sample} {escaped_help(self._help)}\n# TYPE {sample} {written}\n"
+        taken = [family + suffix for suffix in names.TEXT_SUFFIXES[kind]]
+        return form(About(sample, kind, heading, taken, self._scale, self.labelnames))
 
 
-def with_suffix(name: str, suffix: str) -> str:
-    """Return a name whose last word is `suffix`."""
-    return name if name == suffix or name.endswith(f"_{suffix}") else f"{name}_{suffix}"
+def sample_name(family: str, kind: str) -> str:
+    """Return what the samples of a family are called, but for what stands behind that."""
+    return family + {"counter": "_total", "info": "_info"}.get(kind, "")
+
+
+def escaped_help(text: str) -> str:
+    r"""Return a help text with `\` and line feeds escaped."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n")

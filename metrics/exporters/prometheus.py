@@ -1,23 +1,26 @@
-"""Prometheus' text format, version 0.0.4.
+"""Prometheus' text format, version 0.0.4, and go-ethereum's dialect of it.
 
 The format: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 """
 
-from functools import lru_cache
-from logging import getLogger
-from typing import final
+from collections.abc import Collection, Iterator
 
 from metrics.entries import Entry
+from metrics.exporters.clashes import warn_once
 from metrics.exporters.forms import Form, Values
-from metrics.exporters.layout import Layout
+from metrics.exporters.geth import GethLayout
+from metrics.exporters.layout import Layout, TextLayout
 from metrics.instruments.family import Family, FamilySnapshot
 from metrics.instruments.snapshot import Snapshot
+from metrics.names import TEXT_SUFFIXES, exposed_names, geth_names, is_known, type_of
 from metrics.registry import Registry
 from metrics.turns import Turns
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-CHUNK = 1024
+DIALECTS: dict[str, type[Layout]] = {"prometheus": TextLayout, "go-ethereum": GethLayout}
+
+CHUNK = 256
 """Texts that are put together at a time."""
 
 OFTEN = 8
@@ -25,12 +28,16 @@ OFTEN = 8
 
 UNLABELLED: Values = ()
 
-logger = getLogger(__name__)
-
 Block = tuple[Form, list[str]]
 
 
-def render(registry: Registry, *, reader: str = "prometheus") -> bytes:
+def render(
+    registry: Registry,
+    *,
+    dialect: str = "prometheus",
+    names: Collection[str] = (),
+    reader: str = "prometheus",
+) -> bytes:
     """Return the values of a registry as a page that Prometheus scrapes.
 
     Counters end in `_total`; a meter is a counter and a gauge of rates, `_per_second`, by `window`;
@@ -39,53 +46,98 @@ def render(registry: Registry, *, reader: str = "prometheus") -> bytes:
     end up under one name the first is kept, and a warning is logged. Other threads get their turns
     while a large page is made.
 
+    go-ethereum's dialect suits dashboards that were made for its nodes: no help, no suffixes,
+    counters and meters as gauges, durations in nanoseconds, percentiles as summaries with a
+    `_count` beside them; a resetting timer without new values is left out.
+
     Args:
         registry: what to read.
+        dialect: `prometheus` or `go-ethereum`.
+        names: of metric families or samples; those families alone are written, and what is known
+            not to be among them is not read. Everything when empty.
         reader: who reads; what resets when it is read resets for this reader alone.
+
+    Raises:
+        TypeError: `names` is a str, or holds something else than str.
+        ValueError: there is no such dialect.
     """
-    page = Page(reader)
-    for entry, blocks in registry.read(page.blocks):
-        page.write(entry, blocks)
-    return page.encoded()
+    return b"".join(stream(registry, dialect=dialect, names=names, reader=reader))
 
 
-@final
+def stream(
+    registry: Registry,
+    *,
+    dialect: str = "prometheus",
+    names: Collection[str] = (),
+    reader: str = "prometheus",
+) -> Iterator[bytes]:
+    """Yield what `render` returns in chunks that end with a line; instruments are read meanwhile.
+
+    Raises:
+        TypeError, ValueError: as `render`, and at once.
+    """
+    if dialect not in DIALECTS:
+        raise ValueError(f"dialect takes one of {', '.join(DIALECTS)}, got {dialect!r}")
+    return Page(reader, dialect, checked_names(names)).chunks(registry)
+
+
 class Page:
     """A page that is being made.
 
     Args:
         reader: who reads.
+        dialect: what the forms of the page are kept under.
+        names: those that are asked for; all when empty.
     """
 
-    __slots__ = ("_chunks", "_lines", "_read", "_reader", "_taken", "_turns")
+    __slots__ = ("_dialect", "_ending", "_lines", "_names", "_read", "_reader", "_taken", "_turns")
 
-    def __init__(self, reader: str) -> None:
+    def __init__(self, reader: str, dialect: str, names: frozenset[str]) -> None:
         self._reader = reader
+        self._dialect = dialect
+        # What the page ends with.
+        self._ending = ""
+        self._names = names
         self._turns = Turns()
         self._read = 0
         self._taken: dict[str, str] = {}
         self._lines: list[str] = []
-        self._chunks: list[bytes] = []
+
+    def chunks(self, registry: Registry) -> Iterator[bytes]:
+        """Yield the page."""
+        for entry, blocks in registry.read(self.blocks, self._reader):
+            self._write(entry, blocks)
+            if len(self._lines) >= CHUNK:
+                lines = self._lines
+                self._lines = []
+                for start in range(0, len(lines), CHUNK):
+                    yield self._encoded(lines[start : start + CHUNK])
+        if self._ending:
+            self._lines.append(self._ending)
+        if self._lines:
+            yield self._encoded(self._lines)
 
     def blocks(self, entry: Entry) -> list[Block]:
         """Return the metric families that an instrument, or all children of a family, become."""
+        if self._names and not self._may_be_asked(entry):
+            return []
         instrument = entry.instrument
         texts: dict[Form, list[str]] = {}
         if isinstance(instrument, Family):
             present, children = instrument.table
-            layout = layout_of(entry, instrument.labelnames)
+            layout = self._layout(entry, instrument.labelnames)
             for values, child in zip(present, children, strict=True):
                 self._add(texts, layout, values, child.snapshot(self._reader))
             layout.forget(present)
             return list(texts.items())
         snapshot = instrument.snapshot(self._reader)
         if isinstance(snapshot, FamilySnapshot):
-            layout = layout_of(entry, snapshot.labelnames)
+            layout = self._layout(entry, snapshot.labelnames)
             for values, value in snapshot.children.items():
                 self._add(texts, layout, values, value)
             layout.forget(list(snapshot.children))
         else:
-            self._add(texts, layout_of(entry, UNLABELLED), UNLABELLED, snapshot)
+            self._add(texts, self._layout(entry, UNLABELLED), UNLABELLED, snapshot)
         return list(texts.items())
 
     def _add(
@@ -98,53 +150,75 @@ class Page:
             lines = texts.get(form)
             if lines is None:
                 lines = texts[form] = []
-            lines.append(form.text(values, snapshot))
+            lines.append(self._text(layout, form, values, snapshot))
 
-    def write(self, entry: Entry, blocks: list[Block]) -> None:
-        """Add the families of an instrument, those whose names are free."""
+    def _text(
+        self,
+        layout: Layout,  # noqa: ARG002 - what other pages keep there
+        form: Form,
+        values: Values,
+        snapshot: Snapshot,
+    ) -> str:
+        """Return the lines of one child of a family."""
+        return form.text(values, snapshot)
+
+    def _may_be_asked(self, entry: Entry) -> bool:
+        """Return whether an instrument has one of the names, or cannot tell without being read."""
+        kind = type_of(entry.instrument)
+        return not is_known(kind) or not self._names.isdisjoint(self._exposed(kind, entry))
+
+    def _exposed(self, kind: type, entry: Entry) -> list[str]:
+        """Return every name the page has for an instrument."""
+        if self._dialect == "go-ethereum":
+            return geth_names(kind, entry.name)
+        return exposed_names(kind, entry.name, entry.unit, TEXT_SUFFIXES)
+
+    def _layout(self, entry: Entry, labelnames: Values) -> Layout:
+        """Return what is kept of an entry between two pages."""
+        kept = entry.kept.get(self._dialect)
+        if isinstance(kept, Layout) and kept.labelnames == labelnames:
+            return kept
+        layout = self._new_layout(entry, labelnames)
+        entry.kept[self._dialect] = layout
+        return layout
+
+    def _new_layout(self, entry: Entry, labelnames: Values) -> Layout:
+        return DIALECTS[self._dialect](entry, labelnames)
+
+    def _write(self, entry: Entry, blocks: list[Block]) -> None:
+        """Add the families of an instrument, those that are asked for and whose names are free."""
         for form, texts in blocks:
-            clash = self._clash(form)
-            if clash is not None:
-                warn_once(entry.name, form.name, clash)
+            if self._names and self._names.isdisjoint(form.names):
                 continue
-            for name in form.names:
-                self._taken[name] = entry.name
-            self._lines.append(form.heading)
-            self._lines += texts
-            if len(self._lines) >= CHUNK:
-                self._encode()
+            if self._is_free(entry, form):
+                self._lines.append(form.heading)
+                self._lines += texts
+                if form.ending:
+                    self._lines.append(form.ending)
 
-    def _clash(self, form: Form) -> str | None:
+    def _is_free(self, entry: Entry, form: Form) -> bool:
+        """Return whether nobody else has the names of a family, and take them."""
         for name in form.names:
             if name in self._taken:
-                return self._taken[name]
-        return None
+                warn_once(entry.name, name, self._taken[name])
+                return False
+        for name in form.names:
+            self._taken[name] = entry.name
+        return True
 
-    def _encode(self) -> None:
-        for start in range(0, len(self._lines), CHUNK):
-            text = "".join(self._lines[start : start + CHUNK])
-            # Half a surrogate pair has no place in UTF-8, and the page must not fail for it.
-            self._chunks.append(text.encode(errors="replace"))
-            self._turns.offer()
-        self._lines = []
-
-    def encoded(self) -> bytes:
-        """Return the page."""
-        self._encode()
-        return b"".join(self._chunks)
+    def _encoded(self, lines: list[str]) -> bytes:
+        self._turns.offer()
+        # Half a surrogate pair has no place in UTF-8, and the page must not fail for it.
+        return "".join(lines).encode(errors="replace")
 
 
-def layout_of(entry: Entry, labelnames: Values) -> Layout:
-    """Return what is kept of an entry between two pages."""
-    kept = entry.kept
-    if isinstance(kept, Layout) and kept.labelnames == labelnames:
-        return kept
-    layout = Layout(entry, labelnames)
-    entry.kept = layout
-    return layout
-
-
-@lru_cache(maxsize=1024)
-def warn_once(name: str, exposed: str, clash: str) -> None:
-    """Log that an instrument is left out, the first time only."""
-    logger.warning("%r is left out: %r is the name of %r already", name, exposed, clash)
+def checked_names(names: Collection[object]) -> frozenset[str]:
+    """Return names as a set; raise TypeError for what cannot be names."""
+    if isinstance(names, str):
+        raise TypeError(f"names is a collection of str, got {names!r}; did you mean ({names!r},)?")
+    checked: set[str] = set()
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"a name is a str, got {name!r} ({type(name).__name__})")
+        checked.add(name)
+    return frozenset(checked)

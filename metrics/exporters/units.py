@@ -3,6 +3,8 @@
 from math import inf
 from typing import NamedTuple
 
+from metrics.names import BASE_UNITS
+
 
 class Scale(NamedTuple):
     """How to turn a value into base units: times one number, divided by another.
@@ -24,22 +26,24 @@ class Scale(NamedTuple):
             return inf if value > 0 else -inf
 
 
-SCALES = {
-    "percent": Scale("ratio", over=100),
-    "nanoseconds": Scale("seconds", over=10**9),
-    "microseconds": Scale("seconds", over=10**6),
-    "milliseconds": Scale("seconds", over=10**3),
-    "minutes": Scale("seconds", times=60),
-    "hours": Scale("seconds", times=3600),
-    "days": Scale("seconds", times=86400),
-    "bits": Scale("bytes", over=8),
-    "kilobytes": Scale("bytes", times=10**3),
-    "megabytes": Scale("bytes", times=10**6),
-    "gigabytes": Scale("bytes", times=10**9),
-    "kibibytes": Scale("bytes", times=2**10),
-    "mebibytes": Scale("bytes", times=2**20),
-    "gibibytes": Scale("bytes", times=2**30),
+FACTORS = {
+    "percent": (1, 100),
+    "nanoseconds": (1, 10**9),
+    "microseconds": (1, 10**6),
+    "milliseconds": (1, 10**3),
+    "minutes": (60, 1),
+    "hours": (3600, 1),
+    "days": (86400, 1),
+    "bits": (1, 8),
+    "kilobytes": (10**3, 1),
+    "megabytes": (10**6, 1),
+    "gigabytes": (10**9, 1),
+    "kibibytes": (2**10, 1),
+    "mebibytes": (2**20, 1),
+    "gibibytes": (2**30, 1),
 }
+
+SCALES = {unit: Scale(base, *FACTORS[unit]) for unit, base in BASE_UNITS.items()}
 
 
 def scale_of(unit: str) -> Scale:

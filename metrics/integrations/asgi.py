@@ -1,11 +1,14 @@
 """An ASGI application that serves what a registry holds."""
 
 import asyncio
+import zlib
+from collections.abc import Callable, Iterator
 from html import escape
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol, final
+from typing import TYPE_CHECKING, final
 
-from metrics.exporters import json, prometheus
+from metrics.exporters import json, openmetrics, prometheus
+from metrics.exporters.negotiation import accepts_gzip, prefers_openmetrics
 from metrics.instruments.healthcheck import describe
 from metrics.registry import Registry
 
@@ -35,8 +38,13 @@ a { color: LinkText; text-decoration: none; }
 a:hover { text-decoration: underline; }
 """
 
+GZIP_LEVEL = 1
+"""Pages say the same again and again: the least effort makes them small already."""
+
+GZIP_FORMAT = 31
+
 PAGES = {
-    "metrics": "All values in Prometheus' text format, to be scraped.",
+    "metrics": "All values in Prometheus' text format or in OpenMetrics, to be scraped.",
     "metrics.json": "All values as JSON, under go-ethereum's keys.",
     "healthz": "Runs the health checks: 200 when all is well, 503 if not.",
 }
@@ -47,8 +55,11 @@ def exposition(
 ) -> "Starlette":
     """Return an ASGI application with a registry's values, its health, and a page of links.
 
-    The routes are relative to where it is mounted: `metrics`, `metrics.json`, `healthz` and the
-    page itself.
+    The routes are relative to where it is mounted: `metrics`, `metrics.json`, `healthz`,
+    `debug/metrics/prometheus` as go-ethereum has it, and the page itself. `metrics` is Prometheus'
+    text format, or OpenMetrics for who asks for that; `?name[]=`, once or more often, asks for the
+    metric families with these names, or with samples of these names. Pages are made in a thread,
+    and compressed there for who accepts gzip.
 
     Args:
         registry: what is served.
@@ -61,21 +72,36 @@ def exposition(
     try:
         from starlette.applications import Starlette  # noqa: PLC0415
         from starlette.exceptions import HTTPException  # noqa: PLC0415
-        from starlette.responses import HTMLResponse, PlainTextResponse, Response  # noqa: PLC0415
+        from starlette.responses import HTMLResponse, PlainTextResponse  # noqa: PLC0415
         from starlette.routing import Route  # noqa: PLC0415
     except ImportError as error:
         raise ImportError("exposition needs Starlette: pip install wired-metrics[agent]") from error
 
-    def served(request: "Request", exporter: Exporter) -> "Response":
-        # HEAD must not make a page, which would take what a resetting timer holds for it.
-        body = b"" if request.method == "HEAD" else exporter.render(registry)
-        return Response(body, headers={**HEADERS, "Content-Type": exporter.CONTENT_TYPE})
-
     async def text(request: "Request") -> "Response":
-        return served(request, prometheus)
+        names = request.query_params.getlist("name[]")
+        exporter = openmetrics if prefers_openmetrics(field(request, "accept")) else prometheus
+        return await served(
+            request,
+            exporter.CONTENT_TYPE,
+            "Accept, Accept-Encoding",
+            lambda: exporter.stream(registry, names=names),
+        )
+
+    async def as_geth(request: "Request") -> "Response":
+        names = request.query_params.getlist("name[]")
+        return await served(
+            request,
+            prometheus.CONTENT_TYPE,
+            "Accept-Encoding",
+            lambda: prometheus.stream(
+                registry, dialect="go-ethereum", names=names, reader="go-ethereum"
+            ),
+        )
 
     async def as_json(request: "Request") -> "Response":
-        return served(request, json)
+        return await served(
+            request, json.CONTENT_TYPE, "Accept-Encoding", lambda: json.stream(registry)
+        )
 
     checks = Checks(registry, health_timeout)
 
@@ -97,18 +123,41 @@ def exposition(
             Route("/", index),
             Route("/metrics", text),
             Route("/metrics.json", as_json),
+            Route("/debug/metrics/prometheus", as_geth),
             Route("/healthz", health),
         ],
     )
 
 
-class Exporter(Protocol):
-    """A module of `metrics.exporters`."""
+async def served(
+    request: "Request", content_type: str, vary: str, stream: Callable[[], Iterator[bytes]]
+) -> "Response":
+    """Return the answer that has a page, compressed if the client wants that."""
+    from starlette.responses import Response  # noqa: PLC0415 - an optional dependency
 
-    CONTENT_TYPE: str
+    headers = {**HEADERS, "Content-Type": content_type, "Vary": vary}
+    compressed = accepts_gzip(field(request, "accept-encoding"))
+    if compressed:
+        headers["Content-Encoding"] = "gzip"
+    if request.method == "HEAD":
+        # It must not make a page, which would take what a resetting timer holds for it.
+        response = Response(headers=headers)
+        del response.headers["Content-Length"]
+        return response
+    body = await asyncio.to_thread(gzipped if compressed else b"".join, stream())
+    return Response(body, headers=headers)
 
-    def render(self, registry: Registry) -> bytes:
-        """Return a page."""
+
+def field(request: "Request", name: str) -> str:
+    """Return a header, all its lines as one."""
+    return ", ".join(request.headers.getlist(name))
+
+
+def gzipped(chunks: Iterator[bytes]) -> bytes:
+    """Return chunks as one gzip file. Other threads run while a chunk is compressed."""
+    compressor = zlib.compressobj(GZIP_LEVEL, wbits=GZIP_FORMAT)
+    parts = [compressor.compress(chunk) for chunk in chunks]
+    return b"".join([*parts, compressor.flush()])
 
 
 @final

@@ -3,8 +3,14 @@
 import json as stdlib
 import math
 
-from metrics import Registry
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics import Counter, Registry, Snapshot
 from metrics.exporters import json
+from metrics.exporters.clashes import warn_once
+from metrics.instruments.labels import label_text
+from tests.exporters.examples import everything, names, numbers, texts
 
 
 def read(registry: Registry) -> dict[str, dict[str, object]]:
@@ -63,3 +69,61 @@ def test_what_json_readers_cannot_hold_does_not_fail_the_page():
     registry.int_gauge("big").set(10**5000)
     registry.info("x").set({"a": "\ud800"})
     assert read(registry) == {"big": {"value": None}, "x": {"value": {"a": "\ud800"}}}
+
+
+def test_every_instrument_stands_there_as_the_registry_has_it():
+    registry = everything()
+    assert read(registry) == registry.to_dict("other")
+
+
+def test_a_registry_with_nothing_in_it_is_an_empty_object():
+    assert read(Registry()) == {}
+
+
+def test_a_large_registry_comes_in_chunks():
+    registry = Registry()
+    family = registry.counter("hits", labels=("x",), max_children=5000)
+    for index in range(5000):
+        family.labels(index)
+    chunks = list(json.stream(registry))
+    assert len(chunks) > 1
+    assert max(map(len, chunks)) < 40_000
+    assert stdlib.loads(b"".join(chunks)) == read(registry) == registry.to_dict()
+
+
+@given(st.dictionaries(names, numbers), texts)
+def test_numbers_read_back_as_they_were_recorded(values, label):
+    registry = Registry()
+    recorded = {}
+    for name, value in values.items():
+        try:
+            made = registry.int_gauge if isinstance(value, int) else registry.gauge
+            family = made(name, labels=("x",))
+        except ValueError:
+            continue  # exported like one that is there
+        family.labels(label).set(value)
+        key = name + label_text(["x"], [label])
+        recorded[key] = {"value": value if math.isfinite(value) else None}
+    assert read(registry) == recorded
+
+
+def test_a_name_that_looks_like_a_child_gives_way_to_it(caplog):
+    warn_once.cache_clear()
+    registry = Registry()
+    registry.counter("a", labels=("x",)).labels("1").inc(3)
+    registry.register('a{x="1"}', Counter()).inc(7)
+    assert json.render(registry) == b'{"a{x=\\"1\\"}": {"count": 3}}'
+    assert "is left out" in caplog.text
+
+
+def test_a_value_that_has_no_form_in_json_does_not_fail_the_page():
+    class Own(Snapshot):
+        fields = ("kind",)
+        kind = object
+
+        def snapshot(self, reader: str = "") -> Snapshot:
+            return self
+
+    registry = Registry()
+    registry.register("own", Own())
+    assert read(registry) == {"own": {"kind": "<class 'object'>"}}

@@ -1,5 +1,6 @@
 """The pages of a registry, asked for over real sockets."""
 
+import gzip
 import json
 import sys
 import threading
@@ -24,12 +25,16 @@ def registry() -> Registry:
 def ask(registry) -> Iterator:
     with serve(exposition(registry, title="<geth>", health_timeout=0.2), port=0) as address:
 
-        def request(path: str, method: str = "GET") -> tuple[HTTPResponse, str]:
+        def request(path: str, method: str = "GET", **fields: str) -> tuple[HTTPResponse, str]:
             connection = HTTPConnection(address.host, address.port, timeout=PATIENCE)
+            headers = {name.replace("_", "-"): value for name, value in fields.items()}
             try:
-                connection.request(method, path)
+                connection.request(method, path, headers=headers)
                 response = connection.getresponse()
-                return response, response.read().decode()
+                body = response.read()
+                if response.headers["Content-Encoding"] == "gzip" and body:
+                    body = gzip.decompress(body)
+                return response, body.decode()
             finally:
                 connection.close()
 
@@ -43,6 +48,83 @@ def test_metrics_are_in_prometheus_text(registry, ask):
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert response.headers["Cache-Control"] == "no-store"
     assert text.endswith("\ngeth_requests_total 2\n")
+
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/openmetrics-text;version=1.0.0,text/plain;q=0.5", OPENMETRICS),
+        ("application/openmetrics-text;version=99.0.0", "text/plain; version=0.0.4; charset=utf-8"),
+    ],
+)
+def test_metrics_are_in_the_format_that_is_asked_for(accept, content_type, registry, ask):
+    registry.counter("requests").inc(2)
+    response, text = ask("/metrics", Accept=accept)
+    assert response.headers["Content-Type"] == content_type
+    assert response.headers["Vary"] == "Accept, Accept-Encoding"
+    assert ("# EOF" in text) is (content_type == OPENMETRICS)
+    head, body = ask("/metrics", "HEAD", Accept=accept)
+    assert (head.headers["Content-Type"], body) == (content_type, "")
+    assert head.headers["Content-Length"] is None
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics.json", "/debug/metrics/prometheus"])
+def test_pages_are_compressed_for_who_accepts_that(path, registry, ask):
+    registry.counter("requests").inc(2)
+    plain, text = ask(path)
+    assert plain.headers["Content-Encoding"] is None
+    assert "Accept-Encoding" in plain.headers["Vary"]
+    packed, same = ask(path, Accept_Encoding="deflate, gzip;q=0.5")
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert same == text
+    assert "requests" in text
+
+
+def test_only_the_names_that_are_asked_for_are_read(registry, ask):
+    registry.counter("requests").inc(2)
+    registry.gauge("size").set(1)
+    registry.resetting_timer("pause").update(1.0)
+    _, text = ask("/metrics?name[]=geth_requests_total&name%5B%5D=geth_size")
+    assert [line for line in text.splitlines() if line[0] != "#"] == [
+        "geth_requests_total 2",
+        "geth_size 1.0",
+    ]
+    assert ask("/metrics?name[]=nothing")[1] == ""
+    assert 'quantile="0.5"} 1.0' in ask("/metrics")[1]
+
+
+def test_go_ethereums_page_is_where_it_has_it(registry, ask):
+    registry.counter("requests").inc(2)
+    response, text = ask("/debug/metrics/prometheus")
+    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert text == "# TYPE geth_requests gauge\ngeth_requests 2\n\n"
+
+
+def test_a_page_is_made_beside_the_event_loop(registry, ask):
+    reading, release = threading.Event(), threading.Event()
+
+    def slow() -> float:
+        reading.set()
+        release.wait(PATIENCE)
+        return 1.0
+
+    registry.gauge("slow", function=slow)
+    pages = []
+    scrape = threading.Thread(target=lambda: pages.append(ask("/metrics")[1]))
+    scrape.start()
+    try:
+        assert reading.wait(PATIENCE)
+        # Asked and answered while the page is being made.
+        assert ask("/healthz")[0].status == 200
+        assert pages == []
+    finally:
+        release.set()
+        scrape.join(PATIENCE)
+    assert "geth_slow 1.0" in pages[0]
 
 
 def test_metrics_are_in_json(registry, ask):
@@ -91,7 +173,9 @@ def test_the_page_links_the_others_and_escapes_its_title(registry, ask):
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/metrics.json", "/healthz"])
+@pytest.mark.parametrize(
+    "path", ["/", "/metrics", "/metrics.json", "/healthz", "/debug/metrics/prometheus"]
+)
 def test_head_is_answered_without_a_body_and_post_refused(path, ask):
     head, body = ask(path, "HEAD")
     assert (head.status, body) == (200, "")

@@ -1,0 +1,128 @@
+"""Graphite's plaintext protocol, with its tags or without.
+
+The format: https://graphite.readthedocs.io/en/latest/feeding-carbon.html and
+https://graphite.readthedocs.io/en/latest/tags.html
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from metrics.exporters.chunks import chunked
+from metrics.exporters.decimals import decimal
+from metrics.exporters.durations import per_second
+from metrics.exporters.fields import fields
+from metrics.exporters.paths import checked_prefix, node, path
+from metrics.exporters.series import Series, series
+from metrics.exporters.tags import NO_TAGS, checked_tags, labels_and_facts, merged
+from metrics.exporters.timestamps import checked_seconds
+from metrics.instruments.info import InfoSnapshot
+from metrics.registry import Registry
+
+CONTENT_TYPE = "text/plain; charset=utf-8"
+
+STYLES = ("tags", "nodes")
+
+RESERVED = frozenset({"name"})
+"""The tag that the server puts a path into."""
+
+IN_NAME = re.compile(r"[;!^=~\s\x00-\x1f\x7f]")
+
+IN_VALUE = re.compile(r"[;\s\x00-\x1f\x7f]|\A~")
+
+
+def render(
+    registry: Registry,
+    *,
+    timestamp_ns: int,
+    prefix: str = "",
+    tags: Mapping[str, str] = NO_TAGS,
+    label_style: str = "tags",
+    duration_unit: str = "milliseconds",
+    reader: str = "graphite",
+) -> bytes:
+    """Return the values of a registry as lines, one for each number, in name order.
+
+    Paths are `<prefix>.<name>.<field>`, with go-ethereum's names for the fields; `/` becomes a dot,
+    and what is no letter, ASCII digit, `-` or `_` becomes `_`. NaN and infinities are left out.
+
+    Args:
+        registry: what to read.
+        timestamp_ns: the time of the values, in nanoseconds since 1970; written in whole seconds.
+        prefix: what paths begin with.
+        tags: given to every series that has no label of the same name.
+        label_style: `tags` writes labels as `;name=value`, which needs Graphite 1.1, and the facts
+            of an info as the tags of a 1; `nodes` writes labels into the path, as
+            `<prefix>.<name>.<label>.<value>.<field>`, and no info.
+        duration_unit: what timers are written in: `seconds`, `milliseconds`, `microseconds` or
+            `nanoseconds`.
+        reader: who reads; what resets when it is read resets for this reader alone.
+
+    Raises:
+        TypeError: `timestamp_ns` is not an int, `prefix` not a str, or `tags` not str to str.
+        ValueError: a tag's name is empty, or `timestamp_ns`, `label_style` or `duration_unit` none
+            of those above.
+    """
+    return b"".join(
+        stream(
+            registry,
+            timestamp_ns=timestamp_ns,
+            prefix=prefix,
+            tags=tags,
+            label_style=label_style,
+            duration_unit=duration_unit,
+            reader=reader,
+        )
+    )
+
+
+def stream(
+    registry: Registry,
+    *,
+    timestamp_ns: int,
+    prefix: str = "",
+    tags: Mapping[str, str] = NO_TAGS,
+    label_style: str = "tags",
+    duration_unit: str = "milliseconds",
+    reader: str = "graphite",
+) -> Iterator[bytes]:
+    """Yield what `render` returns in chunks of some tens of KB, each of them whole lines."""
+    if label_style not in STYLES:
+        raise ValueError(f"label_style is one of {', '.join(STYLES)}; got {label_style!r}")
+    end = f" {checked_seconds(timestamp_ns)}\n"
+    prefix = checked_prefix("prefix", prefix)
+    tags = checked_tags(tags)
+    times = per_second(duration_unit)
+    place = tagged if label_style == "tags" else nested
+    return chunked(
+        f"{stem}.{path(field)}{tail} {decimal(value)}{end}"
+        for one in series(registry, reader)
+        for stem, tail in place(one, prefix, tags)
+        for field, value in fields(one, times).items()
+    )
+
+
+def tagged(one: Series, prefix: str, tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what stands before the field and after it when labels are tags."""
+    pairs = merged(tags, labels_and_facts(one), tag_name, tag_value, RESERVED)
+    yield path(prefix, one.name), "".join([f";{name}={value}" for name, value in pairs])
+
+
+def nested(one: Series, prefix: str, tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what stands before the field when labels are nodes; nothing for facts."""
+    if not isinstance(one.snapshot, InfoSnapshot):
+        yield path(prefix, one.name, *nodes(tags, one)), ""
+
+
+def nodes(tags: Mapping[str, str], one: Series) -> list[str]:
+    """Return tags, then labels, as the nodes of a path: name, value, name, value."""
+    return [node(text) for pair in {**tags, **dict(one.labels)}.items() for text in pair]
+
+
+def tag_name(name: str) -> str:
+    """Return the name of a tag, with what the server does not take as `_`."""
+    return IN_NAME.sub("_", name)
+
+
+def tag_value(value: str) -> str:
+    """Return the value of a tag, with what the server does not take as `_`."""
+    return IN_VALUE.sub("_", value)

@@ -1,0 +1,203 @@
+"""InfluxDB's line protocol, as versions 1 and 2 and VictoriaMetrics read it.
+
+The format: https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from math import isfinite
+
+from metrics.exporters.chunks import chunked
+from metrics.exporters.decimals import Number, decimal, number
+from metrics.exporters.durations import per_second
+from metrics.exporters.forms import reading
+from metrics.exporters.paths import checked_prefix
+from metrics.exporters.series import Series, series
+from metrics.exporters.tags import NO_TAGS, checked_tags, merged
+from metrics.exporters.timestamps import checked_ns
+from metrics.instruments.buckets import BucketHistogramSnapshot
+from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
+from metrics.instruments.gauge import GaugeSnapshot
+from metrics.instruments.healthcheck import HealthcheckSnapshot
+from metrics.instruments.info import InfoSnapshot
+from metrics.instruments.meter import MeterSnapshot
+from metrics.instruments.sample import HistogramSnapshot
+from metrics.instruments.timer import TimerSnapshot
+from metrics.registry import Registry
+
+CONTENT_TYPE = "text/plain; charset=utf-8"
+
+PERCENTILES = {"p50": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99, "p999": 0.999, "p9999": 0.9999}
+
+RESERVED = frozenset({"time", "_field", "_measurement"})
+"""Tags that the server has a use of its own for."""
+
+SPECIAL = re.compile(r"[\x00-\x1f\x7f,= ]|\\(?=[\\\x00-\x1f\x7f,= ]|\Z)")
+
+Fields = dict[str, Number | str]
+
+
+def render(
+    registry: Registry,
+    *,
+    timestamp_ns: int | None = None,
+    namespace: str = "",
+    tags: Mapping[str, str] = NO_TAGS,
+    duration_unit: str = "nanoseconds",
+    reader: str = "influx",
+) -> bytes:
+    r"""Return the values of a registry as lines, one for each series, in name order.
+
+    Measurements are called `<namespace><name>.<kind>`, and fields as go-ethereum calls them. NaN
+    and infinities, which the server refuses, are left out, as are histograms and resetting timers
+    without a value. Statistics of bucket histograms are estimates. In names and tags a control
+    character is written as `\n` or `\x00`, and a backslash that would be read as an escape as `/`.
+
+    Ints are written as such, floats as floats. A server refuses a field that changes its type, so
+    an int that outgrows 64 bits, and then is written as a float, is refused from then on.
+
+    Args:
+        registry: what to read.
+        timestamp_ns: the time of the values, in nanoseconds since 1970; None leaves it to the
+            server.
+        namespace: what measurements begin with.
+        tags: given to every series that has no label of the same name.
+        duration_unit: what timers are written in: `seconds`, `milliseconds`, `microseconds` or
+            `nanoseconds`, of which the least and the greatest are written as ints.
+        reader: who reads; what resets when it is read resets for this reader alone.
+
+    Raises:
+        TypeError: `timestamp_ns` is not an int, `namespace` not a str, or `tags` not str to str.
+        ValueError: `timestamp_ns`, a tag's name or `duration_unit` is none that can be written.
+    """
+    return b"".join(
+        stream(
+            registry,
+            timestamp_ns=timestamp_ns,
+            namespace=namespace,
+            tags=tags,
+            duration_unit=duration_unit,
+            reader=reader,
+        )
+    )
+
+
+def stream(
+    registry: Registry,
+    *,
+    timestamp_ns: int | None = None,
+    namespace: str = "",
+    tags: Mapping[str, str] = NO_TAGS,
+    duration_unit: str = "nanoseconds",
+    reader: str = "influx",
+) -> Iterator[bytes]:
+    """Yield what `render` returns in chunks of some tens of KB, each of them whole lines."""
+    end = "\n" if timestamp_ns is None else f" {checked_ns(timestamp_ns)}\n"
+    namespace = checked_prefix("namespace", namespace)
+    tags = checked_tags(tags)
+    times = per_second(duration_unit)
+    return chunked(line(one, namespace, tags, times, end) for one in series(registry, reader))
+
+
+def line(one: Series, namespace: str, tags: Mapping[str, str], times: int, end: str) -> str:
+    """Return the line of a series; nothing when it has no field."""
+    kind, fields = measured(one, times)
+    texts = [
+        f"{name}={text}" for name, value in sorted(fields.items()) if (text := field_text(value))
+    ]
+    if not texts:
+        return ""
+    pairs = merged(tags, one.labels, escaped, escaped, RESERVED)
+    labels = "".join([f",{name}={value}" for name, value in pairs])
+    return f"{measurement(f'{namespace}{one.name}.{kind}')}{labels} {','.join(texts)}{end}"
+
+
+def measured(one: Series, times: int) -> tuple[str, Fields]:
+    """Return what go-ethereum calls a series' kind, and its fields."""
+    kind = ""
+    fields: Fields = {}
+    match one.snapshot:
+        case CounterSnapshot() | UpDownCounterSnapshot() as counter:
+            kind, fields = "count", {"value": counter.count}
+        case GaugeSnapshot() | HealthcheckSnapshot() as gauge:
+            kind, fields = "gauge", {"value": reading(gauge)}
+        case InfoSnapshot(value=facts):
+            kind, fields = "gauge", {"value": facts_text(facts)}
+        case MeterSnapshot() as rates:
+            kind = "meter"
+            fields = {"count": rates.count, **rates_of(rates), "mean": rates.rate_mean}
+        case HistogramSnapshot() as durations if one.is_timer:
+            kind, fields = "timer", distribution(durations, times) if durations.count else {}
+        case HistogramSnapshot() | BucketHistogramSnapshot() as sample:
+            p25 = {"p25": sample.percentile(0.25)}
+            kind, fields = "histogram", {**spread(sample, 1), **p25} if sample.count else {}
+        case TimerSnapshot(durations=durations, rates=rates):
+            kind = "timer"
+            fields = {**spread(durations, times), **rates_of(rates), "meanrate": rates.rate_mean}
+    return kind, fields
+
+
+def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> Fields:
+    """Return what every distribution has, each but the count multiplied."""
+    least = sample.min * times
+    greatest = sample.max * times
+    # go-ethereum writes these two as ints when it counts nanoseconds.
+    whole = times == per_second("nanoseconds")
+    values = sample.percentiles(PERCENTILES.values())
+    return {
+        "count": sample.count,
+        "max": round(greatest) if whole and isfinite(greatest) else greatest,
+        "mean": sample.mean * times,
+        "min": round(least) if whole and isfinite(least) else least,
+        **{name: value * times for name, value in zip(PERCENTILES, values, strict=True)},
+    }
+
+
+def spread(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> Fields:
+    """Return a distribution with its standard deviation and variance."""
+    return {
+        **distribution(sample, times),
+        "stddev": sample.stddev * times,
+        "variance": sample.variance * times * times,
+    }
+
+
+def rates_of(rates: MeterSnapshot) -> Fields:
+    """Return the moving averages of a meter or a timer."""
+    return {"m1": rates.rate1, "m5": rates.rate5, "m15": rates.rate15}
+
+
+def facts_text(facts: Mapping[str, str]) -> str:
+    """Return facts as JSON, as go-ethereum writes them: by name, without spaces."""
+    return json.dumps(dict(sorted(facts.items())), ensure_ascii=False, separators=(",", ":"))
+
+
+def field_text(value: Number | str) -> str:
+    """Return the value of a field; nothing for what the server refuses."""
+    if isinstance(value, str):
+        text = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{text}"'
+    written = number(value)
+    if written is None:
+        return ""
+    return f"{written}i" if isinstance(written, int) else decimal(written)
+
+
+def measurement(name: str) -> str:
+    """Return the name of a measurement, escaped; it is no comment, and `=` is nothing special."""
+    text = escaped(name).replace("\\=", "=")
+    return f"_{text[1:]}" if text.startswith("#") else text
+
+
+def escaped(text: str) -> str:
+    """Return the name or the value of a tag, escaped."""
+    return SPECIAL.sub(escape, text)
+
+
+def escape(found: re.Match[str]) -> str:
+    """Return what stands for a character that cannot stand for itself."""
+    character = found[0]
+    if character == "\\":
+        return "/"
+    return f"\\{character}" if character in ",= " else repr(character)[1:-1]

@@ -1,0 +1,104 @@
+"""A line for each instrument, for a log and for people.
+
+For example:
+
+    rpc/requests{method="GET"} count=3 1m=0.2/s 5m=0.2/s 15m=0.2/s rate=0.31/s
+    rpc/duration count=3 min=1.2ms mean=1.5ms max=2ms p50=1.4ms p75=2ms p95=2ms p99=2ms p999=2ms ...
+    memory/used value=1.5GiB
+"""
+
+from collections.abc import Iterator
+
+from metrics.exporters.chunks import chunked
+from metrics.exporters.forms import reading
+from metrics.exporters.json import finite_only, text_of
+from metrics.exporters.quantities import Written, rounded, writer_of
+from metrics.exporters.series import Series, series
+from metrics.exporters.texts import facts_text, key_of, one_line
+from metrics.instruments.buckets import BucketHistogramSnapshot
+from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
+from metrics.instruments.gauge import GaugeSnapshot
+from metrics.instruments.healthcheck import HealthcheckSnapshot
+from metrics.instruments.info import InfoSnapshot
+from metrics.instruments.labels import escape_label
+from metrics.instruments.meter import MeterSnapshot
+from metrics.instruments.sample import QUANTILES, HistogramSnapshot
+from metrics.instruments.snapshot import Snapshot
+from metrics.instruments.timer import TimerSnapshot
+from metrics.registry import Registry
+
+CONTENT_TYPE = "text/plain; charset=utf-8"
+
+PERCENTILES = ("p50", "p75", "p95", "p99", "p999")
+
+
+def render(registry: Registry, *, reader: str = "lines") -> bytes:
+    """Return the values of a registry as lines of text, one for each instrument or child.
+
+    Each line has the name, the labels and `key=value` pairs. Numbers are rounded to four digits;
+    ints are exact. Durations and sizes come in the unit that suits them (`1.2ms`, `3.4MiB`);
+    another unit than these stands at the end of the line. What a line cannot hold (line ends,
+    escape sequences for a terminal) is escaped, so that no label makes a line of its own.
+
+    Args:
+        registry: what to read.
+        reader: who reads; what resets when it is read resets for this reader alone.
+    """
+    return b"".join(stream(registry, reader=reader))
+
+
+def stream(registry: Registry, *, reader: str = "lines") -> Iterator[bytes]:
+    """Yield what `render` returns in chunks of some tens of KB, each of whole lines."""
+    return chunked(f"{line(one)}\n" for one in series(registry, reader))
+
+
+def line(one: Series) -> str:
+    """Return the line of a series, without a line end."""
+    return one_line(" ".join([key_of(one), *pairs(one)]))
+
+
+def pairs(one: Series) -> list[str]:
+    """Return what stands behind the name of a series."""
+    match one.snapshot:
+        case InfoSnapshot(value=facts):
+            return [f"value={facts_text(facts)}"]
+        case HealthcheckSnapshot(error=error):
+            if error is None:
+                return ["healthy=true"]
+            return ["healthy=false", f'error="{escape_label(error)}"']
+    written = writer_of(one.unit)
+    found = measured(one.snapshot, written or rounded)
+    return found if written else [*found, f"unit={one.unit}"]
+
+
+def measured(snapshot: Snapshot, written: Written) -> list[str]:
+    """Return the numbers of a snapshot."""
+    match snapshot:
+        case CounterSnapshot() | UpDownCounterSnapshot():
+            return [f"count={written(reading(snapshot))}"]
+        case GaugeSnapshot():
+            return [f"value={written(snapshot.value)}"]
+        case MeterSnapshot():
+            return [f"count={written(snapshot.count)}", *rates_of(snapshot, written)]
+        case HistogramSnapshot() | BucketHistogramSnapshot():
+            return distribution(snapshot, written)
+        case TimerSnapshot():
+            # What comes so many times a second is events, not seconds.
+            return [*distribution(snapshot.durations, written), *rates_of(snapshot.rates, rounded)]
+    return [f"{key}={text_of(finite_only(value))}" for key, value in snapshot.to_dict().items()]
+
+
+def distribution(
+    sample: HistogramSnapshot | BucketHistogramSnapshot, written: Written
+) -> list[str]:
+    """Return the numbers of a distribution; of an empty one the count alone."""
+    numbers = {"min": sample.min, "mean": sample.mean, "max": sample.max}
+    numbers.update(zip(PERCENTILES, sample.percentiles(QUANTILES), strict=True))
+    found = [f"{name}={written(value)}" for name, value in numbers.items()] if sample.count else []
+    return [f"count={rounded(sample.count)}", *found]
+
+
+def rates_of(rates: MeterSnapshot, written: Written) -> list[str]:
+    """Return the rates of a meter or a timer."""
+    windows = {"1m": rates.rate1, "5m": rates.rate5, "15m": rates.rate15, "rate": rates.rate_mean}
+    return [f"{window}={written(rate)}/s" for window, rate in windows.items()]

@@ -1,0 +1,185 @@
+"""OpenTSDB: `put` lines as telnet clients send them, and JSON for its HTTP API.
+
+The formats: https://opentsdb.net/docs/build/html/user_guide/writing/index.html and
+https://opentsdb.net/docs/build/html/api_http/put.html
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import NamedTuple
+
+from metrics.exporters.chunks import chunked, encoded
+from metrics.exporters.decimals import decimal
+from metrics.exporters.durations import per_second
+from metrics.exporters.fields import fields
+from metrics.exporters.paths import checked_prefix, plain, tag_name
+from metrics.exporters.series import Series, series
+from metrics.exporters.tags import NO_TAGS, checked_tags, labels_and_facts, merged
+from metrics.exporters.timestamps import checked_seconds
+from metrics.instruments.arguments import size
+from metrics.registry import Registry
+
+CONTENT_TYPE = "text/plain; charset=utf-8"
+
+JSON_CONTENT_TYPE = "application/json"
+
+POINTS = 50
+"""Points in one JSON array, as many as OpenTSDB advises."""
+
+
+class Point(NamedTuple):
+    """One number: its metric, and its value as it is written."""
+
+    metric: str
+    value: str
+    tags: list[tuple[str, str]]
+
+
+def render(
+    registry: Registry,
+    *,
+    host: str,
+    timestamp_ns: int,
+    prefix: str = "",
+    tags: Mapping[str, str] = NO_TAGS,
+    duration_unit: str = "milliseconds",
+    reader: str = "opentsdb",
+) -> bytes:
+    """Return the values of a registry as `put` lines, one for each number, in name order.
+
+    Metrics are called `<prefix>.<name>.<field>`, with go-ethereum's names for the fields. What
+    stands in names and tags and is no letter, ASCII digit, `-`, `_`, `.` or `/` becomes `_`. NaN
+    and infinities are left out; an int beyond 64 bits is written as a float; numbers have all their
+    digits. The facts of an info are the tags of a 1. A server takes eight tags a series unless it
+    is told otherwise, the host among them.
+
+    Args:
+        registry: what to read.
+        host: the `host` tag, because every series must have one tag at least.
+        timestamp_ns: the time of the values, in nanoseconds since 1970; written in whole seconds.
+        prefix: what metrics begin with.
+        tags: given to every series that has no label of the same name.
+        duration_unit: what timers are written in: `seconds`, `milliseconds`, `microseconds` or
+            `nanoseconds`.
+        reader: who reads; what resets when it is read resets for this reader alone.
+
+    Raises:
+        TypeError: `timestamp_ns` is not an int, `host` or `prefix` not a str, or `tags` not str to
+            str.
+        ValueError: `host` or a tag's name is empty, or `timestamp_ns` or `duration_unit` none that
+            can be written.
+    """
+    return b"".join(
+        stream(
+            registry,
+            host=host,
+            timestamp_ns=timestamp_ns,
+            prefix=prefix,
+            tags=tags,
+            duration_unit=duration_unit,
+            reader=reader,
+        )
+    )
+
+
+def stream(
+    registry: Registry,
+    *,
+    host: str,
+    timestamp_ns: int,
+    prefix: str = "",
+    tags: Mapping[str, str] = NO_TAGS,
+    duration_unit: str = "milliseconds",
+    reader: str = "opentsdb",
+) -> Iterator[bytes]:
+    """Yield what `render` returns in chunks of some tens of KB, each of them whole lines."""
+    seconds = checked_seconds(timestamp_ns)
+    found = points(registry, host, prefix, tags, duration_unit, reader)
+    return chunked(put_line(point, seconds) for point in found)
+
+
+def render_json(
+    registry: Registry,
+    *,
+    host: str,
+    timestamp_ns: int,
+    prefix: str = "",
+    tags: Mapping[str, str] = NO_TAGS,
+    duration_unit: str = "milliseconds",
+    reader: str = "opentsdb",
+) -> bytes:
+    """Return the same as `render` as one JSON array of points, of whatever size."""
+    seconds = checked_seconds(timestamp_ns)
+    found = points(registry, host, prefix, tags, duration_unit, reader)
+    return array([point_json(point, seconds) for point in found])
+
+
+def stream_json(
+    registry: Registry,
+    *,
+    host: str,
+    timestamp_ns: int,
+    prefix: str = "",
+    tags: Mapping[str, str] = NO_TAGS,
+    duration_unit: str = "milliseconds",
+    batch: int = POINTS,
+    reader: str = "opentsdb",
+) -> Iterator[bytes]:
+    """Yield the same as `render` as JSON arrays, each of them the body of one request.
+
+    Args are those of `render`, and how many points to put into one array: `batch`, at least one.
+    """
+    seconds = checked_seconds(timestamp_ns)
+    found = points(registry, host, prefix, tags, duration_unit, reader)
+    texts = (point_json(point, seconds) for point in found)
+    batch = size("batch", batch)
+    # An empty list ends the iteration.
+    return map(array, iter(lambda: list(islice(texts, batch)), []))
+
+
+def points(
+    registry: Registry,
+    host: str,
+    prefix: str,
+    tags: Mapping[str, str],
+    duration_unit: str,
+    reader: str,
+) -> Iterator[Point]:
+    """Check the options; return an iterator over every number of a registry."""
+    if not checked_prefix("host", host):
+        raise ValueError("host is the name of this machine, got an empty str")
+    prefix = checked_prefix("prefix", prefix).rstrip(".")
+    all_tags = {"host": host, **{k: v for k, v in checked_tags(tags).items() if v}}
+    times = per_second(duration_unit)
+    return (
+        point
+        for one in series(registry, reader)
+        for point in points_of(one, prefix, all_tags, times)
+    )
+
+
+def points_of(one: Series, prefix: str, tags: Mapping[str, str], times: int) -> Iterator[Point]:
+    """Yield the points of a series."""
+    pairs = merged(tags, labels_and_facts(one), tag_name, plain)
+    stem = f"{prefix}.{one.name}" if prefix else one.name
+    for field, value in fields(one, times).items():
+        yield Point(plain(f"{stem}.{field}"), decimal(value), pairs)
+
+
+def put_line(point: Point, seconds: int) -> str:
+    """Return a point as a telnet client sends it."""
+    tags = " ".join([f"{name}={value}" for name, value in point.tags])
+    return f"put {point.metric} {seconds} {point.value} {tags}\n"
+
+
+def point_json(point: Point, seconds: int) -> str:
+    """Return a point as a JSON object."""
+    metric = json.dumps(point.metric, ensure_ascii=False)
+    tags = json.dumps(dict(point.tags), ensure_ascii=False)
+    return f'{{"metric":{metric},"timestamp":{seconds},"value":{point.value},"tags":{tags}}}'
+
+
+def array(texts: list[str]) -> bytes:
+    """Return JSON objects as an array."""
+    return encoded(f"[{','.join(texts)}]")

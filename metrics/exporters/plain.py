@@ -1,0 +1,132 @@
+"""go-ethereum's plain text: a heading for each instrument, and a line for each of its numbers.
+
+The format: go-ethereum, `metrics/writer.go`.
+"""
+
+from collections.abc import Iterator
+
+from metrics.exporters.chunks import chunked
+from metrics.exporters.durations import per_second
+from metrics.exporters.forms import reading
+from metrics.exporters.json import finite_only, text_of
+from metrics.exporters.quantities import Number, bounded
+from metrics.exporters.series import Series, series
+from metrics.exporters.texts import facts_text, key_of, one_line
+from metrics.instruments.buckets import BucketHistogramSnapshot
+from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
+from metrics.instruments.gauge import GaugeSnapshot
+from metrics.instruments.healthcheck import HealthcheckSnapshot
+from metrics.instruments.info import InfoSnapshot
+from metrics.instruments.meter import MeterSnapshot
+from metrics.instruments.sample import QUANTILES, HistogramSnapshot
+from metrics.instruments.snapshot import Snapshot
+from metrics.instruments.timer import TimerSnapshot
+from metrics.registry import Registry
+
+CONTENT_TYPE = "text/plain; charset=utf-8"
+
+PERCENTILES = ("median", "75%", "95%", "99%", "99.9%")
+
+Rows = list[tuple[str, str]]
+
+
+def render(
+    registry: Registry, *, duration_unit: str = "nanoseconds", reader: str = "plain"
+) -> bytes:
+    """Return the values of a registry as text for people, as go-ethereum writes it.
+
+    Each instrument or child is a heading of kind, name and labels, and below it an indented line
+    for each number. What a line cannot hold is escaped, so that no label makes a line of its own.
+
+    Args:
+        registry: what to read.
+        duration_unit: what timers are written in: `seconds`, `milliseconds`, `microseconds` or
+            `nanoseconds`, which go-ethereum's are in.
+        reader: who reads; what resets when it is read resets for this reader alone.
+
+    Raises:
+        ValueError: `duration_unit` is none of these.
+    """
+    return b"".join(stream(registry, duration_unit=duration_unit, reader=reader))
+
+
+def stream(
+    registry: Registry, *, duration_unit: str = "nanoseconds", reader: str = "plain"
+) -> Iterator[bytes]:
+    """Yield what `render` returns in chunks of some tens of KB, each of whole instruments."""
+    times = per_second(duration_unit)
+    return chunked(paragraph(one, times) for one in series(registry, reader))
+
+
+def paragraph(one: Series, times: int) -> str:
+    """Return the heading and the lines of a series.
+
+    Args:
+        one: the series.
+        times: what durations are multiplied by.
+    """
+    kind, rows = content(one.snapshot, times if one.is_timer else 1)
+    heading = one_line(f"{'timer' if one.is_timer else kind} {key_of(one)}")
+    lines = [f"  {one_line(f'{name}:'):<12} {one_line(text)}" for name, text in rows]
+    return "\n".join([heading, *lines, ""])
+
+
+def content(snapshot: Snapshot, times: int) -> tuple[str, Rows]:
+    """Return what go-ethereum calls the kind of a snapshot, and the name and text of each line."""
+    match snapshot:
+        case CounterSnapshot() | UpDownCounterSnapshot():
+            kind, rows = "counter", [("count", number(reading(snapshot)))]
+        case GaugeSnapshot():
+            kind, rows = "gauge", [("value", number(snapshot.value))]
+        case InfoSnapshot():
+            kind, rows = "gauge", [("value", facts_text(snapshot.value))]
+        case HealthcheckSnapshot():
+            kind, rows = "healthcheck", [("error", snapshot.error or "<nil>")]
+        case MeterSnapshot():
+            kind, rows = "meter", [("count", number(snapshot.count)), *rates_of(snapshot)]
+        case HistogramSnapshot() | BucketHistogramSnapshot():
+            kind, rows = "histogram", distribution(snapshot, times)
+        case TimerSnapshot(durations=durations, rates=rates):
+            kind, rows = "timer", [*distribution(durations, times), *rates_of(rates)]
+        case _:
+            values = snapshot.to_dict().items()
+            kind, rows = "metric", [(key, text_of(finite_only(value))) for key, value in values]
+    return kind, rows
+
+
+def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> Rows:
+    """Return the lines of a distribution, each number but the count multiplied."""
+    numbers = {"mean": sample.mean, "stddev": sample.stddev}
+    numbers.update(zip(PERCENTILES, sample.percentiles(QUANTILES), strict=True))
+    return [
+        ("count", number(sample.count)),
+        ("min", extreme(sample.min * times)),
+        ("max", extreme(sample.max * times)),
+        *[(name, statistic(value * times)) for name, value in numbers.items()],
+    ]
+
+
+def rates_of(rates: MeterSnapshot) -> Rows:
+    """Return the lines of the rates of a meter or a timer."""
+    return [
+        ("1-min rate", statistic(rates.rate1)),
+        ("5-min rate", statistic(rates.rate5)),
+        ("15-min rate", statistic(rates.rate15)),
+        ("mean rate", statistic(rates.rate_mean)),
+    ]
+
+
+def number(value: Number) -> str:
+    """Return the number of a counter or a gauge: go-ethereum pads ints only."""
+    value = bounded(value)
+    return f"{value:9d}" if isinstance(value, int) else f"{value:f}"
+
+
+def extreme(value: float) -> str:
+    """Return a number that is an int in go-ethereum, without losing what is behind the point."""
+    return number(int(value)) if value.is_integer() else statistic(value)
+
+
+def statistic(value: float) -> str:
+    """Return a number that is not one of the values themselves."""
+    return f"{value:12.2f}"

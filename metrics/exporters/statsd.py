@@ -1,0 +1,219 @@
+"""StatsD, as its first server speaks it, and Datadog's dialect with tags.
+
+The formats: https://github.com/statsd/statsd/blob/master/docs/metric_types.md and
+https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from metrics.exporters.chunks import chunked
+from metrics.exporters.decimals import Number, decimal, number
+from metrics.exporters.deltas import Deltas
+from metrics.exporters.durations import per_second
+from metrics.exporters.fields import SINGLE, fields
+from metrics.exporters.graphite import nodes
+from metrics.exporters.paths import checked_prefix, path, plain, tag_name
+from metrics.exporters.series import Series, series
+from metrics.exporters.tags import NO_TAGS, checked_tags, labels_and_facts, merged
+from metrics.instruments.arguments import size
+from metrics.instruments.buckets import BucketHistogramSnapshot
+from metrics.instruments.counter import CounterSnapshot
+from metrics.instruments.info import InfoSnapshot
+from metrics.instruments.meter import MeterSnapshot
+from metrics.instruments.sample import HistogramSnapshot
+from metrics.instruments.snapshot import Snapshot
+from metrics.instruments.timer import TimerSnapshot
+from metrics.registry import Registry
+
+CONTENT_TYPE = "text/plain; charset=utf-8"
+
+DIALECTS = ("statsd", "dogstatsd")
+
+SAMPLES = 1000
+"""Durations of one resetting timer written at a time, unless told otherwise."""
+
+MILLISECONDS = per_second("milliseconds")
+
+
+class Place(NamedTuple):
+    """Where the numbers of a series go: what stands before the values and after them."""
+
+    path: str
+    tail: str
+    has_tags: bool
+
+
+def render(
+    registry: Registry,
+    *,
+    deltas: Deltas,
+    prefix: str = "",
+    tags: Mapping[str, str] = NO_TAGS,
+    dialect: str = "statsd",
+    samples: int = SAMPLES,
+    reader: str = "statsd",
+) -> bytes:
+    """Return what has happened in a registry since the last look as lines, in name order.
+
+    StatsD hears of events, so a counter is what it has grown by (`c`, left out when it has not),
+    and a resetting timer is each of its durations, in milliseconds (`ms`). What was put together
+    already cannot be taken apart again: meters, timers and histograms are what their count has
+    grown by, and each of their statistics as a gauge (`g`), durations in milliseconds. All other
+    values are gauges. A negative gauge is set to 0 first, because a sign means a change; in
+    Datadog's dialect it does not.
+
+    Names and fields are go-ethereum's, with a dot for `/`, and `_` for what is no letter, ASCII
+    digit, `-` or `_`; a tag keeps its dots and slashes. NaN and infinities are left out.
+
+    Args:
+        registry: what to read.
+        deltas: what the server has been told so far; the same at every look. What is written
+            counts as told.
+        prefix: what names begin with.
+        tags: given to every series that has no label of the same name.
+        dialect: `statsd` writes labels into the name, as `<name>.<label>.<value>`, and no info;
+            `dogstatsd` writes them as tags, and the facts of an info as the tags of a 1.
+        samples: durations of one resetting timer to write. Of more than that some are written,
+            evenly from the shortest to the longest, with the rate at which they were taken.
+        reader: who reads; what resets when it is read resets for this reader alone.
+
+    Raises:
+        TypeError: `deltas` is none, `prefix` not a str, `tags` not str to str, or `samples` no int.
+        ValueError: a tag's name is empty, `dialect` unknown, or `samples` not positive.
+    """
+    return b"".join(
+        stream(
+            registry,
+            deltas=deltas,
+            prefix=prefix,
+            tags=tags,
+            dialect=dialect,
+            samples=samples,
+            reader=reader,
+        )
+    )
+
+
+def stream(
+    registry: Registry,
+    *,
+    deltas: Deltas,
+    prefix: str = "",
+    tags: Mapping[str, str] = NO_TAGS,
+    dialect: str = "statsd",
+    samples: int = SAMPLES,
+    reader: str = "statsd",
+) -> Iterator[bytes]:
+    """Yield what `render` returns in chunks of some tens of KB, each of them whole lines."""
+    return chunked(
+        lines(
+            registry,
+            deltas=deltas,
+            prefix=prefix,
+            tags=tags,
+            dialect=dialect,
+            samples=samples,
+            reader=reader,
+        )
+    )
+
+
+def lines(
+    registry: Registry,
+    *,
+    deltas: Deltas,
+    prefix: str = "",
+    tags: Mapping[str, str] = NO_TAGS,
+    dialect: str = "statsd",
+    samples: int = SAMPLES,
+    reader: str = "statsd",
+) -> Iterator[str]:
+    """Return an iterator over what `render` returns line by line, for `datagrams`.
+
+    The two lines of a negative gauge come as one text, so that they travel together.
+    """
+    if not isinstance(deltas, Deltas):
+        raise TypeError(f"deltas takes a Deltas that is kept between reports, got {deltas!r}")
+    if dialect not in DIALECTS:
+        raise ValueError(f"dialect is one of {', '.join(DIALECTS)}; got {dialect!r}")
+    prefix = checked_prefix("prefix", prefix)
+    tags = checked_tags(tags)
+    samples = size("samples", samples)
+    place = tagged if dialect == "dogstatsd" else nested
+    return (
+        text
+        for one in followed(registry, deltas, reader)
+        if (where := place(one, prefix, tags))
+        for text in texts_of(one, where, deltas, samples)
+    )
+
+
+def followed(registry: Registry, deltas: Deltas, reader: str) -> Iterator[Series]:
+    """Yield every series, as one pass of `deltas`."""
+    deltas.begin(0, 0)  # nobody asks it for times
+    yield from series(registry, reader)
+    deltas.end()
+
+
+def tagged(one: Series, prefix: str, tags: Mapping[str, str]) -> Place:
+    """Return the place of a series whose labels are tags."""
+    pairs = merged(tags, labels_and_facts(one), tag_name, plain)
+    tail = ",".join([f"{name}:{value}" for name, value in pairs])
+    return Place(path(prefix, one.name), f"|#{tail}" if tail else "", has_tags=True)
+
+
+def nested(one: Series, prefix: str, tags: Mapping[str, str]) -> Place | None:
+    """Return the place of a series whose labels are in its name; None for facts."""
+    if isinstance(one.snapshot, InfoSnapshot):
+        return None
+    return Place(path(prefix, one.name, *nodes(tags, one)), "", has_tags=False)
+
+
+def texts_of(one: Series, where: Place, deltas: Deltas, samples: int) -> Iterator[str]:
+    """Yield the lines of a series."""
+    if one.resets and isinstance(one.snapshot, HistogramSnapshot):
+        yield from durations_of(one.snapshot, where, samples)
+        return
+    total = total_of(one.snapshot)
+    single = isinstance(one.snapshot, SINGLE)
+    for field, value in fields(one, MILLISECONDS).items():
+        at = where if single else where._replace(path=path(where.path, field))
+        if total is None or field != "count":
+            yield gauge(at, value)
+        elif grown := number(deltas.added((one.name, one.labels), (total,))[1][0]):
+            yield f"{at.path}:{decimal(grown)}|c{at.tail}\n"
+
+
+def total_of(snapshot: Snapshot) -> Number | None:
+    """Return what only grows, and is reported by how much it has; None if there is no such."""
+    match snapshot:
+        case CounterSnapshot(count=total) | MeterSnapshot(count=total):
+            return total
+        case HistogramSnapshot(total_count=total) | BucketHistogramSnapshot(total_count=total):
+            return total
+        case TimerSnapshot(durations=durations):
+            return durations.total_count
+        case _:
+            return None
+
+
+def gauge(at: Place, value: Number) -> str:
+    """Return the line of a gauge, or two."""
+    text = decimal(value)
+    set_first = f"{at.path}:0|g{at.tail}\n" if text[0] == "-" and not at.has_tags else ""
+    return f"{set_first}{at.path}:{text}|g{at.tail}\n"
+
+
+def durations_of(snapshot: HistogramSnapshot, where: Place, samples: int) -> Iterator[str]:
+    """Yield a line for each duration of a resetting timer, or for some of very many."""
+    values = snapshot.values
+    if len(values) > samples:
+        step = len(values) / samples
+        values = tuple([values[int((index + 0.5) * step)] for index in range(samples)])
+    taken = len(values) < snapshot.count
+    rate = f"|@{decimal(len(values) / snapshot.count)}" if taken else ""
+    for value in values:
+        milliseconds = number(value * MILLISECONDS)
+        if milliseconds is not None:
+            yield f"{where.path}:{decimal(milliseconds)}|ms{rate}{where.tail}\n"

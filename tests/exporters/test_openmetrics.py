@@ -1,0 +1,237 @@
+"""prometheus_client's parser, which is strict, accepts every page and reads back what is there."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from metrics import BucketHistogram, Registry
+from metrics.exporters import openmetrics, prometheus
+from tests.exporters.everything import everything
+from tests.fakes import FakeClock
+
+START = 1_700_000_000.0
+
+
+def page(registry: Registry) -> str:
+    return openmetrics.render(registry).decode()
+
+
+def samples(registry: Registry) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (sample.name, tuple(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(page(registry))
+        for sample in family.samples
+    }
+
+
+def test_a_registry_with_nothing_in_it_is_a_page_that_ends():
+    assert page(Registry()) == "# EOF\n"
+
+
+def test_a_counter_has_its_suffix_on_samples_only():
+    registry = Registry(clock=FakeClock())
+    registry.counter("sent", unit="bytes", description='Sent "quickly" \\ seen').inc(3)
+    assert page(registry) == (
+        '# HELP sent_bytes Sent \\"quickly\\" \\\\ seen\n'
+        "# TYPE sent_bytes counter\n"
+        "# UNIT sent_bytes bytes\n"
+        "sent_bytes_total 3\n"
+        "sent_bytes_created 1700000000.0\n"
+        "# EOF\n"
+    )
+
+
+def test_facts_are_of_type_info():
+    registry = Registry()
+    registry.info("build", description="Build.").set({"version": '1"2'})
+    assert page(registry) == (
+        '# HELP build Build.\n# TYPE build info\nbuild_info{version="1\\"2"} 1\n# EOF\n'
+    )
+
+
+@pytest.mark.parametrize("name", ["info", "_info", "total", "_total", "a/info", "a/total"])
+def test_a_name_that_is_a_suffix_still_has_one(name: str):
+    for make in ("info", "counter", "meter"):
+        registry = Registry()
+        getattr(registry, make)(name)
+        assert samples(registry)
+
+
+def test_every_family_has_its_type_and_its_unit_where_the_name_ends_in_it():
+    families = {f.name: f for f in text_string_to_metric_families(page(everything()))}
+    assert {name: (f.type, f.unit) for name, f in families.items()} == {
+        "rpc_requests": ("counter", ""),
+        "cpu_seconds": ("counter", "seconds"),
+        "in_flight": ("gauge", ""),
+        "temperature_celsius": ("gauge", "celsius"),
+        "height": ("gauge", ""),
+        "build": ("info", ""),
+        "blocks": ("counter", ""),
+        "blocks_per_second": ("gauge", ""),
+        "size_bytes": ("summary", "bytes"),
+        "wait_seconds": ("histogram", "seconds"),
+        "call_seconds": ("summary", "seconds"),
+        "call_per_second": ("gauge", ""),
+        "pause_seconds": ("summary", "seconds"),
+        "db_healthy": ("gauge", ""),
+        "hits": ("counter", ""),
+        "served_seconds": ("histogram", "seconds"),
+        "served_per_second": ("gauge", ""),
+        "sent_bytes": ("histogram", "bytes"),
+        "seen": ("counter", ""),
+        "seen_per_second": ("gauge", ""),
+    }
+    assert all(f.documentation for f in families.values())
+
+
+def test_a_unit_without_an_underscore_before_it_is_not_declared():
+    registry = Registry()
+    registry.gauge("readbytes", unit="bytes")
+    assert "# UNIT" not in page(registry)
+
+
+def test_the_samples_are_those_of_the_text_format_and_when_they_began():
+    registry = everything()
+    text = {line for line in prometheus.render(registry).decode().splitlines() if line[0] != "#"}
+    lines = {line for line in page(registry).splitlines() if line[0] != "#"}
+    created = {line for line in lines if "_created" in line}
+    assert lines - created == text
+    assert created
+    assert b"_created" not in prometheus.render(registry)
+
+
+def created(registry: Registry) -> dict[object, float]:
+    found = {key: value - START for key, value in samples(registry).items() if "_created" in key[0]}
+    return {key[1] or key[0]: value for key, value in found.items()}
+
+
+def test_a_total_began_when_it_was_registered_until_it_is_cleared():
+    clock = FakeClock()
+    registry = Registry(clock=clock)
+    clock.advance(1.0)
+    counter = registry.counter("x")
+    clock.advance(1.0)
+    counter.inc(5)
+    assert created(registry) == {"x_created": 1.0}
+    clock.advance(1.0)
+    counter.inc(5)
+    assert created(registry) == {"x_created": 1.0}
+    clock.advance(1.0)
+    counter.clear()
+    counter.inc(2)
+    clock.advance(1.0)
+    # It was read as 10 at 3 s and began anew some time after that.
+    assert created(registry) == {"x_created": 3.0}
+    clock.advance(1.0)
+    assert created(registry) == {"x_created": 3.0}
+
+
+def test_a_child_that_comes_later_or_again_began_after_the_page_before():
+    clock = FakeClock()
+    registry = Registry(clock=clock)
+    family = registry.counter("x", labels=("a",))
+    family.labels("1").inc()
+    clock.advance(1.0)
+    assert created(registry) == {(("a", "1"),): 0.0}
+    clock.advance(1.0)
+    family.labels("2").inc()
+    family.remove("1")
+    assert created(registry) == {(("a", "2"),): 1.0}
+    clock.advance(1.0)
+    family.labels("1").inc(5)
+    assert created(registry) == {(("a", "2"),): 1.0, (("a", "1"),): 2.0}
+
+
+def test_histograms_summaries_and_timers_have_their_beginning_too():
+    registry = Registry(clock=FakeClock())
+    registry.histogram("a")
+    registry.bucket_histogram("b")
+    registry.timer("c")
+    registry.meter("d")
+    registry.gauge("e")
+    assert created(registry) == {
+        "a_created": 0.0,
+        "b_created": 0.0,
+        "c_seconds_created": 0.0,
+        "d_created": 0.0,
+    }
+
+
+def test_what_is_below_zero_and_has_no_place_is_left_out():
+    registry = Registry(clock=FakeClock())
+    registry.histogram("skew").update(-2.0)
+    registry.bucket_histogram("offset", bounds=(-1, 1), labels=("x",)).labels(" -1").update(0.5)
+    registry.bucket_histogram("drift", bounds=(1,)).update(-0.5)
+    values = {key[0] for key in samples(registry) if "_created" not in key[0]}
+    assert values == {"skew_count", "offset_bucket", "drift_bucket"}
+
+
+def test_percentiles_above_zero_stay_beside_those_below():
+    registry = Registry()
+    histogram = registry.histogram("skew", labels=None)
+    for value in (-1.0, -1.0, 5.0, 5.0, 5.0):
+        histogram.update(value)
+    values = samples(registry)
+    assert values["skew", (("quantile", "0.5"),)] == 5.0
+    assert values["skew_sum", ()] == 13.0
+
+
+def test_a_stream_is_the_page_in_pieces():
+    registry = everything()
+    assert b"".join(openmetrics.stream(registry, reader="a")) == openmetrics.render(
+        registry, reader="b"
+    )
+    with pytest.raises(TypeError, match="did you mean"):
+        openmetrics.stream(registry, names="x")
+
+
+def test_a_family_may_be_asked_for_by_its_own_name_and_by_a_samples():
+    registry = Registry(clock=FakeClock())
+    registry.counter("x")
+    registry.gauge("y")
+    for name in ("x", "x_total", "x_created"):
+        text = openmetrics.render(registry, names=[name]).decode()
+        (family,) = text_string_to_metric_families(text)
+        assert [sample.name for sample in family.samples] == ["x_total", "x_created"]
+    assert openmetrics.render(registry, names=["z"]) == b"# EOF\n"
+
+
+def test_half_a_surrogate_pair_and_huge_ints_do_not_fail_the_page():
+    registry = Registry()
+    registry.int_gauge("big", labels=("a",)).labels("\ud800").set(10**400)
+    assert samples(registry) == {("big", (("a", "?"),)): math.inf}
+
+
+VALUES = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(
+    st.text(),
+    st.dictionaries(st.text(), st.integers(0, 2**53), max_size=5),
+    st.lists(VALUES, max_size=5),
+    st.lists(VALUES, min_size=1, max_size=4, unique=True).map(sorted),
+    st.dictionaries(st.text(), st.text(), max_size=3),
+    st.text(st.characters(categories=("L", "P", "S")), max_size=8),
+)
+def test_every_page_is_valid_whatever_is_in_it(description, counts, values, bounds, facts, unit):
+    registry = Registry()
+    about = {"description": description, "unit": unit}
+    family = registry.counter("family", labels=("label",), **about)
+    for label, count in counts.items():
+        family.labels(label).inc(count)
+    sample = registry.histogram("sample", **about)
+    buckets = registry.register("buckets", BucketHistogram(bounds), **about)
+    resetting = registry.resetting_timer("resetting")
+    for value in values:
+        sample.update(value)
+        buckets.update(value)
+        resetting.update(abs(value))
+    registry.gauge("gauge", **about).set(sum(values))
+    registry.info("facts").set(facts)
+    read = samples(registry)
+    totals = {dict(k[1])["label"]: v for k, v in read.items() if k[0].endswith("_total")}
+    assert totals == counts
+    assert sum(key[0] == "facts_info" for key in read) == 1

@@ -1,0 +1,254 @@
+"""A strict parser, written from the protocol's description, adds up what was recorded."""
+
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics import Registry, ResettingTimer
+from metrics.exporters import statsd
+from metrics.exporters.datagrams import datagrams
+from metrics.exporters.deltas import Deltas
+
+LINE = re.compile(
+    r"(?P<name>[^:|@#\s]+):(?P<value>-?\d+(?:\.\d+)?)\|(?P<type>c|g|ms)"
+    r"(?:\|@(?P<rate>0\.\d+))?(?:\|#(?P<tags>[^:|@#,\s]+:[^:|@#,\s]+(?:,[^:|@#,\s]+:[^:|@#,\s]+)*))?"
+)
+
+
+class Server:
+    """What a StatsD server makes of lines: a sign in front of a gauge changes it."""
+
+    def __init__(self, *, signs: bool = True) -> None:
+        self.signs = signs
+        self.counters = {}
+        self.gauges = {}
+        self.timers = {}
+        self.timed = {}
+
+    def take(self, page: bytes) -> None:
+        for line in page.decode().split("\n"):
+            if not line:
+                continue
+            match = LINE.fullmatch(line)
+            assert match, f"{line!r} is not StatsD"
+            name = match["name"] + (f" {match['tags']}" if match["tags"] else "")
+            value = float(match["value"])
+            if match["type"] == "c":
+                self.counters[name] = self.counters.get(name, 0) + value
+            elif match["type"] == "ms":
+                self.timers.setdefault(name, []).append(value)
+                self.timed[name] = self.timed.get(name, 0) + 1 / float(match["rate"] or 1)
+            elif match["value"][0] == "-" and self.signs:
+                self.gauges[name] = self.gauges.get(name, 0) + value
+            else:
+                self.gauges[name] = value
+
+
+def page(registry, deltas=None, **options):
+    return statsd.render(registry, deltas=deltas or Deltas(), **options).decode()
+
+
+def test_every_instrument_has_its_type():
+    registry = Registry("chain")
+    registry.counter("inserts").inc(3)
+    registry.float_counter("cpu").inc(1.5)
+    registry.updown_counter("in-flight").inc(2)
+    registry.gauge("load").set(0.25)
+    registry.info("build").set({"version": "1.2"})
+    registry.healthcheck("db", lambda: None)
+    registry.resetting_timer("pause").update(0.002)
+    registry.resetting_timer("pause").update(0.001)
+    assert page(registry, prefix="geth") == (
+        "geth.chain.cpu:1.5|c\n"
+        "geth.chain.db:1|g\n"
+        "geth.chain.in-flight:2|g\n"
+        "geth.chain.inserts:3|c\n"
+        "geth.chain.load:0.25|g\n"
+        "geth.chain.pause:1.0|ms\n"
+        "geth.chain.pause:2.0|ms\n"
+    )
+
+
+def test_what_was_put_together_is_a_count_and_statistics_as_gauges():
+    registry = Registry()
+    registry.timer("call").update(0.25)
+    registry.meter("blocks").mark(5)
+    registry.bucket_histogram("wait", bounds=(1, 2)).update(2)
+    registry.histogram("size").update(7)
+    server = Server()
+    server.take(page(registry).encode())
+    assert server.counters == {"call.count": 1, "blocks.count": 5, "wait.count": 1, "size.count": 1}
+    assert (server.gauges["call.99-percentile"], server.gauges["size.mean"]) == (250, 7)
+    assert {"blocks.one-minute", "call.mean-rate", "wait.std-dev"} <= server.gauges.keys()
+    assert not [name for name in server.gauges if "count" in name]
+
+
+def test_a_counter_is_what_it_has_grown_by():
+    registry = Registry()
+    counter = registry.counter("a")
+    deltas = Deltas()
+    counter.inc(3)
+    assert page(registry, deltas) == "a:3|c\n"
+    assert page(registry, deltas) == ""
+    counter.inc(2)
+    assert page(registry, deltas) == "a:2|c\n"
+
+
+def test_a_counter_that_was_cleared_begins_anew():
+    registry = Registry()
+    counter = registry.counter("a")
+    deltas = Deltas()
+    counter.inc(3)
+    page(registry, deltas)
+    counter.clear()
+    counter.inc(2)
+    assert page(registry, deltas) == "a:2|c\n"
+
+
+def test_a_counter_that_is_gone_for_a_look_is_forgotten():
+    registry = Registry()
+    family = registry.counter("a", labels=("n",))
+    deltas = Deltas()
+    family.labels("x").inc(3)
+    page(registry, deltas)
+    family.remove("x")
+    assert page(registry, deltas) == ""
+    family.labels("x").inc(5)
+    assert page(registry, deltas) == "a.n.x:5|c\n"
+
+
+def test_two_reporters_have_their_own_deltas():
+    registry = Registry()
+    registry.counter("a").inc(3)
+    assert page(registry, Deltas()) == page(registry, Deltas()) == "a:3|c\n"
+
+
+@given(st.lists(st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 9)), max_size=5)))
+def test_no_event_is_lost_or_told_twice(intervals):
+    registry = Registry()
+    family = registry.counter("a", labels=("n",))
+    timer = registry.timer("t", labels=("n",))
+    deltas = Deltas()
+    server = Server()
+    expected = {}
+    for events in intervals:
+        for label, n in events:
+            family.labels(label).inc(n)
+            timer.labels(label).update(n)
+            name = f"a.n.{label}"
+            expected[name] = expected.get(name, 0) + n
+            name = f"t.n.{label}.count"
+            expected[name] = expected.get(name, 0) + 1
+        server.take(page(registry, deltas).encode())
+    assert server.counters == {name: n for name, n in expected.items() if n}
+
+
+@given(st.lists(st.floats(-1e6, 1e6)))
+def test_a_gauge_is_absolute_whatever_its_sign(values):
+    registry = Registry()
+    gauge = registry.gauge("a")
+    plain, datadog = Server(), Server(signs=False)
+    for value in values:
+        gauge.set(value)
+        plain.take(page(registry).encode())
+        datadog.take(page(registry, dialect="dogstatsd").encode())
+        assert plain.gauges == datadog.gauges == {"a": value}
+
+
+def test_a_negative_gauge_is_set_to_0_first_in_the_same_datagram():
+    registry = Registry()
+    registry.gauge("a").set(-1.5)
+    registry.gauge("b").set(-0.0)
+    assert page(registry) == "a:0|g\na:-1.5|g\nb:0|g\nb:-0.0|g\n"
+    assert page(registry, dialect="dogstatsd") == "a:-1.5|g\nb:-0.0|g\n"
+    lines = statsd.lines(registry, deltas=Deltas())
+    assert list(datagrams(lines, dropped=pytest.fail, size=16)) == [
+        b"a:0|g\na:-1.5|g",
+        b"b:0|g\nb:-0.0|g",
+    ]
+
+
+def test_labels_and_facts_are_tags_in_datadogs_dialect():
+    registry = Registry()
+    registry.counter("a", labels=("method", "path")).labels("GET", "/a:b|c").inc()
+    registry.info("build").set({"version": "1.2"})
+    registry.resetting_timer("pause").update(1)
+    assert page(registry, dialect="dogstatsd", tags={"env": "x y"}) == (
+        "a:1|c|#env:x_y,method:GET,path:/a_b_c\n"
+        "build:1|g|#env:x_y,version:1.2\n"
+        "pause:1000.0|ms|#env:x_y\n"
+    )
+
+
+def test_labels_are_in_the_name_otherwise():
+    registry = Registry()
+    registry.counter("a/b", labels=("method", "path")).labels("", "/x.y").inc()
+    assert page(registry, tags={"env": "e"}) == "a.b.env.e.method._.path._x_y:1|c\n"
+
+
+def test_of_very_many_durations_some_are_written_with_their_rate():
+    registry = Registry()
+    timer = registry.resetting_timer("pause")
+    for milliseconds in range(1000):
+        timer.update(milliseconds / 1000)
+    server = Server()
+    server.take(page(registry, samples=10).encode())
+    assert server.timers == {"pause": [pytest.approx(n) for n in range(50, 1000, 100)]}
+    assert server.timed["pause"] == pytest.approx(1000)
+
+
+def test_durations_that_came_too_fast_to_be_kept_are_counted():
+    registry = Registry()
+    timer = registry.register("pause", ResettingTimer(size=4))
+    for _ in range(100):
+        timer.update(0.5)
+    server = Server()
+    server.take(page(registry).encode())
+    assert 4 <= len(server.timers["pause"]) <= 8
+    assert server.timed["pause"] == pytest.approx(100)
+
+
+def test_nan_and_infinities_are_left_out():
+    registry = Registry()
+    registry.gauge("a").set(math.nan)
+    registry.gauge("b").set(math.inf)
+    registry.resetting_timer("c").update(1.7e308)
+    assert page(registry) == ""
+
+
+@pytest.mark.parametrize("dialect", ["statsd", "dogstatsd"])
+@given(st.text(), st.text(min_size=1), st.text(), st.text())
+def test_no_text_breaks_out_of_its_place(dialect, prefix, key, tag, label):
+    registry = Registry()
+    registry.counter("a", labels=("label",)).labels(label).inc(7)
+    server = Server()
+    server.take(page(registry, prefix=prefix, tags={key: tag}, dialect=dialect).encode())
+    assert list(server.counters.values()) == [7]
+
+
+def test_a_large_registry_comes_in_chunks_of_whole_lines():
+    registry = Registry()
+    family = registry.counter("a", labels=("n",), max_children=5000)
+    for n in range(5000):
+        family.labels(f"{n:020}").inc()
+    chunks = list(statsd.stream(registry, deltas=Deltas()))
+    assert len(chunks) > 3
+    assert all(chunk.endswith(b"\n") and len(chunk) < 40_000 for chunk in chunks)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"deltas": None}, TypeError),
+        ({"prefix": None}, TypeError),
+        ({"tags": {"": "x"}}, ValueError),
+        ({"dialect": "etsy"}, ValueError),
+        ({"samples": 0}, ValueError),
+    ],
+)
+def test_options_are_checked_before_the_first_chunk(options, error):
+    with pytest.raises(error, match=r"deltas|prefix|tag|dialect|samples"):
+        statsd.stream(Registry(), **{"deltas": Deltas()} | options)

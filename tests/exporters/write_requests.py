@@ -1,0 +1,68 @@
+"""Requests of remote write, as the official protobuf classes read them."""
+
+from typing import NamedTuple
+
+import cramjam
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+FIELD = descriptor_pb2.FieldDescriptorProto
+
+MESSAGES = {
+    "Label": [("name", 1, FIELD.TYPE_STRING, ""), ("value", 2, FIELD.TYPE_STRING, "")],
+    "Sample": [("value", 1, FIELD.TYPE_DOUBLE, ""), ("timestamp", 2, FIELD.TYPE_INT64, "")],
+    "TimeSeries": [
+        ("labels", 1, FIELD.TYPE_MESSAGE, "Label"),
+        ("samples", 2, FIELD.TYPE_MESSAGE, "Sample"),
+    ],
+    "WriteRequest": [("timeseries", 1, FIELD.TYPE_MESSAGE, "TimeSeries")],
+}
+"""The fields of the messages: name, number, type and the message in it."""
+
+
+class Written(NamedTuple):
+    labels: tuple[tuple[str, str], ...]
+    value: float
+    timestamp_ms: int
+
+    @property
+    def key(self) -> tuple[str, frozenset[tuple[str, str]]]:
+        held = dict(self.labels)
+        return held.pop("__name__"), frozenset(held.items())
+
+
+def write_request():
+    """Return the class that reads a request."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name="write.proto", package="prometheus", syntax="proto3"
+    )
+    for name, fields in MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for field, number, kind, inner in fields:
+            label = FIELD.LABEL_REPEATED if inner else FIELD.LABEL_OPTIONAL
+            type_name = f".prometheus.{inner}" if inner else None
+            message.field.add(
+                name=field, number=number, type=kind, label=label, type_name=type_name
+            )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("prometheus.WriteRequest"))
+
+
+WriteRequest = write_request()
+
+
+def read(request: bytes) -> list[Written]:
+    """Return the samples of a request; fail for what the format does not have."""
+    message = WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(request)))
+    size = message.ByteSize()
+    message.DiscardUnknownFields()
+    assert message.ByteSize() == size
+    found = []
+    for series in message.timeseries:
+        (sample,) = series.samples
+        labels = tuple((label.name, label.value) for label in series.labels)
+        names = [name for name, _ in labels]
+        assert names == sorted(set(names)), names
+        assert all(value for _, value in labels), labels
+        found.append(Written(labels, sample.value, sample.timestamp))
+    return found
