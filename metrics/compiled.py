@@ -1,9 +1,28 @@
 """Whether the hot core runs compiled, and whether it still is what its source says."""
 
 import os
+import sys
 from types import ModuleType
 
 SUFFIX = ".py"
+
+
+def require_gil() -> None:
+    """Refuse an interpreter that runs without its global lock, which updates rely on.
+
+    Raises:
+        ImportError: This is a free-threaded interpreter, and its lock is off.
+    """
+    # Only interpreters that can be free-threaded have the question.
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        raise ImportError(
+            "metrics would lose updates in a free-threaded interpreter, because its instruments "
+            "take no lock of their own: set PYTHON_GIL=1 or run python -X gil=1"
+        )
+
+
+# Whoever imports the library comes by here first.
+require_gil()
 
 
 def is_compiled(module: ModuleType) -> bool:

@@ -4,22 +4,33 @@ Everything is built from a copy of the checkout, in an environment that has what
 asks for and nothing else. Each build is made once, also when several workers run the tests.
 """
 
-import json
 import os
 import shutil
-import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
 
+from tests.builds import (
+    NOT_COMPILED,
+    ROOT,
+    assert_interpreted,
+    checkout,
+    names,
+    only,
+    run,
+    sources,
+    use,
+    wheel_of,
+)
+
 fcntl = pytest.importorskip("fcntl", reason="builds are proved on POSIX only")
 
-ROOT = Path(__file__).parents[1]
 COMPILER = shutil.which(os.environ.get("CC", "cc"))
 
 pytestmark = pytest.mark.skipif(
@@ -27,31 +38,23 @@ pytestmark = pytest.mark.skipif(
 )
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
 
-NOT_COMPILED = "wired-metrics: not compiled, runs interpreted: "
-FOREIGN = ("__pycache__", ".*", "*.egg-info", "*.so", "*.pyd", "build", "dist")
-
-FAILS_HALF_WAY = """\
+# Stands for a compiler: it makes empty files, and fails in its tenth call if that is asked for.
+FAKE_COMPILER = """\
 #!/bin/sh
 echo called >>"$0.calls"
-if [ "$(wc -l <"$0.calls")" -gt 9 ]; then
-    echo "no space left on device" >&2
+if [ -n "$FAILS" ] && [ "$(wc -l <"$0.calls")" -gt 9 ]; then
+    echo "/usr/bin/ld: final link failed: $FAILS" >&2
     exit 1
 fi
-exec {compiler} "$@" -O0
+while [ "$1" != -o ]; do shift; done
+: >"$2"
 """
 
-USE = """\
-import json, sys, metrics
-histogram = metrics.Histogram(metrics.UniformReservoir())
-histogram.update(2.0)
-family = metrics.Family(metrics.Counter, ["status"])
-family.labels(200).inc(3)
-core = sorted({sys.modules[kind.__module__].__file__ for kind in vars(metrics).values()
-               if getattr(kind, "__module__", "").startswith("metrics.instruments.")
-               and not getattr(kind, "_is_protocol", False)})
-print(json.dumps({"compiled": metrics.COMPILED, "core": core,
-                  "count": family.labels("200").count, "max": histogram.snapshot().max}))
-"""
+# With the first two, a warning is an error; with the last, NaN and infinity are taken for numbers.
+HOSTILE = "-Wextra -Werror -ffast-math"
+
+FREE_THREADED = "import sysconfig; sysconfig.get_config_vars()['Py_GIL_DISABLED'] = 1"
+PYPY = "import sys; sys.implementation.name = 'pypy'"
 
 Once = Callable[[str, Callable[[Path], None]], Path]
 
@@ -97,7 +100,7 @@ def distributions(once: Once, tools: Path) -> Path:
 
     def fill(folder: Path) -> None:
         source = checkout(folder)
-        run(tools, "-m", "build", "--no-isolation", "-o", folder / "out", source)
+        run(tools, "-m", "build", "--no-isolation", "-o", folder / "out", source, CFLAGS=HOSTILE)
 
     return once("distributions", fill) / "out"
 
@@ -107,77 +110,23 @@ def compiled(distributions: Path) -> Path:
     return only(distributions.glob("*.whl"))
 
 
-def run(*command: object, cwd: Path | None = None, **environ: object) -> str:
-    """Run a command and return all it wrote; fail with that if it fails."""
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"CC", "CFLAGS", "PYTHONPATH", "WIRED_METRICS_PURE"}
-    }
-    done = subprocess.run(
-        [*map(str, command)],
-        cwd=cwd,
-        env={**inherited, **{name: str(value) for name, value in environ.items()}},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+@pytest.fixture(scope="session")
+def sdist(distributions: Path) -> Path:
+    return only(distributions.glob("*.tar.gz"))
 
 
-def only(paths: Iterable[Path]) -> Path:
-    (path,) = paths
+@pytest.fixture
+def fake_compiler(tmp_path: Path) -> Path:
+    path = tmp_path / "cc"
+    path.write_text(FAKE_COMPILER)
+    path.chmod(0o755)
     return path
-
-
-def checkout(folder: Path) -> Path:
-    """Return a copy of the checkout, without what is not under version control."""
-    return Path(shutil.copytree(ROOT, folder / "checkout", ignore=shutil.ignore_patterns(*FOREIGN)))
-
-
-def wheel_of(tools: Path, source: Path, **environ: object) -> tuple[Path, list[str]]:
-    """Build a wheel; return it, and why it is not compiled: each line that says so."""
-    out = source.parent / "out"
-    pip = (tools, "-m", "pip", "wheel", "-v", "--no-deps", "--no-build-isolation")
-    log = run(*pip, "-w", out, source, **environ)
-    reasons = [line.strip() for line in log.splitlines() if NOT_COMPILED in line]
-    return only(out.glob("*.whl")), reasons
-
-
-def names(wheel: Path) -> set[str]:
-    with ZipFile(wheel) as archive:
-        return set(archive.namelist())
-
-
-def use(tools: Path, wheel: Path, folder: Path) -> dict:
-    """Use the library that is in a wheel; return what was seen."""
-    with ZipFile(wheel) as archive:
-        archive.extractall(folder / "site")
-    return json.loads(run(tools, "-c", USE, cwd=folder, PYTHONPATH=folder / "site"))
-
-
-def sources() -> set[str]:
-    """Return what belongs to the library in the checkout."""
-    found = [*(ROOT / "metrics").rglob("*.py"), ROOT / "metrics" / "py.typed"]
-    return {path.relative_to(ROOT).as_posix() for path in found}
-
-
-def assert_interpreted(tools: Path, wheel: Path, folder: Path) -> None:
-    """Check that a wheel has nothing compiled, is tagged for every platform, and works."""
-    assert not [name for name in names(wheel) if name.endswith((".so", ".pyd", ".c", ".h"))]
-    assert wheel.name.endswith("-py3-none-any.whl")
-    assert sources() <= names(wheel)
-    seen = use(tools, wheel, folder)
-    assert (seen["compiled"], seen["count"], seen["max"]) == (False, 3, 2.0)
-    assert all(path.endswith(".py") for path in seen["core"])
 
 
 @needs_compiler
 def test_with_a_c_compiler_every_instrument_is_compiled(compiled, tools, tmp_path):
     seen = use(tools, compiled, tmp_path)
-    assert (seen["compiled"], seen["count"], seen["max"]) == (True, 3, 2.0)
+    assert (seen["compiled"], seen["count"], seen["max"]) == (True, 7, 2.0)
     assert not [path for path in seen["core"] if path.endswith(".py")]
     assert not compiled.name.endswith("-any.whl")
 
@@ -194,59 +143,97 @@ def test_a_compiled_wheel_has_the_source_beside_each_module_and_its_types_but_no
     assert modules <= sources()
 
 
-def test_the_sdist_has_what_a_build_needs_and_nothing_that_was_built(distributions):
-    with tarfile.open(only(distributions.glob("*.tar.gz"))) as archive:
+def test_the_sdist_has_what_a_build_needs_and_neither_tests_nor_what_was_built(sdist):
+    with tarfile.open(sdist) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
     assert sources() | {"setup.py", "pyproject.toml", "README.md", "LICENSE"} <= inside
+    assert not [name for name in inside if name.startswith(("tests", "build", "app"))]
     assert not [name for name in inside if name.endswith((".so", ".pyd", ".c", ".h"))]
 
 
-def test_without_a_c_compiler_the_source_is_installed_and_one_line_says_so(tools, tmp_path):
+def test_without_a_c_compiler_the_source_in_an_sdist_is_installed_and_one_line_says_so(
+    sdist, tools, tmp_path
+):
     nothing = tmp_path / "bin"
     nothing.mkdir()
-    wheel, reasons = wheel_of(tools, checkout(tmp_path), PATH=nothing, CC=nothing / "cc")
+    wheel, reasons = wheel_of(tools, sdist, tmp_path, PATH=nothing, CC=nothing / "cc")
     assert_interpreted(tools, wheel, tmp_path)
     (reason,) = reasons
-    assert "the C compiler failed" in reason
+    assert reason.startswith(NOT_COMPILED + "the C compiler failed (")
+    assert str(nothing / "cc") in reason
+    assert len(reason) < 300
 
 
-@needs_compiler
-def test_a_compiler_that_fails_half_way_leaves_nothing_compiled_behind(tools, tmp_path):
-    compiler = tmp_path / "cc"
-    compiler.write_text(FAILS_HALF_WAY.format(compiler=COMPILER))
-    compiler.chmod(0o755)
+def test_a_compiler_that_fails_half_way_leaves_nothing_compiled_behind(
+    fake_compiler, tools, tmp_path
+):
     source = checkout(tmp_path)
-    wheel, reasons = wheel_of(tools, source, CC=compiler)
-    assert (tmp_path / "cc.calls").read_text().count("called") == 10
+    wheel, reasons = wheel_of(tools, source, tmp_path, CC=fake_compiler, FAILS="no space left")
+    assert fake_compiler.with_suffix(".calls").read_text().count("called") == 10
     assert_interpreted(tools, wheel, tmp_path)
-    (reason,) = reasons
-    assert "the C compiler failed" in reason
+    failed = "the C compiler failed (/usr/bin/ld: final link failed: no space left)"
+    assert reasons == [NOT_COMPILED + failed]
     assert not [*source.rglob("*.so")]
 
 
-def test_the_environment_can_ask_for_the_source(tools, tmp_path):
-    wheel, reasons = wheel_of(tools, checkout(tmp_path), WIRED_METRICS_PURE=1)
+def test_compiled_modules_that_do_not_load_are_left_out_and_so_are_those_of_earlier_builds(
+    fake_compiler, tools, tmp_path
+):
+    source = checkout(tmp_path)
+    place = f"lib.{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
+    earlier = source / "build" / place / "metrics" / f"old{EXTENSION_SUFFIXES[0]}"
+    earlier.parent.mkdir(parents=True)
+    earlier.touch()
+    wheel, reasons = wheel_of(tools, source, tmp_path, CC=fake_compiler)
     assert_interpreted(tools, wheel, tmp_path)
-    assert reasons == [NOT_COMPILED + "WIRED_METRICS_PURE is set"]
+    (reason,) = reasons
+    assert reason.startswith(NOT_COMPILED + "loading what was compiled failed (ImportError: ")
 
 
-def test_without_mypyc_the_source_is_installed_and_one_line_says_so(tools, tmp_path):
-    hidden = tmp_path / "hidden"
-    hidden.mkdir()
-    (hidden / "mypyc.py").write_text("raise ImportError('mypyc is hidden')\n")
-    wheel, reasons = wheel_of(tools, checkout(tmp_path), PYTHONPATH=hidden)
+def test_what_is_compiled_for_another_machine_is_not_loaded(fake_compiler, tools, tmp_path):
+    other = {"_PYTHON_HOST_PLATFORM": "linux-other"}
+    wheel, reasons = wheel_of(tools, checkout(tmp_path), tmp_path, CC=fake_compiler, **other)
+    assert reasons == []
+    assert wheel.name.endswith("-linux_other.whl")
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "environ", "reason"),
+    [
+        ("none", "", {"WIRED_METRICS_PURE": 1}, "WIRED_METRICS_PURE is set"),
+        ("mypyc", "raise ImportError('hidden')", {}, "mypyc is not there (hidden)"),
+        ("sitecustomize", FREE_THREADED, {}, "this is a free-threaded interpreter"),
+        ("sitecustomize", PYPY, {}, "mypyc compiles for CPython, and this is pypy"),
+    ],
+    ids=["asked for", "no mypyc", "free-threaded", "PyPy"],
+)
+def test_where_nothing_can_or_shall_be_compiled_the_source_is_installed_and_one_line_says_so(
+    module, code, environ, reason, tools, tmp_path
+):
+    (tmp_path / f"{module}.py").write_text(code)
+    source = checkout(tmp_path)
+    wheel, reasons = wheel_of(tools, source, tmp_path, PYTHONPATH=tmp_path, **environ)
     assert_interpreted(tools, wheel, tmp_path)
-    assert reasons == [NOT_COMPILED + "mypyc is not there (mypyc is hidden)"]
+    assert reasons == [NOT_COMPILED + reason]
 
 
-def test_source_that_mypyc_refuses_is_installed_as_it_is_and_one_line_says_so(tools, tmp_path):
+def test_source_that_mypyc_refuses_is_installed_as_it_is_and_one_line_says_why(tools, tmp_path):
     source = checkout(tmp_path)
     with (source / "metrics" / "instruments" / "counter.py").open("a") as module:
         module.write('\nWRONG: int = "text"\n')
-    wheel, reasons = wheel_of(tools, source)
+    wheel, reasons = wheel_of(tools, source, tmp_path)
     assert_interpreted(tools, wheel, tmp_path)
     (reason,) = reasons
-    assert "mypyc failed" in reason
+    assert reason.startswith(NOT_COMPILED + "mypyc failed (metrics/instruments/counter.py:")
+    assert "Incompatible types in assignment" in reason
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_an_interpreter_that_runs_without_its_lock_is_refused(locked, tmp_path):
+    code = f"import sys; sys._is_gil_enabled = lambda: {locked}; sys.path.insert(0, {str(ROOT)!r})"
+    code += "\ntry: import metrics\nexcept ImportError as error: print(error)"
+    said = run(sys.executable, "-c", code, cwd=tmp_path)
+    assert ("PYTHON_GIL=1" in said) is not locked
 
 
 def test_an_editable_installation_runs_the_source_that_is_edited(tools, tmp_path):

@@ -1,0 +1,98 @@
+"""Builds the library from a copy of the checkout, and uses what was built."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from zipfile import ZipFile
+
+ROOT = Path(__file__).parents[1]
+
+NOT_COMPILED = "wired-metrics: not compiled, runs interpreted: "
+FOREIGN = ("__pycache__", ".*", "*.egg-info", "*.so", "*.pyd", "build", "dist")
+
+USE = """\
+import json, sys, metrics
+histogram = metrics.Histogram(metrics.UniformReservoir())
+histogram.update(2.0)
+family = metrics.Family(metrics.Counter, ["status"])
+family.labels(200).inc(3)
+try:
+    histogram.update(float("nan"))
+except ValueError:
+    family.labels(200).inc(4)
+core = sorted({sys.modules[kind.__module__].__file__ for kind in vars(metrics).values()
+               if getattr(kind, "__module__", "").startswith("metrics.instruments.")
+               and not getattr(kind, "_is_protocol", False)})
+print(json.dumps({"compiled": metrics.COMPILED, "core": core,
+                  "count": family.labels("200").count, "max": histogram.snapshot().max}))
+"""
+
+
+def run(*command: object, cwd: Path | None = None, **environ: object) -> str:
+    """Run a command and return all it wrote; fail with that if it fails."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"CC", "CFLAGS", "PYTHONPATH", "WIRED_METRICS_PURE"}
+    }
+    done = subprocess.run(
+        [*map(str, command)],
+        cwd=cwd,
+        env={**inherited, **{name: str(value) for name, value in environ.items()}},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def only(paths: Iterable[Path]) -> Path:
+    (path,) = paths
+    return path
+
+
+def checkout(folder: Path) -> Path:
+    """Return a copy of the checkout, without what is not under version control."""
+    return Path(shutil.copytree(ROOT, folder / "checkout", ignore=shutil.ignore_patterns(*FOREIGN)))
+
+
+def wheel_of(tools: Path, source: Path, folder: Path, **environ: object) -> tuple[Path, list[str]]:
+    """Build a wheel; return it, and why it is not compiled: each line that says so."""
+    out = folder / "out"
+    pip = (tools, "-m", "pip", "wheel", "-v", "--no-deps", "--no-build-isolation")
+    log = run(*pip, "-w", out, source, **environ)
+    reasons = [line.strip() for line in log.splitlines() if NOT_COMPILED in line]
+    return only(out.glob("*.whl")), reasons
+
+
+def names(wheel: Path) -> set[str]:
+    with ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def use(tools: Path, wheel: Path, folder: Path) -> dict:
+    """Use the library that is in a wheel; return what was seen."""
+    with ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return json.loads(run(tools, "-c", USE, cwd=folder, PYTHONPATH=folder / "site"))
+
+
+def sources() -> set[str]:
+    """Return what belongs to the library in the checkout."""
+    found = [*(ROOT / "metrics").rglob("*.py"), ROOT / "metrics" / "py.typed"]
+    return {path.relative_to(ROOT).as_posix() for path in found}
+
+
+def assert_interpreted(tools: Path, wheel: Path, folder: Path) -> None:
+    """Check that a wheel has nothing compiled, is tagged for every platform, and works."""
+    assert not [name for name in names(wheel) if name.endswith((".so", ".pyd", ".c", ".h"))]
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert sources() <= names(wheel)
+    seen = use(tools, wheel, folder)
+    assert (seen["compiled"], seen["count"], seen["max"]) == (False, 7, 2.0)
+    assert all(path.endswith(".py") for path in seen["core"])
