@@ -27,7 +27,8 @@ RESERVED = frozenset({"name"})
 
 IN_NAME = re.compile(r"[;!^=~\s\x00-\x1f\x7f]")
 
-IN_VALUE = re.compile(r"[;\s\x00-\x1f\x7f]|\A~")
+# carbon takes a path that ends with `"}` for one of OpenMetrics.
+IN_VALUE = re.compile(r"[;\s\x00-\x1f\x7f]|\A~|(?<=\")\}\Z")
 
 
 def render(

@@ -3,14 +3,16 @@
 The format: https://prometheus.io/docs/specs/prw/remote_write_spec/
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from metrics.exporters.quantities import bounded
 from metrics.exporters.samples import Sample, samples
+from metrics.exporters.series import Labels
+from metrics.exporters.staleness import Staleness
 from metrics.exporters.timestamps import checked_ns
-from metrics.exporters.write_request import time_series
+from metrics.exporters.write_request import STALE, double, time_series
 from metrics.instruments.arguments import Whole, size
 from metrics.instruments.labels import checked_labelnames
 from metrics.registry import Registry
@@ -33,6 +35,7 @@ def render(
     *,
     timestamp_ns: Whole,
     labels: Mapping[str, str] = NO_LABELS,
+    staleness: Staleness | None = None,
     reader: str = "remote-write",
 ) -> bytes:
     """Return the values of a registry as one `WriteRequest`, compressed with snappy.
@@ -44,6 +47,8 @@ def render(
         timestamp_ns: the time of the values, in nanoseconds since 1970; they are written in
             milliseconds.
         labels: given to every series that has no label of the same name.
+        staleness: what the server has been told of; the same at every look. With it a series that
+            is no more ends with a marker that says so.
         reader: who reads; what resets when it is read resets for this reader alone.
 
     Raises:
@@ -52,7 +57,7 @@ def render(
         ValueError: `timestamp_ns` is negative or has more than 63 bits, or a label is malformed.
     """
     compress = compressor()
-    return compress(b"".join(encoded(registry, timestamp_ns, labels, reader)))
+    return compress(b"".join(encoded(registry, timestamp_ns, labels, staleness, reader)))
 
 
 def stream(
@@ -60,6 +65,7 @@ def stream(
     *,
     timestamp_ns: Whole,
     labels: Mapping[str, str] = NO_LABELS,
+    staleness: Staleness | None = None,
     max_samples: Whole = MAX_SAMPLES,
     reader: str = "remote-write",
 ) -> Iterator[bytes]:
@@ -67,7 +73,7 @@ def stream(
 
     Options are checked at once.
     """
-    series = encoded(registry, timestamp_ns, labels, reader)
+    series = encoded(registry, timestamp_ns, labels, staleness, reader)
     return requests(series, size("max_samples", max_samples), compressor())
 
 
@@ -80,21 +86,36 @@ def requests(
 
 
 def encoded(
-    registry: Registry, timestamp_ns: Whole, labels: Mapping[str, str], reader: str
+    registry: Registry,
+    timestamp_ns: Whole,
+    labels: Mapping[str, str],
+    staleness: Staleness | None,
+    reader: str,
 ) -> Iterator[bytes]:
     """Return an iterator over series with one sample each, encoded; options are checked at once."""
     at = checked_ns(timestamp_ns) // MILLISECOND
     given = checked_labels(labels)
-    return (
-        time_series(labels_of(sample, given), float(bounded(sample.value)), at)
-        for sample in samples(registry, reader)
-    )
+    return written(registry, at, given, Staleness() if staleness is None else staleness, reader)
 
 
-def labels_of(sample: Sample, given: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+def written(
+    registry: Registry, at: int, given: Mapping[str, str], staleness: Staleness, reader: str
+) -> Iterator[bytes]:
+    """Yield series with a sample at a time in milliseconds, and markers of those that ended."""
+    staleness.begin()
+    for sample in samples(registry, reader):
+        labels = labels_of(sample, given)
+        staleness.add(labels)
+        yield time_series(labels, double(bounded(sample.value)), at)
+    for labels in staleness.ended():
+        yield time_series(labels, STALE, at)
+
+
+def labels_of(sample: Sample, given: Mapping[str, str]) -> Labels:
     """Return the labels of a series in the order of names; an empty one is as good as none."""
-    held = {**given, **dict(sample.labels), "__name__": sample.name}
-    return [pair for pair in sorted(held.items()) if pair[1]]
+    held = {**given, "__name__": sample.name}
+    held.update(sample.labels)
+    return tuple([pair for pair in sorted(held.items()) if pair[1]])
 
 
 def checked_labels(labels: Mapping[str, str]) -> dict[str, str]:

@@ -43,7 +43,7 @@ class Sample(NamedTuple):
 
 
 def samples(registry: Registry, reader: str) -> Iterator[Sample]:
-    """Yield the samples of a page of Prometheus' text format, in its order.
+    """Yield the samples that a page of Prometheus' text format has, instrument by instrument.
 
     Other threads get their turns meanwhile.
 

@@ -49,9 +49,7 @@ def series(registry: Registry, reader: str) -> Iterator[Series]:
     """
     turns = Turns()
     read = 0
-    for entry, snapshot in registry.read(
-        lambda entry: entry.instrument.snapshot(reader), reader
-    ):
+    for entry, snapshot in registry.read(lambda entry: entry.instrument.snapshot(reader), reader):
         kind = kind_of(entry)
         for labels, value in labelled(snapshot):
             read += 1

@@ -76,6 +76,12 @@ def test_labels_and_facts_are_tags():
     )
 
 
+def test_no_path_looks_like_one_of_openmetrics_which_carbon_would_refuse():
+    registry = Registry()
+    registry.counter("hits", labels=("q",)).labels('{"a":"b"}').inc()
+    assert page(registry) == 'hits.count;q={"a":"b"_ 1 1700000000\n'
+
+
 def test_labels_are_nodes_where_there_are_no_tags_and_facts_are_left_out():
     assert page(small(), prefix="geth", label_style="nodes") == (
         "geth.chain.db.value 1 1700000000\n"
@@ -154,7 +160,7 @@ def test_no_text_breaks_out_of_its_place(style, prefix, key, tag, label):
 
 @given(st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), min_size=1))
 def test_printable_text_without_semicolons_arrives_as_it_was(text):
-    text = text.replace(";", ".")
+    text = text.replace(";", ".") + "."
     registry = Registry()
     registry.counter("a", labels=("label",)).labels(text).inc()
     assert list(parsed(page(registry))) == [("a.count", (("label", text),))]

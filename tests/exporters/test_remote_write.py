@@ -2,6 +2,7 @@
 
 import builtins
 import math
+import struct
 import sys
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from metrics import Registry
-from metrics.exporters import prometheus, remote_write, write_request
+from metrics.exporters import prometheus, remote_write
 from metrics.exporters.clashes import warn_once
+from metrics.exporters.staleness import Staleness
 from tests.exporters.examples import NOW_NS, everything, numbers
 from tests.exporters.write_requests import Written, read
 
@@ -71,15 +73,6 @@ def test_any_time_is_written_in_milliseconds(ns: int):
     registry.gauge("g").set(1)
     (one,) = read(remote_write.render(registry, timestamp_ns=ns))
     assert one.timestamp_ms == ns // 1_000_000
-
-
-@given(st.integers(0, (1 << 64) - 1))
-def test_a_varint_holds_seven_bits_a_byte(number: int):
-    data = write_request.varint(number)
-    assert sum((byte & 0x7F) << 7 * index for index, byte in enumerate(data)) == number
-    assert all(byte >= 0x80 for byte in data[:-1])
-    assert data[-1] < 0x80
-    assert len(data) == max(1, math.ceil(number.bit_length() / 7))
 
 
 def test_given_labels_are_in_every_series_unless_it_has_its_own():
@@ -146,6 +139,43 @@ def test_what_resets_resets_for_its_reader_alone():
     again = values(read(remote_write.render(registry, timestamp_ns=NOW_NS, reader="a")))
     assert quantile not in again
     assert again["pause_seconds_count", frozenset()] == 1
+
+
+def test_a_series_that_is_no_more_ends_once():
+    registry = Registry()
+    hits = registry.counter("hits", labels=("shop",))
+    staleness = Staleness()
+
+    def told() -> dict[str, bytes]:
+        request = remote_write.render(registry, timestamp_ns=NOW_NS, staleness=staleness)
+        return {dict(one.labels)["shop"]: struct.pack(">d", one.value) for one in read(request)}
+
+    for shop in "abc":
+        hits.labels(shop).inc()
+    one = struct.pack(">d", 1.0)
+    stale = bytes.fromhex("7ff0000000000002")
+    assert told() == dict.fromkeys("abc", one)
+    hits.remove("b")
+    assert told() == {"a": one, "b": stale, "c": one}
+    assert told() == dict.fromkeys("ac", one)
+    hits.labels("b").inc()
+    assert told() == dict.fromkeys("abc", one)
+    registry.unregister("hits")
+    assert told() == dict.fromkeys("abc", stale)
+    assert told() == {}
+
+
+def test_a_pass_that_was_broken_off_has_told_too():
+    registry = Registry()
+    hits = registry.counter("hits", labels=("shop",))
+    hits.labels("a").inc()
+    hits.labels("b").inc()
+    staleness = Staleness()
+    options = {"timestamp_ns": NOW_NS, "staleness": staleness}
+    next(remote_write.stream(registry, max_samples=1, **options))
+    registry.unregister("hits")
+    (one,) = read(remote_write.render(registry, **options))
+    assert dict(one.labels)["shop"] == "a"
 
 
 @pytest.mark.parametrize(

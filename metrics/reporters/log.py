@@ -1,0 +1,85 @@
+"""Reports to the program's own log: a line for each instrument."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from logging import INFO, Logger, getLevelNamesMapping, getLogger
+from typing import Unpack, final
+
+from metrics.exporters import lines
+from metrics.registry import Registry
+from metrics.reporters.delivery import Rejected
+from metrics.reporters.reporter import Reporter
+from metrics.reporters.reporting import Options, Reading, reporting
+
+LOGGER = "metrics.report"
+
+
+def logger(
+    registry: Registry,
+    logger_name: str | None = None,
+    level: int | str | None = None,
+    **options: Unpack[Options],
+) -> AbstractContextManager[Reporter]:
+    """Log a registry once an interval: `with log.logger(registry, interval=60):`.
+
+    Args:
+        registry: what to report.
+        logger_name: the logger, `metrics.report` by default.
+        level: how important the lines are, `INFO` by default.
+        options: see `Options`.
+
+    Raises:
+        TypeError, ValueError: an option is malformed, or there is no such level.
+    """
+    target = getLogger(checked_logger_name(logger_name))
+
+    def read(reading: Reading) -> Iterator[bytes]:
+        return lines.stream(registry, reader=reading.reader)
+
+    return reporting(registry, "log", read, Log(target, level_of(level)), options, Options)
+
+
+@final
+class Log:
+    """Writes each line of a payload to a logger."""
+
+    def __init__(self, target: Logger, level: int) -> None:
+        self._target = target
+        self._level = level
+
+    def send(self, payload: bytes, timeout: float) -> None:  # noqa: ARG002 - as every transport
+        """Log the lines; raise `Rejected` when a handler fails."""
+        try:
+            for line in payload.decode().removesuffix("\n").split("\n"):
+                self._target.log(self._level, "%s", line)
+        except Exception as error:
+            raise Rejected(f"a handler of {self._target!r} failed: {error!r}") from error
+
+    def abort(self) -> None:
+        """Do nothing: what handlers do is theirs."""
+
+    def close(self) -> None:
+        """Do nothing: the logger is the program's."""
+
+
+def checked_logger_name(name: str | None) -> str:
+    """Return the name of a logger; raise TypeError if it is none."""
+    if name is None:
+        return LOGGER
+    if not isinstance(name, str):
+        raise TypeError(f"logger_name takes a str, got {name!r}")
+    return name
+
+
+def level_of(level: int | str | None) -> int:
+    """Return a level by number; raise TypeError or ValueError if there is no such level."""
+    if level is None:
+        return INFO
+    if isinstance(level, int) and not isinstance(level, bool):
+        return level
+    if not isinstance(level, str):
+        raise TypeError(f"level takes a name such as 'INFO' or a number, got {level!r}")
+    levels = getLevelNamesMapping()
+    if level.upper() not in levels:
+        raise ValueError(f"level takes one of {', '.join(levels)}; got {level!r}")
+    return levels[level.upper()]

@@ -1,0 +1,119 @@
+"""Reports to OpenTelemetry collectors: OTLP over HTTP, as protobuf.
+
+The protocol: https://opentelemetry.io/docs/specs/otlp/#otlphttp
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Unpack
+
+from metrics.clock import SYSTEM_CLOCK
+from metrics.exporters import otlp
+from metrics.exporters.deltas import Deltas
+from metrics.registry import Registry
+from metrics.reporters.endpoint import endpoint_of, given, given_in_ascii
+from metrics.reporters.reporter import Reporter
+from metrics.reporters.reporting import HttpOptions, Reading, Request, chosen, posting
+
+PATH = "/v1/metrics"
+
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""What the name of a header may be (RFC 9110, section 5.6.2)."""
+
+TEMPORALITIES = ("cumulative", "delta")
+
+
+def http(
+    registry: Registry,
+    url: str | None,
+    resource: Mapping[str, otlp.Attribute] | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    temporality: str | None = None,
+    max_points: int | None = None,
+    **options: Unpack[HttpOptions],
+) -> AbstractContextManager[Reporter]:
+    """Send a registry to a collector once an interval and in the end.
+
+    Args:
+        registry: what to report.
+        url: the collector's, `http://127.0.0.1:4318`; `/v1/metrics` is added unless it is there.
+        resource: attributes of what is measured: `service.name`, `service.instance.id`, ...
+        headers: further headers, such as an API key; their values are kept secret.
+        temporality: `cumulative`, the default, or `delta`.
+        max_points: data points of one request, 2000 by default.
+        options: see `HttpOptions`.
+
+    Raises:
+        ImportError: urllib3 or opentelemetry-proto is not installed.
+        TypeError, ValueError: an option is missing or malformed.
+    """
+    asked = chosen(temporality, TEMPORALITIES[0])
+    if asked not in TEMPORALITIES:
+        raise ValueError(f"temporality takes one of {', '.join(TEMPORALITIES)}; got {asked!r}")
+    secrets = checked_headers(chosen(headers, {}))
+    requests = partial(
+        otlp.stream,
+        resource=chosen(resource, {}),
+        max_points=chosen(max_points, otlp.MAX_POINTS),
+    )
+    start_ns = chosen(options.get("clock"), SYSTEM_CLOCK).time_ns()
+    # What is wrong with the options is found out at the start.
+    requests(Registry(), timestamp_ns=start_ns, start_ns=start_ns)
+    deltas = Deltas() if asked == "delta" else None
+
+    def read(reading: Reading) -> Iterable[bytes]:
+        time, reader = reading.timestamp_ns, reading.reader
+        # The wall clock may have been set back.
+        since = min(start_ns, time)
+        return requests(registry, timestamp_ns=time, start_ns=since, reader=reader, deltas=deltas)
+
+    collector = endpoint_of(given("url", url))
+    request = Request(
+        collector if collector.path.endswith(PATH) else collector.at(PATH),
+        {**secrets, "Content-Type": otlp.CONTENT_TYPE},
+        tuple(secrets.values()),
+        problem=problem,
+    )
+    return posting(registry, "otlp", read, request, options)
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return a copy of headers.
+
+    Raises:
+        TypeError: `headers` is not a mapping of str to str.
+        ValueError: a name is malformed or the reporter's own, or a value is empty or malformed.
+    """
+    if not isinstance(headers, Mapping):
+        # What it holds may be secret.
+        raise TypeError(f"headers is a mapping of str to str, got a {type(headers).__name__}")
+    for name in headers:
+        if not isinstance(name, str):
+            raise TypeError(f"headers is a mapping of str to str, got the name {name!r}")
+        if not TOKEN.fullmatch(name):
+            raise ValueError(f"headers has a name that HTTP cannot send: {name!r}")
+        if name.lower().startswith(("content-", "transfer-")):
+            raise ValueError(f"headers has {name!r}, which the reporter sets itself")
+    return {name: given_in_ascii(f"header {name!r}", value) for name, value in headers.items()}
+
+
+def problem(answer: bytes) -> str:
+    """Return what a collector says that it did not take; nothing if it took everything."""
+    # Slow imports of an extra, which the reporter has found installed.
+    from google.protobuf.message import DecodeError  # noqa: PLC0415
+    from opentelemetry.proto.collector.metrics.v1 import (  # noqa: PLC0415
+        metrics_service_pb2 as service,
+    )
+
+    try:
+        partial = service.ExportMetricsServiceResponse.FromString(answer).partial_success
+    except DecodeError:
+        # The status says that all is well.
+        return ""
+    if partial.rejected_data_points <= 0:
+        return ""
+    reason = partial.error_message or "it does not say why"
+    return f"left out {partial.rejected_data_points} data points: {reason}"

@@ -1,0 +1,136 @@
+"""Reports to StatsD, in its first dialect or Datadog's, as datagrams or over TCP."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from logging import getLogger
+from typing import Any, Unpack
+
+from metrics.exporters import statsd
+from metrics.exporters.datagrams import SIZE, datagrams
+from metrics.exporters.deltas import Deltas
+from metrics.instruments.arguments import size as checked_size
+from metrics.registry import Registry
+from metrics.reporters.reporter import Reporter
+from metrics.reporters.reporting import (
+    ConnectionOptions,
+    Reading,
+    chosen,
+    connect_timeout,
+    reporting,
+)
+from metrics.reporters.tcp import Tcp
+from metrics.reporters.udp import Udp
+
+HOST = "127.0.0.1"
+
+PORT = 8125
+
+DATAGRAMS = 10_000
+"""Datagrams kept for a server that is away, unless told otherwise."""
+
+logger = getLogger(__name__)
+
+
+class StatsdOptions(ConnectionOptions, total=False):
+    """What a reporter to StatsD can be told besides.
+
+    prefix: what names begin with.
+    tags: given to every series that has no label of the same name.
+    dialect: `statsd`, the default, or `dogstatsd`.
+    samples: durations of one resetting timer to send, 1000 by default.
+    """
+
+    prefix: str | None
+    tags: Mapping[str, str] | None
+    dialect: str | None
+    samples: int | None
+
+
+def udp(
+    registry: Registry,
+    host: str | None = None,
+    port: int | None = None,
+    *,
+    datagram_bytes: int | None = None,
+    **options: Unpack[StatsdOptions],
+) -> AbstractContextManager[Reporter]:
+    """Send what has happened in a registry to StatsD as datagrams, once an interval.
+
+    Args:
+        registry: what to report.
+        host: where the server is, `127.0.0.1` by default.
+        port: where it listens, 8125 by default.
+        datagram_bytes: how large a datagram may be, 1432 bytes by default.
+        options: see `StatsdOptions`.
+
+    Raises:
+        TypeError, ValueError: an option is malformed.
+    """
+    events = checked(options)
+    size = checked_size("datagram_bytes", chosen(datagram_bytes, SIZE))
+    if options.get("buffered") is None:
+        options["buffered"] = DATAGRAMS
+
+    def read(reading: Reading) -> Iterator[bytes]:
+        texts = statsd.lines(registry, reader=reading.reader, **events)
+        return datagrams(texts, dropped=too_long, size=size)
+
+    transport = Udp(chosen(host, HOST), chosen(port, PORT))
+    return reporting(registry, "statsd", read, transport, options, StatsdOptions)
+
+
+def tcp(
+    registry: Registry,
+    host: str | None = None,
+    port: int | None = None,
+    **options: Unpack[StatsdOptions],
+) -> AbstractContextManager[Reporter]:
+    """Send what has happened in a registry to StatsD over one connection, once an interval.
+
+    Args:
+        registry: what to report.
+        host: where the server is, `127.0.0.1` by default.
+        port: where it listens, 8125 by default.
+        options: see `StatsdOptions`.
+
+    Raises:
+        TypeError, ValueError: an option is malformed.
+    """
+    events = checked(options)
+
+    def read(reading: Reading) -> Iterator[bytes]:
+        return statsd.stream(registry, reader=reading.reader, **events)
+
+    transport = Tcp(
+        chosen(host, HOST), chosen(port, PORT), connect_timeout=connect_timeout(options)
+    )
+    return reporting(registry, "statsd", read, transport, options, StatsdOptions)
+
+
+def checked(options: StatsdOptions) -> dict[str, Any]:
+    """Return the options that are the exporter's; raise what it raises for those it refuses."""
+    events: dict[str, Any] = {
+        "deltas": Deltas(),
+        "prefix": chosen(options.get("prefix"), ""),
+        "tags": chosen(options.get("tags"), {}),
+        "dialect": chosen(options.get("dialect"), statsd.DIALECTS[0]),
+        "samples": chosen(options.get("samples"), statsd.SAMPLES),
+    }
+    statsd.lines(Registry(), **events)
+    return events
+
+
+def too_long(line: str) -> None:
+    """Log that a line fits into no datagram, once for each series."""
+    warn_once(line.partition(":")[0])
+
+
+@lru_cache(maxsize=1024)
+def warn_once(path: str) -> None:
+    """Log that a series is left out, the first time only."""
+    logger.warning(
+        "%.100s... is left out: with its tags it is too long for a datagram; give it shorter "
+        "labels, or raise datagram_bytes",
+        path,
+    )

@@ -1,0 +1,203 @@
+"""Reports to syslog: a message for each instrument.
+
+Servers get messages as https://www.rfc-editor.org/rfc/rfc5424 has them, over TCP framed by their
+length (https://www.rfc-editor.org/rfc/rfc6587#section-3.4.1). The machine's own syslog gets them as
+its C library writes them: rsyslog and journald take nothing else for well-formed there.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from logging.handlers import SysLogHandler
+from typing import NamedTuple, Unpack
+
+from metrics.exporters import lines
+from metrics.registry import Registry
+from metrics.reporters.delivery import Transport
+from metrics.reporters.endpoint import is_plain
+from metrics.reporters.reporter import Reporter
+from metrics.reporters.reporting import (
+    ConnectionOptions,
+    Reading,
+    chosen,
+    connect_timeout,
+    reporting,
+)
+from metrics.reporters.tcp import Tcp
+from metrics.reporters.udp import Udp
+from metrics.reporters.unix import UnixDatagrams
+
+HOST = "127.0.0.1"
+
+PORT = 514
+
+PATH = "/dev/log"
+
+MESSAGES = 10_000
+"""Messages kept for a server that does not take them, unless told otherwise."""
+
+FACILITY = "user"
+SEVERITY = "info"
+APP_NAME = "metrics"
+
+LONGEST_APP_NAME = 48
+
+LONGEST_HOST_NAME = 255
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class Origin(NamedTuple):
+    """What all messages of a report begin with."""
+
+    priority: int
+    timestamp_ns: int
+    app_name: str
+
+
+Written = Callable[[Origin, bytes], bytes]
+"""Makes a message of a line."""
+
+
+class SyslogOptions(ConnectionOptions, total=False):
+    """What a reporter to syslog can be told besides.
+
+    facility: what part of the system sends it, `user` by default (or `daemon`, `local0`, ...).
+    severity: how important it is, `info` by default.
+    app_name: what the program is called, `metrics` by default.
+    """
+
+    facility: str | None
+    severity: str | None
+    app_name: str | None
+
+
+def udp(
+    registry: Registry,
+    host: str | None = None,
+    port: int | None = None,
+    **options: Unpack[SyslogOptions],
+) -> AbstractContextManager[Reporter]:
+    """Send a registry to a syslog server as datagrams, once an interval.
+
+    Args:
+        registry: what to report.
+        host: where the server is, `127.0.0.1` by default.
+        port: where it listens, 514 by default.
+        options: see `SyslogOptions`.
+
+    Raises:
+        TypeError, ValueError: an option is malformed, or there is no such facility or severity.
+    """
+    transport = Udp(chosen(host, HOST), chosen(port, PORT))
+    return sent(registry, transport, options, standard)
+
+
+def tcp(
+    registry: Registry,
+    host: str | None = None,
+    port: int | None = None,
+    **options: Unpack[SyslogOptions],
+) -> AbstractContextManager[Reporter]:
+    """Send a registry to a syslog server over one connection, once an interval; as `udp`."""
+    transport = Tcp(
+        chosen(host, HOST), chosen(port, PORT), connect_timeout=connect_timeout(options)
+    )
+    return sent(registry, transport, options, framed)
+
+
+def unix(
+    registry: Registry, path: str | None = None, **options: Unpack[SyslogOptions]
+) -> AbstractContextManager[Reporter]:
+    """Send a registry to the machine's own syslog, once an interval; as `udp`.
+
+    Args:
+        registry: what to report.
+        path: the socket, `/dev/log` by default.
+        options: see `SyslogOptions`.
+
+    Raises:
+        TypeError, ValueError: an option is malformed, or there is no such facility or severity.
+    """
+    return sent(registry, UnixDatagrams(chosen(path, PATH)), options, local)
+
+
+def sent(
+    registry: Registry, transport: Transport, options: SyslogOptions, written: Written
+) -> AbstractContextManager[Reporter]:
+    """Send a registry by way of a transport."""
+    priority = priority_of(
+        chosen(options.get("facility"), FACILITY), chosen(options.get("severity"), SEVERITY)
+    )
+    app_name = checked_app_name(chosen(options.get("app_name"), APP_NAME))
+    if options.get("buffered") is None:
+        options["buffered"] = MESSAGES
+
+    def read(reading: Reading) -> Iterator[bytes]:
+        origin = Origin(priority, reading.timestamp_ns, app_name)
+        for chunk in lines.stream(registry, reader=reading.reader):
+            for line in chunk.splitlines():
+                yield written(origin, line)
+
+    return reporting(registry, "syslog", read, transport, options, SyslogOptions)
+
+
+def standard(origin: Origin, line: bytes) -> bytes:
+    """Return a message as RFC 5424 has it."""
+    header = (
+        f"<{origin.priority}>1 {timestamp(origin.timestamp_ns)} {host_name()} {origin.app_name} "
+        f"{os.getpid()} - - "
+    )
+    # The byte order mark says that the text is UTF-8 (RFC 5424, section 6.4).
+    return header.encode() + b"\xef\xbb\xbf" + line
+
+
+def framed(origin: Origin, line: bytes) -> bytes:
+    """Return a message behind its length."""
+    message = standard(origin, line)
+    return b"%d %b" % (len(message), message)
+
+
+def local(origin: Origin, line: bytes) -> bytes:
+    """Return a message as the C library's `syslog` writes it, in local time."""
+    at = datetime.fromtimestamp(origin.timestamp_ns // 10**9)  # noqa: DTZ006 - local, as it says
+    # `strftime` would use the language of the program.
+    time = f"{MONTHS[at.month - 1]} {at.day:2d} {at:%H:%M:%S}"
+    return f"<{origin.priority}>{time} {origin.app_name}[{os.getpid()}]: ".encode() + line
+
+
+def timestamp(ns: int) -> str:
+    """Return a time as RFC 5424 writes it, in microseconds."""
+    seconds, rest = divmod(ns, 10**9)
+    whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{whole}.{rest // 1000:06d}Z"
+
+
+def priority_of(facility: str, severity: str) -> int:
+    """Return the number in front of a message; raise ValueError for what has none."""
+    facilities, severities = SysLogHandler.facility_names, SysLogHandler.priority_names
+    if facility not in facilities:
+        raise ValueError(f"facility takes one of {', '.join(facilities)}; got {facility!r}")
+    if severity not in severities:
+        raise ValueError(f"severity takes one of {', '.join(severities)}; got {severity!r}")
+    return facilities[facility] * 8 + severities[severity]
+
+
+def checked_app_name(name: str) -> str:
+    """Return what a message can call the program; raise TypeError or ValueError for others."""
+    if not isinstance(name, str):
+        raise TypeError(f"app_name takes a str, got {name!r}")
+    if not is_plain(name) or not 0 < len(name) <= LONGEST_APP_NAME:
+        raise ValueError(
+            f"app_name takes up to {LONGEST_APP_NAME} printable ASCII characters without spaces, "
+            f"got {name!r}"
+        )
+    return name
+
+
+def host_name() -> str:
+    """Return the machine's name as a message has it; `-` if it has none."""
+    name = "".join([c for c in socket.gethostname() if is_plain(c)])
+    return name[:LONGEST_HOST_NAME] or "-"

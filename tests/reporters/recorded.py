@@ -1,0 +1,56 @@
+"""What the example registry of the exporters holds, as formats with one number a line have it."""
+
+PERCENTILES = [f"{digits}-percentile" for digits in ("50", "75", "95", "99", "999")]
+
+RATES = ["one-minute", "five-minute", "fifteen-minute"]
+
+NUMBERS: dict[str, float] = {
+    "cpu.count": 1.5,
+    "in-flight.count": -2,
+    "used.value": 1.5 * 2**30,
+    "height.value": 12_345_678,
+    "db.value": 1,
+    "disk.value": 0,
+    "sent.count": 5120,
+    **{f"sent.{rate}": 1024 for rate in RATES},
+    "sent.mean": 512,
+    "size.count": 2,
+    "size.min": 10,
+    "size.max": 20,
+    "size.mean": 15,
+    "size.std-dev": 5,
+    "size.50-percentile": 15,
+    **{f"size.{name}": 20 for name in PERCENTILES[1:]},
+    "call.count": 1,
+    **{f"call.{name}": 250 for name in ["min", "max", "mean", *PERCENTILES]},
+    "call.std-dev": 0,
+    **{f"call.{rate}": 0.2 for rate in RATES},
+    "call.mean-rate": 0.1,
+    "pause.count": 1,
+    **{f"pause.{name}": 500 for name in ["min", "max", "mean", *PERCENTILES]},
+    "pause.std-dev": 0,
+    # What lies between 0.5 and 1 is taken to be spread evenly.
+    "wait.count": 1,
+    "wait.min": 0.5,
+    "wait.max": 1,
+    "wait.mean": 0.75,
+    "wait.std-dev": 0.5 / 12**0.5,
+    "wait.50-percentile": 0.75,
+    "wait.75-percentile": 0.875,
+    "wait.95-percentile": 0.975,
+    "wait.99-percentile": 0.995,
+    "wait.999-percentile": 0.9995,
+    "served.count": 1,
+    "served.min": 500,
+    "served.max": 1000,
+    "served.mean": 750,
+    "served.std-dev": 500 / 12**0.5,
+    "served.50-percentile": 750,
+    "served.75-percentile": 875,
+    "served.95-percentile": 975,
+    "served.99-percentile": 995,
+    "served.999-percentile": 999.5,
+    **{f"served.{rate}": 0 for rate in RATES},
+    "served.mean-rate": 0.1,
+}
+"""All that has no labels; durations in milliseconds."""

@@ -1,0 +1,204 @@
+import csv
+import os
+from pathlib import Path
+
+import pytest
+
+from metrics import Registry
+from metrics.exporters import lines
+from metrics.exporters.csv import COLUMNS
+from metrics.reporters import file
+from metrics.reporters.delivery import Unavailable
+from metrics.reporters.file import Appended
+from tests.exporters.examples import NOW_NS, everything
+from tests.fakes import FakeClock
+from tests.processes import until
+from tests.reporters.waiting import FOREVER
+
+HEADER = b"header\n"
+
+
+def appended(path: Path, max_bytes: int = 1000, backups: int = 2) -> Appended:
+    return Appended(path, header=HEADER, max_bytes=max_bytes, backups=backups)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream, strict=True))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "metrics.csv"
+
+
+def test_every_report_appends_rows_and_the_header_stands_once(path: Path):
+    registry = Registry()
+    hits = registry.counter("hits")
+    clock = FakeClock(epoch=NOW_NS // 10**9)
+    for number in range(3):
+        hits.inc(number)
+        with file.append(registry, path, interval=FOREVER, clock=clock):
+            pass
+        clock.advance(60)
+    rows = rows_of(path)
+    assert path.read_text().count(",".join(COLUMNS)) == 1
+    found = [(row["timestamp"], row["value"]) for row in rows if row["name"] == "hits"]
+    start = NOW_NS // 10**9
+    assert found == [(f"{start + 60 * i}.{0:09}", v) for i, v in enumerate(["0", "1", "3"])]
+
+
+def test_one_reporter_appends_every_interval(path: Path):
+    registry = Registry()
+    hits = registry.counter("hits")
+    with file.append(registry, path, interval=0.01):
+        until(lambda: path.read_bytes().count(b"hits,,count,0") > 1, "two reports")
+        hits.inc()
+    values = [row["value"] for row in rows_of(path) if row["name"] == "hits"]
+    assert len(values) > 2
+    assert values[-1] == "1"
+    assert set(values) == {"0", "1"}
+
+
+def test_lines_are_for_people(path: Path):
+    with file.append(everything(), path, "lines", interval=FOREVER):
+        pass
+    found = path.read_bytes().splitlines()
+    assert [line for line in found if not line.startswith(b"reporter/")] == lines.render(
+        everything()
+    ).splitlines()
+
+
+def test_a_full_file_is_put_aside_and_the_oldest_goes(path: Path):
+    transport = appended(path, max_bytes=20, backups=2)
+    for number in range(4):
+        transport.send(b"row %d ......\n" % number, 1)
+    assert path.read_bytes() == HEADER + b"row 3 ......\n"
+    assert path.with_name("metrics.csv.1").read_bytes() == HEADER + b"row 2 ......\n"
+    assert path.with_name("metrics.csv.2").read_bytes() == HEADER + b"row 1 ......\n"
+    assert len(list(path.parent.iterdir())) == 3
+
+
+def test_a_file_holds_as_much_as_it_may(path: Path):
+    transport = appended(path, max_bytes=len(HEADER) + 10)
+    transport.send(b"1234\n", 1)
+    transport.send(b"5678\n", 1)
+    assert path.read_bytes() == HEADER + b"1234\n5678\n"
+    transport.send(b"\n", 1)
+    assert path.read_bytes() == HEADER + b"\n"
+
+
+def test_no_older_files_are_kept_when_none_are_asked_for(path: Path):
+    transport = appended(path, max_bytes=1, backups=0)
+    transport.send(b"one\n", 1)
+    transport.send(b"two\n", 1)
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+    assert path.read_bytes() == HEADER + b"two\n"
+
+
+def test_a_report_larger_than_the_file_may_be_is_written_whole(path: Path):
+    transport = appended(path, max_bytes=1)
+    transport.send(b"x" * 100, 1)
+    assert path.read_bytes() == HEADER + b"x" * 100
+
+
+def test_what_was_there_before_stays(path: Path):
+    path.write_bytes(b"mine\n")
+    appended(path).send(b"row\n", 1)
+    assert path.read_bytes() == b"mine\nrow\n"
+
+
+def test_a_file_that_is_moved_away_is_made_anew(path: Path):
+    transport = appended(path)
+    transport.send(b"one\n", 1)
+    path.rename(path.with_name("moved"))
+    transport.send(b"two\n", 1)
+    assert path.read_bytes() == HEADER + b"two\n"
+    assert path.with_name("moved").read_bytes() == HEADER + b"one\n"
+
+
+def test_a_write_that_fails_half_way_leaves_nothing_behind(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    transport = appended(path)
+    transport.send(b"one\n", 1)
+    left = [2]
+    write = os.write
+
+    def full_disk(descriptor: int, data: bytes) -> int:
+        if not left[0]:
+            raise OSError(28, "No space left on device")
+        left[0] -= 1
+        return write(descriptor, data[:2])
+
+    monkeypatch.setattr("os.write", full_disk)
+    with pytest.raises(Unavailable, match=f"{path.name}: .*No space left"):
+        transport.send(b"two three four\n", 1)
+    monkeypatch.undo()
+    assert path.read_bytes() == HEADER + b"one\n"
+    transport.send(b"two three four\n", 1)
+    assert path.read_bytes() == HEADER + b"one\ntwo three four\n"
+
+
+def test_a_write_in_many_steps_is_whole(path: Path, monkeypatch: pytest.MonkeyPatch):
+    write = os.write
+    monkeypatch.setattr("os.write", lambda descriptor, data: write(descriptor, data[:3]))
+    appended(path).send(b"0123456789\n", 1)
+    assert path.read_bytes() == HEADER + b"0123456789\n"
+
+
+def test_a_report_waits_for_a_folder_that_is_gone(tmp_path: Path, caplog):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    registry = Registry()
+    failed = registry.counter("hits")
+    with file.append(registry, folder / "metrics.csv", interval=0.01):
+        (folder / "metrics.csv").unlink(missing_ok=True)
+        folder.rename(tmp_path / "away")
+        failed.inc()
+        until(lambda: registry.counter("reporter/file/failed").count, "a failure")
+        (tmp_path / "away").rename(folder)
+    (record, *_) = caplog.records
+    assert "No such file or directory" in record.getMessage()
+    assert [row["value"] for row in rows_of(folder / "metrics.csv") if row["name"] == "hits"][
+        -1
+    ] == "1"
+
+
+@pytest.mark.parametrize("hook", [file.append, file.replace])
+@pytest.mark.parametrize(
+    ("path", "error", "message"),
+    [
+        (None, ValueError, "path is missing"),
+        ("", ValueError, "path is missing"),
+        (3, TypeError, "path takes a str or a path, got 3"),
+        ("/proc/nowhere/metrics.prom", OSError, "/proc/nowhere"),
+        ("/tmp", IsADirectoryError, "/tmp"),
+    ],
+)
+def test_a_file_that_cannot_be_is_an_error_at_the_start(hook, path, error, message):
+    with pytest.raises(error, match=message), hook(Registry(), path):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"format": "xml"}, ValueError, "format takes one of csv, lines; got 'xml'"),
+        ({"max_bytes": 0}, ValueError, "max_bytes"),
+        ({"backups": -1}, ValueError, "backups"),
+        ({"backups": 1.5}, TypeError, "backups"),
+        ({"buffer": 1}, TypeError, "there is no option 'buffer'"),
+    ],
+)
+def test_a_wrong_option_is_an_error_at_the_start_that_names_it(path: Path, options, error, message):
+    with pytest.raises(error, match=message), file.append(Registry(), path, **options):
+        pass
+
+
+def test_none_is_the_default(path: Path):
+    with file.append(
+        Registry(), path, None, max_bytes=None, backups=None, name=None, interval=None
+    ):
+        pass
+    assert rows_of(path)

@@ -1,0 +1,426 @@
+"""Whatever a server does, a payload is taken, refused, or kept: on time, and in secret."""
+
+import logging
+import threading
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from ssl import create_default_context
+from time import monotonic
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics.reporters.delivery import Rejected, Unavailable
+from metrics.reporters.endpoint import Endpoint, endpoint_of
+from metrics.reporters.http import RETRIED, Http, seconds_of
+from tests.reporters.servers import (
+    Server,
+    Web,
+    certificate,
+    dripping,
+    free_port,
+    full_backlog,
+    hanging_up,
+    response,
+    saying,
+    silent,
+    tls,
+)
+from tests.reporters.waiting import DEADLINE, FOREVER, ended
+
+SOON = 0.1
+TOKEN = "s3cr3t/token+with=signs"
+BASIC = b64encode(f"user:{TOKEN}".encode()).decode()
+OK = response(204)
+
+
+def http_to(server: Server | str, **options) -> Http:
+    url = server if isinstance(server, str) else server.url
+    options = {"headers": {}, "connect_timeout": FOREVER, **options}
+    return Http(endpoint_of(url).at("/write", {"db": "metrics"}), **options)
+
+
+@pytest.fixture
+def sending():
+    """Returns a function that sends one payload and gives back what came of it."""
+    made = []
+
+    def send(server, timeout=DEADLINE, payload=b"payload", **options):
+        transport = http_to(server, **options)
+        made.append(transport)
+        transport.send(payload, timeout)
+
+    yield send
+    for transport in made:
+        transport.close()
+
+
+@pytest.fixture
+def transport_to():
+    made = []
+
+    def make(server, **options) -> Http:
+        made.append(http_to(server, **options))
+        return made[-1]
+
+    yield make
+    for transport in made:
+        transport.close()
+
+
+def test_a_payload_is_the_body_of_a_request(sending):
+    web = Web(OK)
+    with Server(web) as server:
+        sending(server, headers={"Authorization": f"Token {TOKEN}"}, method="PUT")
+    (request,) = web.requests
+    assert request.line == "PUT /write?db=metrics HTTP/1.1"
+    assert request.headers["authorization"] == f"Token {TOKEN}"
+    assert request.body == b"payload"
+
+
+def test_one_connection_is_kept(transport_to):
+    web = Web(response(200, b"fine"))
+    with Server(web) as server:
+        transport = transport_to(server)
+        for number in range(5):
+            transport.send(b"%d" % number, DEADLINE)
+        assert server.accepted == 1
+    assert web.bodies == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_a_connection_closed_between_two_requests_is_made_anew(transport_to):
+    web = Web(OK + Web.CLOSE)
+    with Server(web) as server:
+        transport = transport_to(server)
+        for _ in range(5):
+            transport.send(b"", DEADLINE)
+        assert server.accepted == 5
+
+
+def test_a_connection_closed_at_the_very_moment_of_a_request_is_made_anew(transport_to):
+    # The second request of the first connection is read, and answered by closing.
+    web = Web(lambda _: OK if len(web.requests) != 2 else Web.CLOSE)
+    with Server(web) as server:
+        transport = transport_to(server)
+        transport.send(b"1", DEADLINE)
+        transport.send(b"2", DEADLINE)
+        assert server.accepted == 2
+    assert web.bodies == [b"1", b"2", b"2"]
+
+
+@pytest.mark.parametrize("status", sorted(RETRIED))
+def test_what_may_work_later_is_unavailable(sending, status):
+    with (
+        Server(Web(response(status, b"busy"))) as server,
+        pytest.raises(Unavailable, match=rf"127.0.0.1:\d+/write answered {status} busy$"),
+    ):
+        sending(server)
+
+
+@pytest.mark.parametrize("status", [301, 302, 304, 307, 308, 400, 401, 403, 404, 405, 413, 501])
+def test_everything_else_is_refused(sending, status):
+    elsewhere = Web(OK)
+    with Server(elsewhere) as other:
+        answer = response(status, b"" if status == 304 else b"no", Location=other.url)
+        with (
+            Server(Web(answer)) as server,
+            pytest.raises(Rejected, match=f"answered {status}"),
+        ):
+            sending(server)
+    assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [
+        ("7", 7.0, 7.0),
+        (format_datetime(datetime.now(UTC) + timedelta(days=2)), 86_400.0, 2 * 86_400.0),
+        ("soon", 0.0, 0.0),
+    ],
+)
+def test_how_long_to_wait_is_told(sending, status, header, least, most):
+    with (
+        Server(Web(response(status, Retry_After=header))) as server,
+        pytest.raises(Unavailable) as caught,
+    ):
+        sending(server)
+    assert least <= caught.value.retry_after <= most
+
+
+def test_retry_after_is_a_number_or_a_date_in_the_future_or_nothing():
+    assert seconds_of(" 120 ") == 120.0
+    for nothing in ("", "-5", "1.5", "٣", "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 99 Oct 2015"):
+        assert seconds_of(nothing) == 0.0
+    assert seconds_of("Wed, 21 Oct 9999 07:28:00") > 1e9
+    assert seconds_of("1 Jan 2030 00:00:00 +999999999999999") == 0.0
+
+
+@given(st.text() | st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ [-+A-Z0-9]+"))
+def test_any_retry_after_is_a_number_of_seconds(text):
+    assert seconds_of(text) >= 0.0
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        hanging_up,
+        saying(b"\x00\xff\x00garbage\r\n\r\n"),
+        saying(b"HTTP/1.1 abc\r\n\r\n"),
+        saying(b"HTTP/1.1 20"),
+        saying(b"220 smtp.example.org ESMTP\r\n"),
+        saying(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"\r\n"),
+        saying(b"HTTP/1.1 200 " + b"x" * 100_000),
+        saying(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+    ],
+)
+def test_a_server_that_makes_no_sense_is_unavailable(sending, handler, caplog):
+    with (
+        caplog.at_level(logging.INFO),
+        Server(handler) as server,
+        pytest.raises(Unavailable, match=r"127\.0\.0\.1") as caught,
+    ):
+        sending(server)
+    assert len(str(caught.value)) < 300
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 100\r\n\r\nhalf",
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+        b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
+        b"Content-Length: nonsense\r\n\r\n",
+        b"no header at all\r\n\r\n",
+        b"Content-Le",
+        b"Content-Type: multipart/mixed; boundary=x\r\n\r\n",
+        b"\r\n" + b"x" * 1_000_000,
+    ],
+)
+def test_the_status_alone_decides(transport_to, rest, caplog):
+    with caplog.at_level(logging.INFO):
+        with Server(saying(b"HTTP/1.1 200 OK\r\n" + rest)) as server:
+            transport = transport_to(server)
+            transport.send(b"", DEADLINE)
+            transport.send(b"", DEADLINE)
+            assert server.accepted == 2
+        with Server(saying(b"HTTP/1.1 400 No\r\n" + rest)) as server, pytest.raises(Rejected):
+            transport_to(server).send(b"", DEADLINE)
+    # Nor does urllib3 tell anybody what it thinks of the headers.
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("rest", [b"X: ", b"Content-Length: 1000000\r\n\r\n", b"\r\n"])
+def test_an_answer_that_never_ends_does_not_undo_success(sending, rest):
+    with Server(dripping(b"HTTP/1.1 200 OK\r\n" + rest)) as server:
+        ended(lambda: sending(server, SOON))
+    with Server(dripping(b"HTTP/1.1 400 No\r\n" + rest)) as server, pytest.raises(Rejected):
+        sending(server, SOON)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        silent,
+        dripping(b"HTTP/1.1 2"),
+        dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+)
+def test_a_server_that_takes_for_ever_is_given_up_on_time(sending, handler):
+    def send() -> None:
+        with pytest.raises(Unavailable, match=r"no answer within 0\.1 s"):
+            sending(server, SOON)
+
+    with Server(handler) as server:
+        ended(send)
+
+
+def test_a_server_that_does_not_read_is_given_up_on_time(sending):
+    def send() -> None:
+        with pytest.raises(Unavailable, match="no answer"):
+            sending(server, SOON, payload=bytes(50_000_000))
+
+    pause = threading.Event()
+    with Server(lambda _: pause.wait(DEADLINE)) as server:
+        ended(send)
+        pause.set()
+
+
+def test_a_server_that_does_not_accept_is_given_up_on_time(sending):
+    with full_backlog() as port:
+        url = f"http://127.0.0.1:{port}"
+        with pytest.raises(Unavailable, match=r"no connection within 0\.05 s"):
+            sending(url, connect_timeout=0.05)
+        with pytest.raises(Unavailable, match=r"within 0\.1 s"):
+            sending(url, SOON)
+
+
+def test_a_delivery_can_be_aborted(sending, transport_to):
+    web_asked = threading.Event()
+
+    def handler(connection) -> None:
+        connection.recv(10)
+        web_asked.set()
+        silent(connection)
+
+    with Server(handler) as server:
+        transport = transport_to(server)
+
+        def abort() -> None:
+            assert web_asked.wait(DEADLINE)
+            transport.abort()
+
+        thread = threading.Thread(target=abort)
+        thread.start()
+        started = monotonic()
+        with pytest.raises(Unavailable, match="no time left"):
+            transport.send(b"", FOREVER)
+        assert monotonic() - started < DEADLINE
+        thread.join()
+
+
+def test_nobody_there_and_no_such_name_are_unavailable(sending):
+    with pytest.raises(Unavailable, match="refused"):
+        sending(f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(Unavailable, match=r"no-such-host\.invalid:80/write: "):
+        sending("http://no-such-host.invalid")
+
+
+def test_a_server_that_comes_back_is_found(transport_to):
+    web = Web(OK)
+    with Server(web) as server:
+        transport = transport_to(server)
+        transport.send(b"1", DEADLINE)
+    with pytest.raises(Unavailable):
+        transport.send(b"2", DEADLINE)
+    with Server(web, port=server.port):
+        transport.send(b"3", DEADLINE)
+    assert web.bodies == [b"1", b"3"]
+
+
+@pytest.mark.parametrize("status", [200, 401, 503])
+@pytest.mark.parametrize(
+    "echo",
+    [
+        TOKEN,
+        f"Token {TOKEN}",
+        quote(TOKEN, safe=""),
+        f"Basic {BASIC}",
+        f"<b>{TOKEN}</b>\n" * 100,
+        " " * 4000 + TOKEN * 10,
+        "\n".join(TOKEN),
+    ],
+)
+def test_a_server_that_repeats_secrets_is_not_quoted(sending, status, echo, caplog):
+    answers = [
+        response(status, echo.encode(), X_Token=quote(TOKEN), Set_Cookie=TOKEN),
+        echo.encode(),
+        b"HTTP/1.1 503 " + echo.encode() + b"\r\n\r\n",
+        b"HTTP/1.1 " + echo.encode() + b"\r\n\r\n",
+    ]
+    options = {
+        "headers": {"Authorization": f"Basic {BASIC}", "X-Token": TOKEN},
+        "secrets": (TOKEN, BASIC),
+    }
+    told = []
+    with caplog.at_level(logging.DEBUG):
+        for answer in answers:
+            with Server(saying(answer)) as server:
+                try:
+                    sending(server, **options)
+                except (Rejected, Unavailable) as error:
+                    told.append(f"{error!r} {error} {error.__cause__}")
+    assert told
+    assert_secret_is_in_no(" ".join(told) + caplog.text)
+
+
+def assert_secret_is_in_no(text: str) -> None:
+    squeezed = "".join(text.split()).lower()
+    for secret in (TOKEN, quote(TOKEN, safe=""), BASIC, TOKEN[:8]):
+        assert secret.lower() not in squeezed
+
+
+def test_no_repr_holds_a_secret():
+    transport = Http(
+        Endpoint("http", "h", 1, "/write", f"p={TOKEN}"),
+        headers={"Authorization": f"Basic {BASIC}"},
+        secrets=(TOKEN,),
+        connect_timeout=1.0,
+    )
+    assert repr(transport) == "<Http POST http://h:1/write>"
+
+
+def test_a_header_that_cannot_be_sent_is_refused_and_not_repeated(sending):
+    with Server(Web(OK)) as server, pytest.raises(Rejected) as caught:
+        sending(server, headers={"Authorization": f"{TOKEN}\n"}, secrets=(TOKEN,))
+    assert_secret_is_in_no(str(caught.value))
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("certificates")
+    return {name: certificate(folder, name) for name in ("IP:127.0.0.1", "DNS:elsewhere.test")}
+
+
+def test_a_certificate_that_is_trusted_is_taken(transport_to, certificates):
+    path = certificates["IP:127.0.0.1"]
+    web = Web(OK)
+    with Server(web, tls=tls(path)) as server:
+        transport = transport_to(server, context=create_default_context(cafile=path))
+        transport.send(b"1", DEADLINE)
+        transport.send(b"2", DEADLINE)
+        assert server.accepted == 1
+    assert web.bodies == [b"1", b"2"]
+
+
+def test_a_certificate_of_nobody_or_of_another_is_not(sending, certificates, caplog):
+    web = Web(OK)
+    mine, other = certificates["IP:127.0.0.1"], certificates["DNS:elsewhere.test"]
+    with Server(web, tls=tls(mine)) as server, pytest.raises(Unavailable, match="self-signed"):
+        sending(server)
+    trusting = create_default_context(cafile=other)
+    with (
+        caplog.at_level(logging.INFO),
+        Server(web, tls=tls(other)) as server,
+        pytest.raises(Unavailable, match="IP address mismatch"),
+    ):
+        sending(server, context=trusting)
+    assert web.requests == []
+    assert caplog.text == ""
+
+
+def test_http_where_tls_is_expected_and_the_reverse_are_unavailable(sending, certificates):
+    web = Web(OK)
+    path = certificates["IP:127.0.0.1"]
+    with Server(saying(response(400, b"what?"))) as server, pytest.raises(Unavailable, match="SSL"):
+        sending(server.url.replace("http:", "https:"))
+    with Server(web, tls=tls(path)) as server, pytest.raises(Unavailable):
+        sending(server.url.replace("https:", "http:"))
+    assert web.requests == []
+
+
+def test_a_handshake_that_never_ends_is_given_up_on_time(sending):
+    def send() -> None:
+        with pytest.raises(Unavailable, match="no answer within"):
+            sending(server.url.replace("http:", "https:"), SOON)
+
+    for handler in (silent, dripping(b"\x16\x03\x03\x40\x00")):
+        with Server(handler) as server:
+            ended(send)
+
+
+def test_a_silent_server_behind_tls_is_given_up_on_time(sending, certificates):
+    path = certificates["IP:127.0.0.1"]
+
+    def send() -> None:
+        with pytest.raises(Unavailable, match="no answer within"):
+            sending(server, SOON, context=create_default_context(cafile=path))
+
+    for handler in (silent, dripping(b"HTTP/1.1 2")):
+        with Server(handler, tls=tls(path)) as server:
+            ended(send)

@@ -1,0 +1,280 @@
+import logging
+from pathlib import Path
+
+import pytest
+
+from metrics import Registry
+from metrics.clock import SYSTEM_CLOCK
+from metrics.lifecycle import MetricsContainer, Resource
+from metrics.reporters import remote_write
+from tests.exporters.examples import NOW_NS, everything
+from tests.exporters.test_remote_write import page
+from tests.exporters.write_requests import read
+from tests.fakes import FakeClock
+from tests.processes import until
+from tests.reporters.prometheus import Prometheus, key
+from tests.reporters.real import Victoria
+from tests.reporters.servers import Server, Web, response
+from tests.reporters.waiting import FOREVER
+
+TOKEN = "s3cr3t-t0k3n"
+
+
+def others(samples):
+    return {k: v for k, v in samples.items() if not k[0].startswith("reporter_")}
+
+
+def test_prometheus_answers_what_was_recorded(prometheus: Prometheus):
+    with remote_write.http(
+        everything(),
+        f"{prometheus.url}/api/v1/write",
+        labels={"job": "all", "zone": "eu"},
+        interval=FOREVER,
+    ):
+        pass
+    expected = {
+        (name, labels | {("zone", "eu")}): value
+        for (name, labels), value in page(everything()).items()
+    }
+    assert others(prometheus.newest("all")) == expected
+
+
+def test_victoria_metrics_has_what_was_recorded(victoria: Victoria):
+    with remote_write.http(everything(), victoria.url, labels={"job": "all"}, interval=FOREVER):
+        pass
+    expected = page(everything())
+    points = victoria.has(len(expected), job="all")
+    found = {key({"__name__": one.name, **one.tags}): one.value for one in points}
+    assert others(found) == expected
+
+
+def test_every_report_is_a_sample_in_order(prometheus: Prometheus):
+    registry = Registry()
+    hits = registry.counter("hits")
+    with remote_write.http(registry, prometheus.url, labels={"job": "often"}, interval=0.01):
+        sent = registry.counter("reporter/remote-write/sent")
+        for _ in range(20):
+            before = sent.count
+            hits.inc()
+            until(lambda before=before: sent.count > before, "a report")
+        hits.inc()
+    samples = prometheus.every('hits_total{job="often"}')
+    assert len(samples) >= 21
+    assert samples == sorted(samples)
+    assert samples[-1][1] == 21
+
+
+def test_awkward_labels_are_read_back(prometheus: Prometheus):
+    registry = Registry()
+    family = registry.int_gauge("awk", labels=("l",))
+    awkward = ["a b", 'a"b', "a\\", "a\nb", "é😀", "{}", "a" * 1000, "%s"]
+    for number, text in enumerate(awkward):
+        family.labels(text).set(number)
+    with remote_write.http(registry, prometheus.url, labels={"job": "awkward"}, interval=FOREVER):
+        pass
+    found = prometheus.newest("awkward")
+    assert [found["awk", frozenset({("l", text)})] for text in awkward] == list(range(8))
+
+
+def test_a_series_that_is_no_more_is_gone_at_once(prometheus: Prometheus):
+    registry = Registry()
+    hits = registry.counter("hits", labels=("shop",))
+    hits.labels("a").inc()
+    hits.labels("b").inc()
+    with remote_write.http(registry, prometheus.url, labels={"job": "ended"}, interval=0.01):
+        until(lambda: len(prometheus.query('hits_total{job="ended"}')) == 2, "both")
+        hits.remove("b")
+        until(lambda: len(prometheus.query('hits_total{job="ended"}')) == 1, "one")
+    assert prometheus.newest("ended")["hits_total", frozenset({("shop", "a")})] == 1
+
+
+def test_many_series_come_in_many_requests(prometheus: Prometheus):
+    registry = Registry()
+    family = registry.int_gauge("many", labels=("i",), max_children=5000)
+    for number in range(5000):
+        family.labels(number).set(number)
+    with remote_write.http(registry, prometheus.url, labels={"job": "many"}, interval=FOREVER):
+        pass
+    assert prometheus.query('count(many{job="many"})')[0]["value"][1] == "5000"  # type: ignore[index]
+    assert prometheus.query('sum(many{job="many"})')[0]["value"][1] == str(sum(range(5000)))  # type: ignore[index]
+
+
+def test_a_prometheus_that_comes_back_gets_what_waited(tmp_path: Path):
+    prometheus = Prometheus(tmp_path)
+    registry = Registry()
+    hits = registry.counter("hits")
+    with (
+        prometheus.server,
+        remote_write.http(
+            registry, prometheus.url, labels={"job": "shop"}, interval=0.05, timeout=5
+        ),
+    ):
+        sent = registry.counter("reporter/remote-write/sent")
+        failed = registry.counter("reporter/remote-write/failed")
+        hits.inc()
+        until(lambda: sent.count, "a report")
+        prometheus.server.kill()
+        until(lambda: failed.count, "a failure")
+        hits.inc()
+        prometheus.server.start()
+        before = sent.count
+        until(lambda: sent.count > before + 5, "what waited")
+        reported = sent.count
+        samples = prometheus.every('hits_total{job="shop"}')
+    values = [value for _, value in samples]
+    assert len(values) >= reported
+    assert values == sorted(values)
+    assert set(values) == {1, 2}
+
+
+@pytest.mark.parametrize("first", ["report", "requests"])
+def test_a_container_writes_what_was_counted_until_it_stopped(prometheus: Prometheus, first: str):
+    def report() -> Resource:
+        return Resource(
+            remote_write.http,
+            MetricsContainer.registry,
+            prometheus.url,
+            labels={"job": first},
+            interval=FOREVER,
+        )
+
+    class Reported(MetricsContainer):
+        if first == "report":
+            writer = report()
+            requests = Resource(_meter, MetricsContainer.registry)
+        else:
+            requests = Resource(_meter, MetricsContainer.registry)
+            writer = report()
+
+    container = Reported()
+    container.init_resources()
+    container.requests().mark(7)
+    container.shutdown_resources()
+    assert prometheus.newest(first)["requests_total", frozenset()] == 7
+
+
+def _meter(registry: Registry):
+    meter = registry.meter("requests")
+    yield meter
+    registry.unregister("requests", meter)
+
+
+def test_a_request_says_what_it_is():
+    web = Web(response(204))
+    clock = FakeClock()
+    with (
+        Server(web) as server,
+        remote_write.http(
+            Registry(),
+            f"{server.url}/api/v1/push",
+            bearer_token=TOKEN,
+            interval=FOREVER,
+            clock=clock,
+        ),
+    ):
+        pass
+    (request,) = web.requests
+    assert request.line == "POST /api/v1/push HTTP/1.1"
+    assert request.headers["content-encoding"] == "snappy"
+    assert request.headers["content-type"] == "application/x-protobuf"
+    assert request.headers["x-prometheus-remote-write-version"] == "0.1.0"
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+    assert {one.timestamp_ms for one in read(request.body)} == {clock.time_ns() // 1_000_000}
+
+
+class Backwards:
+    """A clock that is set back, and then stands still."""
+
+    def __init__(self, seconds: int) -> None:
+        self._times = [NOW_NS]
+        self._back_ns = seconds * 10**9
+
+    def monotonic(self) -> float:
+        return SYSTEM_CLOCK.monotonic()
+
+    def monotonic_ns(self) -> int:
+        return SYSTEM_CLOCK.monotonic_ns()
+
+    def time(self) -> float:
+        return self.time_ns() / 1e9
+
+    def time_ns(self) -> int:
+        return self._times.pop() if self._times else NOW_NS - self._back_ns
+
+
+@pytest.mark.parametrize(("seconds", "next_ms"), [(0, 1), (59, 1), (3600, -3_600_000)])
+def test_times_go_on_when_the_clock_is_set_back_a_little(seconds: int, next_ms: int):
+    web = Web(response(204))
+    registry = Registry()
+    with (
+        Server(web) as server,
+        remote_write.http(registry, server.url, interval=0.01, clock=Backwards(seconds)),
+    ):
+        until(lambda: len(web.requests) > 2, "reports")
+    times = [time for body in web.bodies for time in {one.timestamp_ms for one in read(body)}]
+    first, *later = times
+    assert first == NOW_NS // 1_000_000
+    assert later == [first + next_ms + number for number in range(len(later))]
+
+
+@pytest.mark.parametrize("status", [400, 408, 409, 425])
+def test_what_a_server_refuses_is_never_sent_again(status: int, caplog: pytest.LogCaptureFixture):
+    web = Web(response(status, b"out of order sample " + TOKEN.encode()))
+    registry = Registry()
+    with (
+        Server(web) as server,
+        remote_write.http(registry, server.url, bearer_token=TOKEN, interval=0.01),
+    ):
+        dropped = registry.counter("reporter/remote-write/dropped")
+        until(lambda: dropped.count > 2, "refusals")
+    assert len(set(web.bodies)) == len(web.bodies)
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert f"answered {status} out of order sample" in record.getMessage()
+    assert TOKEN not in caplog.text
+
+
+@pytest.mark.parametrize("status", [429, 500, 501, 503, 599])
+def test_what_a_server_cannot_take_now_is_sent_again(status: int):
+    answers = [response(status, Retry_After="0")]
+    web = Web(lambda _: answers.pop() if answers else response(204))
+    registry = Registry()
+    with (
+        Server(web) as server,
+        remote_write.http(registry, server.url, interval=0.05),
+    ):
+        until(lambda: len(web.requests) > 1, "another try")
+    assert web.bodies[0] == web.bodies[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"url": None}, ValueError, "url is missing"),
+        ({"url": "localhost:9090"}, ValueError, "url 'localhost:9090' is no http or https URL"),
+        ({"username": "me"}, ValueError, "password is missing"),
+        ({"password": TOKEN}, ValueError, "username is missing"),
+        ({"username": "me", "bearer_token": TOKEN}, ValueError, "bearer_token and username"),
+        ({"bearer_token": TOKEN + "\n"}, ValueError, "bearer_token holds"),
+        ({"bearer_token": 3}, TypeError, "bearer_token"),
+        ({"labels": {"a-b": "x"}}, ValueError, "label name 'a-b'"),
+        ({"labels": ["job"]}, TypeError, "labels is a mapping"),
+        ({"max_samples": 0}, ValueError, "max_samples"),
+        ({"token": TOKEN}, TypeError, "there is no option 'token'"),
+    ],
+)
+def test_a_wrong_option_is_an_error_at_the_start_that_names_it(options, error, message):
+    given = {"url": "http://127.0.0.1:9", **options}
+    with pytest.raises(error, match=message) as raised, remote_write.http(Registry(), **given):
+        pass
+    assert TOKEN not in str(raised.value)
+
+
+def test_none_is_the_default():
+    nothing = dict.fromkeys(
+        ["username", "password", "bearer_token", "labels", "max_samples", "name", "interval"]
+    )
+    with remote_write.http(
+        Registry(enabled=False), "http://127.0.0.1:9", **nothing, compress=None, ca_file=None
+    ):
+        pass

@@ -1,0 +1,207 @@
+"""What is unregistered is there once more for each reader that follows the registry."""
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics import Counter, Gauge, Registry, ResettingTimer, farewells
+from metrics.exporters.series import series
+from tests.fakes import FakeClock
+
+
+def counts(registry: Registry, reader: str) -> dict[str, object]:
+    return {name: value.to_dict() for name, value in registry.snapshot(reader).items()}
+
+
+def test_who_follows_reads_what_is_gone_once():
+    registry = Registry()
+    with registry.followed("db"):
+        registry.counter("hits").inc(3)
+        assert registry.unregister("hits")
+        assert registry.names() == ()
+        assert counts(registry, "db") == {"hits": {"count": 3}}
+        assert counts(registry, "db") == {}
+
+
+def test_nobody_else_reads_it():
+    registry = Registry()
+    with registry.followed("db"):
+        registry.counter("hits").inc(3)
+        registry.unregister("hits")
+        assert counts(registry, "") == counts(registry, "other") == {}
+    assert counts(registry, "db") == {}
+
+
+def test_each_who_follows_reads_it():
+    registry = Registry()
+    with registry.followed("one"), registry.followed("two"):
+        registry.resetting_timer("wait").update(2.0)
+        registry.unregister("wait")
+        for reader in ("one", "two"):
+            assert counts(registry, reader)["wait"]["count"] == 1
+
+
+def test_what_was_read_before_and_resets_is_not_read_twice():
+    registry = Registry()
+    with registry.followed("db"):
+        timer = registry.resetting_timer("wait")
+        timer.update(2.0)
+        registry.snapshot("db")
+        timer.update(3.0)
+        registry.unregister("wait")
+        assert list(registry.snapshot("db")["wait"].values) == [3.0]
+
+
+def test_what_is_still_counted_after_it_is_gone_counts():
+    registry = Registry()
+    with registry.followed("db"):
+        hits = registry.counter("hits")
+        registry.unregister("hits")
+        hits.inc(3)
+        assert counts(registry, "db") == {"hits": {"count": 3}}
+
+
+def test_a_gauge_is_read_when_it_goes_because_its_function_may_not_work_later():
+    registry = Registry()
+    connections = [1, 2, 3]
+    with registry.followed("db"):
+        registry.register("connections", Gauge(lambda: len(connections)))
+        registry.unregister("connections")
+        connections.clear()
+        assert counts(registry, "db") == {"connections": {"value": 3.0}}
+
+
+def test_a_gauge_that_cannot_be_read_goes_all_the_same(caplog):
+    registry = Registry()
+
+    def broken() -> float:
+        raise OSError("closed")
+
+    with registry.followed("db"):
+        registry.register("broken", Gauge(broken))
+        assert registry.unregister("broken")
+        assert registry.names() == ()
+        assert counts(registry, "db") == {}
+    assert "'broken' cannot be read" in caplog.text
+
+
+def test_a_gauge_that_unregisters_another_does_not_hang():
+    registry = Registry()
+
+    def function() -> float:
+        thread = threading.Thread(target=registry.unregister, args=("other",))
+        thread.start()
+        thread.join(10.0)
+        assert not thread.is_alive()
+        return 1.0
+
+    with registry.followed("db"):
+        registry.counter("other")
+        registry.register("gauge", Gauge(function))
+        registry.unregister("gauge")
+        assert set(counts(registry, "db")) == {"gauge", "other"}
+
+
+def test_what_stands_under_the_name_now_is_read_instead():
+    registry = Registry()
+    with registry.followed("db"):
+        registry.counter("a/b").inc(3)
+        registry.unregister("a/b")
+        registry.counter("a.b").inc(5)
+        assert counts(registry, "db") == {"a.b": {"count": 5}}
+        registry.unregister("a.b")
+        assert counts(registry, "db") == {"a.b": {"count": 5}}
+
+
+def test_what_was_registered_again_is_read_once_and_loses_nothing():
+    registry = Registry()
+    timer = ResettingTimer()
+    with registry.followed("db"):
+        registry.register("wait", timer)
+        timer.update(1.0)
+        registry.unregister("wait")
+        timer.update(2.0)
+        registry.register("wait", timer)
+        timer.update(3.0)
+        assert list(registry.snapshot("db")["wait"].values) == [1.0, 2.0, 3.0]
+
+
+def test_a_child_reads_what_is_gone_under_its_prefix_and_leaves_the_rest():
+    registry = Registry("app")
+    child = registry.child("db")
+    with registry.followed("reader"):
+        registry.counter("hits").inc()
+        child.counter("reads").inc()
+        registry.clear()
+        assert set(counts(child, "reader")) == {"app/db/reads"}
+        assert set(counts(registry, "reader")) == {"app/hits"}
+
+
+def test_exporters_write_what_is_gone_as_they_did_before():
+    registry = Registry(clock=FakeClock())
+    with registry.followed("db"):
+        registry.gauge("temperature", description="How hot", unit="percent").set(50.0)
+        registry.int_gauge("connections").set(7)
+        registry.timer("wait").update(2.0)
+        registry.resetting_timer("pause").update(2.0)
+        registry.gauge("load", labels=("core",)).labels("0").set(0.5)
+        before = list(series(registry, "other"))
+        registry.clear()
+        assert list(series(registry, "db")) == before
+        assert list(series(registry, "db")) == []
+
+
+def test_no_more_is_kept_than_can_be(monkeypatch):
+    monkeypatch.setattr(farewells, "MOST", 3)
+    registry = Registry()
+    with registry.followed("db"):
+        for number in range(5):
+            registry.counter(f"n{number}")
+            registry.unregister(f"n{number}")
+        assert list(counts(registry, "db")) == ["n2", "n3", "n4"]
+
+
+def test_without_anybody_who_follows_nothing_is_read():
+    registry = Registry()
+    registry.register("gauge", Gauge(lambda: pytest.fail("was read")))
+    registry.unregister("gauge")
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["update", "swap", "read"]), st.sampled_from("ab")), max_size=40
+    )
+)
+def test_every_update_is_read_once_whatever_comes_and_goes(steps):
+    registry = Registry()
+    timers = {"a": ResettingTimer(), "b": ResettingTimer()}
+    registered: set[str] = set()
+    updates, read = 0, 0
+    with registry.followed("db"):
+        for step, name in [*steps, ("read", "")]:
+            if step == "update":
+                timers[name].update(1.0)
+                updates += 1
+            elif step == "read":
+                read += sum(value.count for value in registry.snapshot("db").values())
+            elif name in registered:
+                registry.unregister(name)
+                registered.discard(name)
+            else:
+                registry.register(name, timers[name])
+                registered.add(name)
+        for name in {"a", "b"} - registered:
+            registry.register(name, timers[name])
+        read += sum(value.count for value in registry.snapshot("db").values())
+    assert read == updates
+
+
+def test_instruments_of_a_disabled_registry_leave_nothing():
+    registry = Registry(enabled=False)
+    with registry.followed("db"):
+        registry.register("hits", Counter())
+        registry.register("gauge", Gauge(lambda: pytest.fail("was read")))
+        registry.clear()
+        assert counts(registry, "db") == {}
