@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import itemgetter
 from types import MappingProxyType
-from typing import Generic, TypeVar, cast, final
+from typing import Any, Generic, TypeVar, cast, final
 
 from metrics.instruments.arguments import Whole
 from metrics.instruments.arguments import size as checked_size
@@ -98,6 +99,7 @@ class Family(Shared, Generic[I]):
         "_overflow",
         "_overflow_values",
         "_overflowed",
+        "_pick",
     )
 
     def __init__(
@@ -109,6 +111,7 @@ class Family(Shared, Generic[I]):
     ) -> None:
         self._kind = kind
         self._labelnames = checked_labelnames(labelnames)
+        self._pick: Callable[[dict[str, object]], Any] = itemgetter(*self._labelnames)
         self._factory = kind if factory is None else factory
         self._max_children = checked_size("Family(max_children)", max_children)
         self._children: dict[tuple[str, ...], I] = {}
@@ -144,12 +147,10 @@ class Family(Shared, Generic[I]):
         if named:
             values = self._in_order(values, named)
         try:
-            child = self._children.get(values)  # type: ignore[arg-type] # others are not found
-        except TypeError:
-            child = None  # nor are values that cannot be hashed
-        if child is not None:
-            return child
-        texts = self._texts(values)
+            return self._children[values]  # type: ignore[index] # others are not found
+        except (KeyError, TypeError):
+            # It is new, or the values are not str, or cannot even be hashed.
+            texts = self._texts(values)
         child = self._children.get(texts)
         return self._child(texts) if child is None else child
 
@@ -213,9 +214,11 @@ class Family(Shared, Generic[I]):
         if values or len(named) != len(self._labelnames):
             raise self._mismatch(values, named)
         try:
-            return tuple([named[name] for name in self._labelnames])
+            found = self._pick(named)
         except KeyError:
             raise self._mismatch(values, named) from None
+        # Of a single name it returns the value itself.
+        return found if len(named) > 1 else (found,)
 
     def _texts(self, values: tuple[object, ...]) -> tuple[str, ...]:
         """Return label values as the children are kept by."""
