@@ -2,85 +2,19 @@
 
 import json
 import os
-import queue
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0
-
-
-class Agent:
-    """A running `python -m app`, whose stderr is read as it comes."""
-
-    def __init__(self, *arguments: str, **variables: str) -> None:
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("WIRED_METRICS_")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "app", *arguments],
-            cwd=ROOT,
-            env=clean | variables,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.lines: list[str] = []
-        self._arriving: queue.Queue[str | None] = queue.Queue()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        for line in self.process.stderr:
-            self._arriving.put(line.rstrip("\n"))
-        self._arriving.put(None)
-
-    def await_line(self, pattern: str) -> re.Match[str]:
-        while (line := self._arriving.get(timeout=PATIENCE)) is not None:
-            self.lines.append(line)
-            if found := re.search(pattern, line):
-                return found
-        raise AssertionError(f"no line matched {pattern!r}: {self.lines}")
-
-    def url(self) -> str:
-        return self.await_line(r"serving (http://\S+?)/?$")[1]
-
-    def wait(self) -> int:
-        code = self.process.wait(PATIENCE)
-        while (line := self._arriving.get(timeout=PATIENCE)) is not None:
-            self.lines.append(line)
-        return code
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
-        self.process.stderr.close()
-        self.process.stdout.close()
-
-
-@pytest.fixture
-def agent() -> Iterator:
-    started: list[Agent] = []
-
-    def start(*arguments: str, **variables: str) -> Agent:
-        started.append(Agent(*arguments, **variables))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.close()
+from tests.app.agents import PATIENCE, ROOT
 
 
 def get(url: str) -> tuple[int, str, str]:

@@ -1,0 +1,60 @@
+"""The agent as a process, which tests start, read and stop."""
+
+import os
+import queue
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30.0
+
+
+class Agent:
+    """A running `python -m app`, whose stderr is read as it comes."""
+
+    def __init__(self, *arguments: str, **variables: str) -> None:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("WIRED_METRICS_")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "app", *arguments],
+            cwd=ROOT,
+            env=clean | variables,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._arriving: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stderr:
+            self._arriving.put(line.rstrip("\n"))
+        self._arriving.put(None)
+
+    def await_line(self, pattern: str) -> re.Match[str]:
+        while (line := self._arriving.get(timeout=PATIENCE)) is not None:
+            self.lines.append(line)
+            if found := re.search(pattern, line):
+                return found
+        raise AssertionError(f"no line matched {pattern!r}: {self.lines}")
+
+    def url(self) -> str:
+        return self.await_line(r"serving (http://\S+?)/?$")[1]
+
+    def wait(self) -> int:
+        code = self.process.wait(PATIENCE)
+        while (line := self._arriving.get(timeout=PATIENCE)) is not None:
+            self.lines.append(line)
+        return code
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        self.process.stderr.close()
+        self.process.stdout.close()
