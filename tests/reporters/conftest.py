@@ -1,11 +1,14 @@
-"""The servers of a test session, each started when the first test asks for it."""
+"""The servers of a test session, each started when the first test asks for it, and transports."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from metrics.reporters.http import Http
 from tests.reporters.prometheus import Prometheus, Pushgateway
 from tests.reporters.real import Carbon, Influx, Victoria
+from tests.reporters.servers import http_to
+from tests.reporters.waiting import DEADLINE
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +52,31 @@ def pushgateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pushgatewa
     pushgateway = Pushgateway(tmp_path_factory.mktemp("pushgateway"))
     with pushgateway.server:
         yield pushgateway
+
+
+@pytest.fixture
+def sending():
+    """Returns a function that sends one payload and gives back what came of it."""
+    made = []
+
+    def send(server, timeout=DEADLINE, payload=b"payload", **options):
+        transport = http_to(server, **options)
+        made.append(transport)
+        transport.send(payload, timeout)
+
+    yield send
+    for transport in made:
+        transport.close()
+
+
+@pytest.fixture
+def transport_to():
+    made = []
+
+    def make(server, **options) -> Http:
+        made.append(http_to(server, **options))
+        return made[-1]
+
+    yield make
+    for transport in made:
+        transport.close()

@@ -9,7 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from tests.reporters.waiting import DEADLINE
+from metrics.reporters.endpoint import endpoint_of
+from metrics.reporters.http import Http
+from tests.reporters.waiting import DEADLINE, FOREVER
 
 LOOPBACK = "127.0.0.1"
 
@@ -222,3 +224,9 @@ def tls(path: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     return context
+
+
+def http_to(server: Server | str, **options) -> Http:
+    url = server if isinstance(server, str) else server.url
+    options = {"headers": {}, "connect_timeout": FOREVER, **options}
+    return Http(endpoint_of(url).at("/write", {"db": "metrics"}), **options)

@@ -5,21 +5,17 @@ import threading
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from ssl import create_default_context
 from time import monotonic
-from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.reporters.delivery import Rejected, Unavailable
-from metrics.reporters.endpoint import Endpoint, endpoint_of
-from metrics.reporters.http import RETRIED, Http, seconds_of
+from metrics.reporters.http import RETRIED, seconds_of
 from tests.reporters.servers import (
     Server,
     Web,
-    certificate,
     dripping,
     free_port,
     full_backlog,
@@ -27,7 +23,6 @@ from tests.reporters.servers import (
     response,
     saying,
     silent,
-    tls,
 )
 from tests.reporters.waiting import DEADLINE, FOREVER, ended
 
@@ -35,40 +30,6 @@ SOON = 0.1
 TOKEN = "s3cr3t/token+with=signs"
 BASIC = b64encode(f"user:{TOKEN}".encode()).decode()
 OK = response(204)
-
-
-def http_to(server: Server | str, **options) -> Http:
-    url = server if isinstance(server, str) else server.url
-    options = {"headers": {}, "connect_timeout": FOREVER, **options}
-    return Http(endpoint_of(url).at("/write", {"db": "metrics"}), **options)
-
-
-@pytest.fixture
-def sending():
-    """Returns a function that sends one payload and gives back what came of it."""
-    made = []
-
-    def send(server, timeout=DEADLINE, payload=b"payload", **options):
-        transport = http_to(server, **options)
-        made.append(transport)
-        transport.send(payload, timeout)
-
-    yield send
-    for transport in made:
-        transport.close()
-
-
-@pytest.fixture
-def transport_to():
-    made = []
-
-    def make(server, **options) -> Http:
-        made.append(http_to(server, **options))
-        return made[-1]
-
-    yield make
-    for transport in made:
-        transport.close()
 
 
 def test_a_payload_is_the_body_of_a_request(sending):
@@ -141,6 +102,7 @@ def test_everything_else_is_refused(sending, status):
         (format_datetime(datetime.now(UTC) + timedelta(days=2)), 86_400.0, 2 * 86_400.0),
         ("soon", 0.0, 0.0),
     ],
+    ids=["seconds", "date", "nonsense"],
 )
 def test_how_long_to_wait_is_told(sending, status, header, least, most):
     with (
@@ -301,126 +263,3 @@ def test_a_server_that_comes_back_is_found(transport_to):
     with Server(web, port=server.port):
         transport.send(b"3", DEADLINE)
     assert web.bodies == [b"1", b"3"]
-
-
-@pytest.mark.parametrize("status", [200, 401, 503])
-@pytest.mark.parametrize(
-    "echo",
-    [
-        TOKEN,
-        f"Token {TOKEN}",
-        quote(TOKEN, safe=""),
-        f"Basic {BASIC}",
-        f"<b>{TOKEN}</b>\n" * 100,
-        " " * 4000 + TOKEN * 10,
-        "\n".join(TOKEN),
-    ],
-)
-def test_a_server_that_repeats_secrets_is_not_quoted(sending, status, echo, caplog):
-    answers = [
-        response(status, echo.encode(), X_Token=quote(TOKEN), Set_Cookie=TOKEN),
-        echo.encode(),
-        b"HTTP/1.1 503 " + echo.encode() + b"\r\n\r\n",
-        b"HTTP/1.1 " + echo.encode() + b"\r\n\r\n",
-    ]
-    options = {
-        "headers": {"Authorization": f"Basic {BASIC}", "X-Token": TOKEN},
-        "secrets": (TOKEN, BASIC),
-    }
-    told = []
-    with caplog.at_level(logging.DEBUG):
-        for answer in answers:
-            with Server(saying(answer)) as server:
-                try:
-                    sending(server, **options)
-                except (Rejected, Unavailable) as error:
-                    told.append(f"{error!r} {error} {error.__cause__}")
-    assert told
-    assert_secret_is_in_no(" ".join(told) + caplog.text)
-
-
-def assert_secret_is_in_no(text: str) -> None:
-    squeezed = "".join(text.split()).lower()
-    for secret in (TOKEN, quote(TOKEN, safe=""), BASIC, TOKEN[:8]):
-        assert secret.lower() not in squeezed
-
-
-def test_no_repr_holds_a_secret():
-    transport = Http(
-        Endpoint("http", "h", 1, "/write", f"p={TOKEN}"),
-        headers={"Authorization": f"Basic {BASIC}"},
-        secrets=(TOKEN,),
-        connect_timeout=1.0,
-    )
-    assert repr(transport) == "<Http POST http://h:1/write>"
-
-
-def test_a_header_that_cannot_be_sent_is_refused_and_not_repeated(sending):
-    with Server(Web(OK)) as server, pytest.raises(Rejected) as caught:
-        sending(server, headers={"Authorization": f"{TOKEN}\n"}, secrets=(TOKEN,))
-    assert_secret_is_in_no(str(caught.value))
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("certificates")
-    return {name: certificate(folder, name) for name in ("IP:127.0.0.1", "DNS:elsewhere.test")}
-
-
-def test_a_certificate_that_is_trusted_is_taken(transport_to, certificates):
-    path = certificates["IP:127.0.0.1"]
-    web = Web(OK)
-    with Server(web, tls=tls(path)) as server:
-        transport = transport_to(server, context=create_default_context(cafile=path))
-        transport.send(b"1", DEADLINE)
-        transport.send(b"2", DEADLINE)
-        assert server.accepted == 1
-    assert web.bodies == [b"1", b"2"]
-
-
-def test_a_certificate_of_nobody_or_of_another_is_not(sending, certificates, caplog):
-    web = Web(OK)
-    mine, other = certificates["IP:127.0.0.1"], certificates["DNS:elsewhere.test"]
-    with Server(web, tls=tls(mine)) as server, pytest.raises(Unavailable, match="self-signed"):
-        sending(server)
-    trusting = create_default_context(cafile=other)
-    with (
-        caplog.at_level(logging.INFO),
-        Server(web, tls=tls(other)) as server,
-        pytest.raises(Unavailable, match="IP address mismatch"),
-    ):
-        sending(server, context=trusting)
-    assert web.requests == []
-    assert caplog.text == ""
-
-
-def test_http_where_tls_is_expected_and_the_reverse_are_unavailable(sending, certificates):
-    web = Web(OK)
-    path = certificates["IP:127.0.0.1"]
-    with Server(saying(response(400, b"what?"))) as server, pytest.raises(Unavailable, match="SSL"):
-        sending(server.url.replace("http:", "https:"))
-    with Server(web, tls=tls(path)) as server, pytest.raises(Unavailable):
-        sending(server.url.replace("https:", "http:"))
-    assert web.requests == []
-
-
-def test_a_handshake_that_never_ends_is_given_up_on_time(sending):
-    def send() -> None:
-        with pytest.raises(Unavailable, match="no answer within"):
-            sending(server.url.replace("http:", "https:"), SOON)
-
-    for handler in (silent, dripping(b"\x16\x03\x03\x40\x00")):
-        with Server(handler) as server:
-            ended(send)
-
-
-def test_a_silent_server_behind_tls_is_given_up_on_time(sending, certificates):
-    path = certificates["IP:127.0.0.1"]
-
-    def send() -> None:
-        with pytest.raises(Unavailable, match="no answer within"):
-            sending(server, SOON, context=create_default_context(cafile=path))
-
-    for handler in (silent, dripping(b"HTTP/1.1 2")):
-        with Server(handler, tls=tls(path)) as server:
-            ended(send)
