@@ -38,7 +38,8 @@ from metrics.instruments.sample import HistogramSnapshot
 from metrics.instruments.snapshot import Instrument, Snapshot
 from metrics.instruments.timer import Timer, TimerSnapshot
 from metrics.instruments.uniform import UniformReservoir
-from metrics.registry import Registry, RegistrySnapshot
+from metrics.registry import Registry
+from metrics.registry_snapshot import RegistrySnapshot
 from metrics.ticker import Ticker
 
 COMPILED = is_compiled(_core)

@@ -1,6 +1,6 @@
 """Registries: names to instruments."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast, final
 
@@ -14,55 +14,16 @@ from metrics.instruments.healthcheck import Healthcheck
 from metrics.instruments.noop import noop
 from metrics.instruments.resetting_timer import ResettingTimer
 from metrics.instruments.shared import Shared
-from metrics.instruments.snapshot import Instrument, Snapshot, Tickable
+from metrics.instruments.snapshot import Instrument, Tickable, TickSource
 from metrics.instruments.timer import Timer
 from metrics.names import exported_name, type_of
+from metrics.registry_snapshot import RegistrySnapshot
 from metrics.shortcuts import Shortcuts
-from metrics.ticker import Ticker
 
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - an instrument
 R = TypeVar("R")
 
 SEPARATORS = "/._-: "
-
-
-@final
-class RegistrySnapshot(Shared, Mapping[str, Snapshot]):
-    """The values of all instruments of a registry, by full name, in name order. Immutable."""
-
-    __slots__ = ("_entries", "_values")
-
-    def __init__(self, values: dict[str, Snapshot], entries: dict[str, Entry]) -> None:
-        self._values = values
-        self._entries = entries
-
-    def __getitem__(self, name: str) -> Snapshot:
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def entry(self, name: str) -> Entry:
-        """Return what is known about the instrument with this full name.
-
-        Raises:
-            KeyError: there is none.
-        """
-        return self._entries[name]
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # An instrument stays where it is updated; what was read from it stands for it elsewhere.
-        entries = {
-            name: Entry(name, self._values[name], entry.description, entry.unit, entry.registered)
-            for name, entry in self._entries.items()
-        }
-        return RegistrySnapshot, (self._values, entries)
-
-    def __repr__(self) -> str:
-        return f"RegistrySnapshot({self._values!r})"
 
 
 @final
@@ -89,7 +50,7 @@ class Registry(Shared, Shortcuts):
         self,
         prefix: str = "",
         *,
-        ticker: Ticker | None = None,
+        ticker: TickSource | None = None,
         clock: Clock = SYSTEM_CLOCK,
         enabled: bool = True,
     ) -> None:
@@ -99,7 +60,9 @@ class Registry(Shared, Shortcuts):
         self._enabled = enabled
         self._entries = Entries()
         self._farewells = Farewells()
+        self._watchers: list[Callable[[Entry], object]] = []
         self._unreadable: set[str] = set()
+        self._kept: dict[str, object] = {}
 
     @property
     def prefix(self) -> str:
@@ -122,6 +85,7 @@ class Registry(Shared, Shortcuts):
         child._prefix = joined(self._prefix, checked_name("prefix", prefix))
         child._entries = self._entries
         child._farewells = self._farewells
+        child._watchers = self._watchers
         return child
 
     def register(self, name: str, instrument: I, *, description: str = "", unit: str = "") -> I:
@@ -144,6 +108,8 @@ class Registry(Shared, Shortcuts):
             return noop(instrument)
         with self._entries.lock:
             self._entries.add(entry)
+            for watcher in self._watchers:
+                watcher(entry)
             if self._ticker is not None and ticks(instrument):
                 self._ticker.add(cast("Tickable", instrument))
         return instrument
@@ -250,6 +216,13 @@ class Registry(Shared, Shortcuts):
             entries[entry.name] = entry
         return RegistrySnapshot(values, entries)
 
+    def kept(self, reader: str, make: Callable[[], R]) -> R:
+        """Return what a reader keeps between two looks, made the first time.
+
+        It lives as long as the registry: a reporter that is started again goes on where it was.
+        """
+        return cast("R", self._kept.setdefault(reader, make()))
+
     @contextmanager
     def followed(self, reader: str) -> Iterator[None]:
         """Keep the last values of what is unregistered in the block until `reader` has read them.
@@ -262,6 +235,21 @@ class Registry(Shared, Shortcuts):
             yield
         finally:
             self._farewells.close(reader)
+
+    @contextmanager
+    def watched(self, watcher: Callable[[Entry], object]) -> Iterator[None]:
+        """Call `watcher` with each entry that is registered in the block, before anybody has it.
+
+        It is called while the table of names is locked, with what a parent or child registers too,
+        and must not raise.
+        """
+        with self._entries.lock:
+            self._watchers.append(watcher)
+        try:
+            yield
+        finally:
+            with self._entries.lock:
+                self._watchers.remove(watcher)
 
     def read(self, read: Callable[[Entry], R], reader: str = "") -> Iterator[tuple[Entry, R]]:
         """Yield each entry with what `read` returns for it, in name order.

@@ -62,10 +62,10 @@ def http(
     start_ns = chosen(options.get("clock"), SYSTEM_CLOCK).time_ns()
     # What is wrong with the options is found out at the start.
     requests(Registry(), timestamp_ns=start_ns, start_ns=start_ns)
-    deltas = Deltas() if asked == "delta" else None
 
     def read(reading: Reading) -> Iterable[bytes]:
         time, reader = reading.timestamp_ns, reading.reader
+        deltas = registry.kept(reader, Deltas) if asked == "delta" else None
         # The wall clock may have been set back.
         since = min(start_ns, time)
         return requests(registry, timestamp_ns=time, start_ns=since, reader=reader, deltas=deltas)

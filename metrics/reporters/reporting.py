@@ -96,7 +96,7 @@ def reporting(
     read: Read,
     transport: Transport,
     options: Options,
-    accepted: type | None = None,
+    accepted: type = Options,
 ) -> Iterator[Reporter]:
     """Report a registry while the block runs, and once more in the end.
 
@@ -197,10 +197,8 @@ def trusting(ca_file: str | None) -> SSLContext | None:
         ) from error
 
 
-def check_known(options: Options, accepted: type | None) -> None:
+def check_known(options: Options, accepted: type) -> None:
     """Raise TypeError for an option that does not exist, which is mistyped most likely."""
-    if accepted is None:
-        return
     known = accepted.__annotations__
     unknown = sorted(options.keys() - known.keys())
     if unknown:

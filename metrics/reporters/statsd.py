@@ -73,7 +73,8 @@ def udp(
         options["buffered"] = DATAGRAMS
 
     def read(reading: Reading) -> Iterator[bytes]:
-        texts = statsd.lines(registry, reader=reading.reader, **events)
+        deltas = registry.kept(reading.reader, Deltas)
+        texts = statsd.lines(registry, deltas=deltas, reader=reading.reader, **events)
         return datagrams(texts, dropped=too_long, size=size)
 
     transport = Udp(chosen(host, HOST), chosen(port, PORT))
@@ -100,7 +101,8 @@ def tcp(
     events = checked(options)
 
     def read(reading: Reading) -> Iterator[bytes]:
-        return statsd.stream(registry, reader=reading.reader, **events)
+        deltas = registry.kept(reading.reader, Deltas)
+        return statsd.stream(registry, deltas=deltas, reader=reading.reader, **events)
 
     transport = Tcp(
         chosen(host, HOST), chosen(port, PORT), connect_timeout=connect_timeout(options)
@@ -111,13 +113,12 @@ def tcp(
 def checked(options: StatsdOptions) -> dict[str, Any]:
     """Return the options that are the exporter's; raise what it raises for those it refuses."""
     events: dict[str, Any] = {
-        "deltas": Deltas(),
         "prefix": chosen(options.get("prefix"), ""),
         "tags": chosen(options.get("tags"), {}),
         "dialect": chosen(options.get("dialect"), statsd.DIALECTS[0]),
         "samples": chosen(options.get("samples"), statsd.SAMPLES),
     }
-    statsd.lines(Registry(), **events)
+    statsd.lines(Registry(), deltas=Deltas(), **events)
     return events
 
 

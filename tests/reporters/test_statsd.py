@@ -114,6 +114,17 @@ def test_a_server_that_comes_back_adds_up_what_was_counted_meanwhile():
     assert_all(tally, expected)
 
 
+def test_a_reporter_that_is_started_again_goes_on_where_the_last_one_ended():
+    registry = Registry()
+    tally = Tally("statsd")
+    with udp_socket() as sock:
+        for hits in (3, 4):
+            with statsd.udp(registry, LOOPBACK, sock.getsockname()[1], interval=FOREVER):
+                registry.counter("hits").inc(hits)
+            tally.take(received(sock))
+    assert tally.counters["hits"] == 7
+
+
 def test_over_tcp_nothing_is_lost_when_the_server_is_started_anew():
     registry = Registry()
     port = free_port()
