@@ -28,16 +28,27 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clock.
 
-    The methods are the interpreter's functions themselves, so that a caller that keeps
+    The monotonic methods are the interpreter's functions themselves, so that a caller that keeps
     `clock.monotonic_ns` pays for one C call and nothing else.
+
+    Under freezegun and time-machine the wall clock tells the time that the test has set. The
+    monotonic clock goes on all the same: durations stay true, and whatever waits comes to an end. A
+    test that wants to drive both has `metrics.testing.ManualClock`.
     """
 
     __slots__ = ()
 
     monotonic = staticmethod(system_time.perf_counter)
     monotonic_ns = staticmethod(system_time.perf_counter_ns)
-    time = staticmethod(system_time.time)
-    time_ns = staticmethod(system_time.time_ns)
+
+    def time(self) -> float:
+        """Return seconds since the Unix epoch."""
+        # Looked up when called: freezegun puts its own function in this one's place.
+        return system_time.time()
+
+    def time_ns(self) -> int:
+        """Return nanoseconds since the Unix epoch."""
+        return system_time.time_ns()
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         """Return the clock itself: containers deep-copy what their providers hold."""

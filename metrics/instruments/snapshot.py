@@ -10,7 +10,7 @@ from typing import Protocol
 
 from metrics.instruments.shared import Snapshot
 
-__all__ = ["Instrument", "Snapshot", "Tickable"]
+__all__ = ["Instrument", "Snapshot", "TickSource", "Tickable"]
 
 
 class Instrument(Protocol):
@@ -30,3 +30,17 @@ class Tickable(Protocol):
 
     def tick(self) -> None:
         """Advance by one interval."""
+
+
+class TickSource(Protocol):
+    """What ticks members once an interval: a `Ticker`, or a test's stand-in for one."""
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two ticks."""
+
+    def add(self, member: Tickable) -> None:
+        """Tick `member` from now on; adding it again changes nothing."""
+
+    def discard(self, member: Tickable) -> None:
+        """Tick `member` no more, if it was ticked at all."""

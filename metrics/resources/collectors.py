@@ -8,9 +8,8 @@ from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.collectors.host import HostCollector
 from metrics.collectors.process import ProcessCollector
 from metrics.collectors.runtime import RuntimeCollector
-from metrics.instruments.snapshot import Instrument, Tickable
+from metrics.instruments.snapshot import Instrument, Tickable, TickSource
 from metrics.registry import Registry, ticks
-from metrics.ticker import Ticker
 
 
 class Collector(Tickable, Protocol):
@@ -28,7 +27,7 @@ C = TypeVar("C", bound=Collector)
 
 
 @contextmanager
-def ticked(registry: Registry, ticker: Ticker, collector: C) -> Iterator[C]:
+def ticked(registry: Registry, ticker: TickSource, collector: C) -> Iterator[C]:
     """Let a ticker tick a collector of your own making and, after it, the instruments it feeds.
 
     Nothing is ticked when the registry is disabled.
@@ -49,7 +48,7 @@ def ticked(registry: Registry, ticker: Ticker, collector: C) -> Iterator[C]:
 
 @contextmanager
 def host(
-    registry: Registry, ticker: Ticker, clock: Clock = SYSTEM_CLOCK
+    registry: Registry, ticker: TickSource, clock: Clock = SYSTEM_CLOCK
 ) -> Iterator[HostCollector]:
     """Measure the machine: CPU, memory, disks, network. Needs psutil."""
     with ticked(
@@ -60,7 +59,7 @@ def host(
 
 @contextmanager
 def process(
-    registry: Registry, ticker: Ticker, clock: Clock = SYSTEM_CLOCK
+    registry: Registry, ticker: TickSource, clock: Clock = SYSTEM_CLOCK
 ) -> Iterator[ProcessCollector]:
     """Measure this process: CPU, memory, threads, open files. Needs psutil."""
     with ticked(registry, ticker, ProcessCollector(registry, clock)) as collector:
@@ -69,7 +68,7 @@ def process(
 
 @contextmanager
 def runtime(
-    registry: Registry, ticker: Ticker, clock: Clock = SYSTEM_CLOCK
+    registry: Registry, ticker: TickSource, clock: Clock = SYSTEM_CLOCK
 ) -> Iterator[RuntimeCollector]:
     """Measure the interpreter: garbage collection, objects, threads."""
     with ticked(

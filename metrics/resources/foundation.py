@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import remaining
 from metrics.instruments.ewma import INTERVAL
+from metrics.instruments.snapshot import TickSource
 from metrics.registry import Registry
 from metrics.ticker import Ticker
 
@@ -38,7 +39,7 @@ def ticker(
 def registry(
     prefix: str | None = None,
     *,
-    ticker: Ticker | None = None,
+    ticker: TickSource | None = None,
     clock: Clock = SYSTEM_CLOCK,
     enabled: bool | None = None,
 ) -> Iterator[Registry]:

@@ -16,10 +16,9 @@ from metrics.instruments.info import Info
 from metrics.instruments.meter import Meter
 from metrics.instruments.reservoir import Reservoir
 from metrics.instruments.resetting_timer import ResettingTimer
-from metrics.instruments.snapshot import Instrument, Tickable
+from metrics.instruments.snapshot import Instrument, Tickable, TickSource
 from metrics.instruments.timer import Timer
 from metrics.registry import Registry
-from metrics.ticker import Ticker
 
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - an instrument
 
@@ -89,7 +88,7 @@ def info(registry: Registry, name: str, *, description: str = "") -> Iterator[In
 @contextmanager
 def meter(
     registry: Registry,
-    ticker: Ticker,
+    ticker: TickSource,
     name: str,
     *,
     clock: Clock = SYSTEM_CLOCK,
@@ -105,7 +104,7 @@ def meter(
 @contextmanager
 def histogram(
     registry: Registry,
-    ticker: Ticker,
+    ticker: TickSource,
     name: str,
     reservoir: Reservoir | None = None,
     *,
@@ -137,7 +136,7 @@ def bucket_histogram(
 @contextmanager
 def timer(
     registry: Registry,
-    ticker: Ticker,
+    ticker: TickSource,
     name: str,
     histogram: Histogram | BucketHistogram | None = None,
     *,
@@ -173,7 +172,7 @@ def healthcheck(
 @contextmanager
 def family(
     registry: Registry,
-    ticker: Ticker,
+    ticker: TickSource,
     name: str,
     kind: type[I],
     labels: Sequence[str],
@@ -205,7 +204,7 @@ def family(
 @contextmanager
 def registered(
     registry: Registry,
-    ticker: Ticker | None,
+    ticker: TickSource | None,
     name: str,
     instrument: I,
     description: str,
