@@ -47,6 +47,9 @@ CACHE_QUERY_PORT = {query}
 ENABLE_TAGS = False
 """
 
+HEADER = ">2LfL3L"
+POINT = ">Ld"
+
 SCHEMAS = "[all]\npattern = .*\nretentions = 1s:1h\n"
 
 
@@ -248,8 +251,12 @@ def exported(series: dict[str, object]) -> Iterator[Point]:
 
 def written(whisper: bytes) -> Iterator[tuple[int, float]]:
     """Yield the times and values in a whisper file with one archive."""
-    _, _, _, archives, offset, _, points = struct.unpack_from(">2LfL3L", whisper)
+    if len(whisper) < struct.calcsize(HEADER):
+        return  # carbon is just making it
+    _, _, _, archives, offset, _, points = struct.unpack_from(HEADER, whisper)
     assert archives == 1
-    for seconds, value in struct.iter_unpack(">Ld", whisper[offset : offset + 12 * points]):
+    whole = offset + struct.calcsize(POINT) * points
+    held = whisper[offset:] if len(whisper) == whole else b""
+    for seconds, value in struct.iter_unpack(POINT, held):
         if seconds:
             yield seconds, value
