@@ -23,12 +23,19 @@ def begin_anew() -> None:
     lock._at_fork_reinit()
     lifecycle.adopting = threading.Lock()
     change.begin_anew()
+    failures: list[Exception] = []
     for inherited in list(lifecycle.living):
-        owner = inherited.owner()
-        if owner is not None:
-            owner.begin_anew()
-        for belonging in inherited.forked():
-            keep(belonging)
+        try:
+            owner = inherited.owner()
+            if owner is not None:
+                owner.begin_anew()
+            for belonging in inherited.forked():
+                keep(belonging)
+        except Exception as error:  # noqa: BLE001 - one that fails must not keep the others up
+            failures.append(error)
+    if failures:
+        # The interpreter prints it: a fork cannot fail.
+        raise ExceptionGroup("containers did not begin anew in a forked process", failures)
 
 
 def leave_behind() -> None:

@@ -23,6 +23,7 @@ from metrics.lifecycle import (
     Resource,
     ShutdownError,
     State,
+    lifecycle,
     state,
     subscribe,
 )
@@ -169,6 +170,21 @@ def test_what_failed_to_stop_in_the_parent_is_new_in_the_child(notes):
 
     assert in_child(restart) == (State.NEW, State.STOPPED)
     assert notes.of(parent) == ["fail"]
+
+
+def test_one_that_cannot_begin_anew_does_not_keep_the_others_up(notes, monkeypatch):
+    class Broken:
+        def owner(self):
+            raise RuntimeError("broken")
+
+    container = pair(notes)
+    container.init_resources()
+    # Whatever the order, one of them comes before it.
+    inherited = [Broken(), *lifecycle.living, Broken()]
+    monkeypatch.setattr(lifecycle, "living", inherited)
+    assert in_child(state, container) is State.NEW
+    monkeypatch.undo()
+    container.shutdown_resources()
 
 
 def test_a_child_that_started_nothing_has_nothing_to_stop(notes):
