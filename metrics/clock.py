@@ -31,9 +31,12 @@ class SystemClock:
     The monotonic methods are the interpreter's functions themselves, so that a caller that keeps
     `clock.monotonic_ns` pays for one C call and nothing else.
 
-    Under freezegun and time-machine the wall clock tells the time that the test has set. The
-    monotonic clock goes on all the same: durations stay true, and whatever waits comes to an end. A
-    test that wants to drive both has `metrics.testing.ManualClock`.
+    Under freezegun and time-machine the wall clock tells the time that the test has set, while the
+    monotonic clock goes on: durations stay true, and ticks and reports come. A test that wants to
+    drive both has `metrics.testing.ManualClock`. freezegun stops `time.monotonic` for all others,
+    and with it the time limits of a container's stop: a part that hangs is then not given up until
+    time is released, unless the test says before that
+    `freezegun.configure(extend_ignore_list=["metrics.deadline", "metrics.lifecycle"])`.
     """
 
     __slots__ = ()

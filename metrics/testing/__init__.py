@@ -1,0 +1,47 @@
+"""What tests need: a leak check, providers overridden, time driven by hand, metrics recorded.
+
+Loading this loads none of it, because pytest loads it in every run: each name is there, with what
+it needs, as soon as it is asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from metrics.testing.clock import ManualClock
+    from metrics.testing.leaks import LeakError, assert_no_leaks, no_leaks
+    from metrics.testing.naming import Leak
+    from metrics.testing.overriding import overridden
+    from metrics.testing.recording import assert_recorded, recorded
+    from metrics.testing.ticker import ManualTicker
+
+MODULES = {
+    "ManualClock": "clock",
+    "ManualTicker": "ticker",
+    "assert_recorded": "recording",
+    "overridden": "overriding",
+    "recorded": "recording",
+    "Leak": "naming",
+    "LeakError": "leaks",
+    "assert_no_leaks": "leaks",
+    "no_leaks": "leaks",
+}
+"""The module of each public name."""
+
+__all__ = [
+    "Leak",
+    "LeakError",
+    "ManualClock",
+    "ManualTicker",
+    "assert_no_leaks",
+    "assert_recorded",
+    "no_leaks",
+    "overridden",
+    "recorded",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{MODULES[name]}"), name)

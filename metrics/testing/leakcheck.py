@@ -1,0 +1,173 @@
+"""The leak check in a run of pytest: what each test leaves behind, and each wider fixture."""
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack
+from typing import Any, NamedTuple, final
+
+import pytest
+
+from metrics.testing.inventory import Inventory, take
+from metrics.testing.leaks import GRACE, Check, LeakError, patterns
+from metrics.testing.naming import Ignored, Leak
+from metrics.testing.origins import recorded
+from metrics.testing.runners import watch
+
+Wrapper = Generator[None, Any, Any]
+
+
+class Settings(NamedTuple):
+    """How one test is checked."""
+
+    enabled: bool
+    ignore: tuple[Ignored, ...]
+    grace: float
+
+
+OFF = Settings(enabled=False, ignore=(), grace=0.0)
+
+
+@final
+class LeakCheck:
+    """Checks the tests of a session.
+
+    A test is compared with what was there before its setup, without what fixtures of a wider scope
+    have started meanwhile: those answer for it themselves, when their scope ends.
+
+    Args:
+        config: where the suite's settings are.
+        everywhere: whether tests are checked that do not ask for it.
+
+    Raises:
+        pytest.UsageError: a setting of the suite is wrong.
+    """
+
+    def __init__(self, config: pytest.Config, *, everywhere: bool) -> None:
+        self._everywhere = everywhere
+        self._ignore = tuple(config.getini("leakcheck_ignore"))
+        self._grace = GRACE
+        if grace := config.getini("leakcheck_grace"):
+            self._grace = seconds(grace)
+        self._recording = ExitStack()
+        self._recording.enter_context(recorded())
+        self.check: Check | None = None
+        """The check of the test that runs."""
+        # What each wider fixture has started, as long as it is set up; and what it has left then.
+        self._started: dict[Any, Inventory] = {}
+        self._left: list[tuple[str, Inventory]] = []
+        # The tasks that were there when the loop of a test was closed, which ends them.
+        self._cancelled: list[Leak] = []
+        # The fixtures that are being set up, one inside the other.
+        self._nested: list[Inventory] = []
+        self._settings = OFF
+
+    def pytest_unconfigure(self) -> None:
+        """Stop recording."""
+        watch(None)
+        self._recording.close()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Wrapper:
+        """Look at what is there before a test."""
+        wrong = ""
+        try:
+            self._settings = self._settings_of(item)
+        except (TypeError, pytest.UsageError) as error:
+            self._settings, wrong = OFF, str(error)
+        if self._settings.enabled:
+            self.check = Check(self._settings.ignore, self._settings.grace)
+            watch(self._on_close)
+        result = yield
+        if wrong:
+            pytest.fail(f"the marker leakcheck is wrong: {wrong}", pytrace=False)
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Wrapper:
+        """Fail a test that has left something, when all of its fixtures are torn down."""
+        try:
+            result = yield
+        except BaseException as error:
+            for failure in self._failures(item):
+                error.add_note(str(failure))
+            raise
+        failures = list(self._failures(item))
+        if failures:
+            pytest.fail("\n\n".join(map(str, failures)), pytrace=False)
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Wrapper:
+        """Have a wider fixture answer for what it starts."""
+        if self.check is None or fixturedef.scope == "function":
+            return (yield)
+        before = take()
+        inner: Inventory = {}
+        self._nested.append(inner)
+        try:
+            return (yield)
+        finally:
+            self._nested.pop()
+            started = {key: thing for key, thing in take().items() if key not in before}
+            self.check.lend(started)
+            if self._nested:
+                self._nested[-1].update(started)
+            self._started[fixturedef] = {
+                key: thing for key, thing in started.items() if key not in inner
+            }
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+        """Remember what a wider fixture had started, now that it is torn down."""
+        if started := self._started.pop(fixturedef, None):
+            name = f"{fixturedef.scope}-scoped fixture {fixturedef.argname!r}"
+            self._left.append((name, started))
+
+    def _on_close(self, loop: Any) -> None:
+        """Look at the tasks of a loop that is about to be closed."""
+        if self.check is not None:
+            self._cancelled += self.check.tasks(loop)
+
+    def _failures(self, item: pytest.Item) -> Iterator[LeakError]:
+        """Yield what a test has left, and what the fixtures have that ended with it."""
+        check, self.check = self.check, None
+        left, self._left = self._left, []
+        leaks, self._cancelled = self._cancelled, []
+        if check is not None and (leaks := leaks + check.leaks()):
+            yield LeakError(leaks, item.name)
+        for name, started in left:
+            settings = self._settings
+            among = Check(settings.ignore, settings.grace, {}, among=started)
+            if leaks := among.leaks():
+                yield LeakError(leaks, name)
+
+    def _settings_of(self, item: pytest.Item) -> Settings:
+        """Return how a test is checked: the closest marker decides, patterns add up."""
+        enabled = self._everywhere or "leakcheck" in getattr(item, "fixturenames", ())
+        grace, ignore = self._grace, self._ignore
+        for marker in reversed(list(item.iter_markers("leakcheck"))):
+            enabled, more, own_grace = read_marker(*marker.args, **marker.kwargs)
+            ignore += patterns(more)
+            grace = grace if own_grace is None else seconds(own_grace)
+        return Settings(enabled, ignore, grace)
+
+
+def read_marker(
+    enabled: bool = True, *, ignore: Ignored | Iterable[Ignored] = (), grace: float | None = None
+) -> tuple[bool, Ignored | Iterable[Ignored], float | None]:
+    """Return what a marker says, which may say nothing else."""
+    return enabled, ignore, grace
+
+
+def seconds(grace: str | float) -> float:
+    """Return the seconds that a setting says.
+
+    Raises:
+        pytest.UsageError: it is no number, or a negative one.
+    """
+    try:
+        number = float(grace)
+    except ValueError:
+        number = -1.0
+    if not number >= 0:
+        raise pytest.UsageError(f"leakcheck's grace is a number of seconds, not {grace!r}")
+    return number

@@ -1,0 +1,243 @@
+"""The leak check: what is there after a block and was not there before it."""
+
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from re import Pattern
+from time import sleep
+from types import TracebackType
+from typing import Any, Self, final
+
+from metrics.testing.excuses import without_excused
+from metrics.testing.inventory import Inventory, Key, take, tasks_of
+from metrics.testing.naming import Ignored, Leak, named
+from metrics.testing.origins import recorded
+
+GRACE = 1.0
+"""Seconds that things may take to end, unless told otherwise."""
+
+FIRST_PAUSE = 0.0005
+LONGEST_PAUSE = 0.02
+
+PATIENCE = 0.01
+"""Seconds after which garbage is collected, because it may hold what is left."""
+
+
+class LeakError(AssertionError):
+    """Something was left behind."""
+
+    def __init__(self, leaks: Iterable[Leak], what: str = "the block") -> None:
+        self.leaks = tuple(leaks)
+        named = ", ".join(f"{leak.kind} {leak.name!r}" for leak in self.leaks)
+        listed = "\n".join(f"  {leak}" for leak in self.leaks)
+        super().__init__(f"{what} left behind: {named}\n{listed}")
+
+
+def no_leaks(*, ignore: Ignored | Iterable[Ignored] = (), grace: float = GRACE) -> "NoLeaks":
+    """Fail when a `with` block leaves behind what was not there before it.
+
+    That are threads, daemons too, and those of executors; child processes; event loops that are not
+    closed, and tasks that are not done; sockets and other descriptors; running containers and
+    initialized resources. What threads and tasks start that were there before is theirs.
+
+    In a coroutine write `async with`: what runs in the event loop can only end when the check does
+    not hold it up. A block that raises is not checked.
+
+    Args:
+        ignore: patterns for what may be left: `fnmatch` patterns or compiled regular expressions,
+            for a name (`"worker-*"`) or a kind and a name (`"socket 127.0.0.1:*"`).
+        grace: seconds that things may take to end; it takes no longer than they do.
+
+    Raises:
+        LeakError: what was left, and where it was started.
+        ValueError: `grace` is negative.
+    """
+    return NoLeaks(ignore, grace)
+
+
+def assert_no_leaks(*, ignore: Ignored | Iterable[Ignored] = (), grace: float = GRACE) -> None:
+    """Fail when anything runs beside the calling thread: at the end of a program, or of its tests.
+
+    Files and sockets are not looked at, because some were open before: `no_leaks` compares.
+
+    Args:
+        ignore: see `no_leaks`.
+        grace: see `no_leaks`.
+
+    Raises:
+        LeakError: what runs.
+        ValueError: `grace` is negative.
+    """
+    check = Check(ignore, grace, {}, descriptors=False)
+    check.verify("the program")
+
+
+@final
+class Check:
+    """Compares what there is with what there was.
+
+    Args:
+        ignore: see `no_leaks`.
+        grace: see `no_leaks`.
+        before: what there was; what there is now by default.
+        among: what may be left; everything by default.
+        descriptors: whether files and sockets are compared.
+    """
+
+    def __init__(
+        self,
+        ignore: Ignored | Iterable[Ignored] = (),
+        grace: float = GRACE,
+        before: Inventory | None = None,
+        *,
+        among: Inventory | None = None,
+        descriptors: bool = True,
+    ) -> None:
+        if not grace >= 0:
+            raise ValueError(f"grace is a number of seconds, 0 or more; got {grace!r}")
+        self._ignored = patterns(ignore)
+        self._grace = grace
+        self._among = among
+        self._descriptors = descriptors
+        self._before = take(descriptors=descriptors) if before is None else before
+        # What was left when last looked at.
+        self._left: list[Leak] = []
+        # Threads and tasks, which are not asked for equality: it may be defined in odd ways.
+        self._known = {id(thing) for thing in self._before.values()}
+
+    def ignore(self, *ignored: Ignored) -> None:
+        """Blame nobody for what one of these patterns is for."""
+        self._ignored += patterns(ignored)
+
+    def lend(self, things: Inventory) -> None:
+        """Blame nobody for things that somebody else answers for."""
+        self._before |= things
+        self._known.update(map(id, things.values()))
+
+    def leaks(self) -> list[Leak]:
+        """Return what is left, when what is ending has been given its time to end."""
+        for pause in self._pauses():
+            sleep(pause)
+        return self._left
+
+    async def leaks_async(self) -> list[Leak]:
+        """Return what is left; the event loop goes on meanwhile."""
+        for pause in self._pauses():
+            await run_for(pause)
+        return self._left
+
+    def tasks(self, loop: Any) -> list[Leak]:
+        """Return the tasks that are left in an event loop that does not run."""
+        for pause in self._pauses(loop):
+            loop.run_until_complete(run_for(pause))
+        return self._left
+
+    def verify(self, what: str = "the block") -> None:
+        """Raise LeakError if something is left."""
+        if leaks := self.leaks():
+            raise LeakError(leaks, what)
+
+    def _pauses(self, loop: Any = None) -> Iterator[float]:
+        """Yield how long to wait before looking again, until nothing is left or time is up.
+
+        Pauses are added up, instead of asking a clock that a test may have stopped.
+        """
+        spent, pause, collected = 0.0, FIRST_PAUSE, False
+        while self._look(loop):
+            if not collected and (spent >= PATIENCE or spent >= self._grace):
+                gc.collect()
+                collected = True
+            elif spent >= self._grace:
+                return
+            else:
+                yield pause
+                spent += pause
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _look(self, loop: Any) -> list[Leak]:
+        """Return what is left now, or only the tasks that are left in an event loop."""
+        self._left = self._left_in(loop)
+        return self._left
+
+    def _left_in(self, loop: Any) -> list[Leak]:
+        if loop is None:
+            now = take(descriptors=self._descriptors)
+        else:
+            now = {Key("task", id(task)): task for task in tasks_of(loop)}
+        left = {key: thing for key, thing in now.items() if key not in self._before}
+        if self._among is not None:
+            left = {key: thing for key, thing in left.items() if key in self._among}
+        if not left:
+            return []
+        left = without_excused(left, now, self._known)
+        leaks = [named(key, thing) for key, thing in left.items()]
+        return [leak for leak in leaks if not leak.is_ignored(self._ignored)]
+
+
+@final
+class NoLeaks:
+    """See `no_leaks`."""
+
+    def __init__(self, ignore: Ignored | Iterable[Ignored], grace: float) -> None:
+        self._ignored = patterns(ignore)
+        self._grace = grace
+        self._recording = ExitStack()
+        self._check: Check | None = None
+
+    def __enter__(self) -> Self:
+        self._recording.enter_context(recorded())
+        try:
+            self._check = Check(self._ignored, self._grace)
+        except BaseException:
+            self._recording.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._recording:
+            if error is None and self._check is not None:
+                self._check.verify()
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._recording:
+            if error is None and self._check is not None:
+                leaks = await self._check.leaks_async()
+                if leaks:
+                    raise LeakError(leaks)
+
+
+async def run_for(seconds: float) -> None:
+    """Let an event loop run."""
+    import asyncio  # noqa: PLC0415 - loaded by whoever made the loop
+
+    await asyncio.sleep(seconds)
+
+
+def patterns(ignore: Ignored | Iterable[Ignored]) -> tuple[Ignored, ...]:
+    """Return one pattern or several as a tuple.
+
+    Raises:
+        TypeError: something is no pattern.
+    """
+    given = (
+        tuple(ignore) if isinstance(ignore, Iterable) and not isinstance(ignore, str) else (ignore,)
+    )
+    for pattern in given:
+        if not isinstance(pattern, str | Pattern):
+            raise TypeError(
+                f"ignore takes patterns, strings or compiled expressions; got {pattern!r}"
+            )
+    return given

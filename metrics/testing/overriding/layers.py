@@ -1,0 +1,173 @@
+"""What lies over a provider: put there by blocks, and taken away in any order."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Container, Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias, final
+
+from dependency_injector import providers
+
+from metrics.errors import LifecycleError
+
+Provider: TypeAlias = providers.Provider[Any]
+Stack: TypeAlias = tuple[Provider, ...]
+
+
+class Caller(NamedTuple):
+    """Who overrides: a thread and, in an event loop, a task."""
+
+    thread: threading.Thread
+    task: asyncio.Task[Any] | None
+    in_loop: bool
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has ended, as the task has in which a fixture was set up."""
+        if self.task is not None and (self.task.done() or self.task.get_loop().is_closed()):
+            return True
+        return not self.thread.is_alive()
+
+    def is_within(self, other: "Caller") -> bool:
+        """Return whether what this one does is over before the other goes on."""
+        if self.thread is not other.thread:
+            return False
+        return other.task in {None, self.task} or not self.in_loop
+
+
+def caller() -> Caller:
+    """Return who calls."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return Caller(threading.current_thread(), None, in_loop=False)
+    return Caller(threading.current_thread(), asyncio.current_task(), in_loop=True)
+
+
+@final
+class Layer:
+    """A provider that a block has put over another."""
+
+    __slots__ = ("before", "provider", "replacement")
+
+    def __init__(self, provider: Provider, replacement: Provider) -> None:
+        self.provider = provider
+        self.replacement = replacement
+        # What was there before, without what other blocks have taken away since.
+        self.before: Stack = ()
+
+
+changing = threading.RLock()
+"""Held while layers are put on and taken away; never while foreign code runs."""
+
+_layers: dict[Provider, list[Layer]] = {}
+_callers: dict[Provider, list[Caller]] = {}
+
+
+def reserve(named: Mapping[str, Provider]) -> Caller:
+    """Keep other threads and tasks from overriding the same providers; return who does it.
+
+    Raises:
+        LifecycleError: another one overrides them already, and goes on.
+    """
+    mine = caller()
+    with changing:
+        for name, provider in named.items():
+            for other in _callers.get(provider, ()):
+                if not other.gone and not mine.is_within(other):
+                    who = other.thread.name if other.task is None else other.task.get_name()
+                    raise LifecycleError(
+                        f"{name!r} is overridden by {who!r} at the same time, and an override "
+                        "holds for the whole process: give each test a container of its own"
+                    )
+        for provider in named.values():
+            _callers.setdefault(provider, []).append(mine)
+    return mine
+
+
+def release(named: Mapping[str, Provider], mine: Caller) -> None:
+    """Let others override the same providers."""
+    with changing:
+        for provider in named.values():
+            _callers[provider].remove(mine)
+            if not _callers[provider]:
+                del _callers[provider]
+
+
+def put_on(layer: Layer) -> None:
+    """Override a provider."""
+    with changing:
+        layer.before = layer.provider.overridden
+        _layers.setdefault(layer.provider, []).append(layer)
+        pile(layer.provider, (*layer.before, layer.replacement))
+
+
+def is_on_top(layer: Layer) -> bool:
+    """Return whether a layer is what a provider provides."""
+    return layer.provider.last_overriding is layer.replacement
+
+
+def take_away(layer: Layer) -> None:
+    """Leave what was there before and, of what has come since, what other blocks have put there."""
+    with changing:
+        layers = _layers[layer.provider]
+        place = layers.index(layer)
+        later = layers[place + 1 :]
+        if later:
+            stack = without(layer, layer.provider.overridden)
+            for other in later:
+                other.before = without(layer, other.before)
+        else:
+            stack = layer.before
+        del layers[place]
+        if not layers:
+            del _layers[layer.provider]
+        pile(layer.provider, stack)
+
+
+def without(layer: Layer, stack: Stack) -> Stack:
+    """Return a stack with the layer taken out of its place."""
+    place = len(layer.before)
+    if stack[place : place + 1] != (layer.replacement,):
+        return stack
+    return stack[:place] + stack[place + 1 :]
+
+
+def put_under(provider: Provider, copies: Container[Provider], copy: Provider) -> None:
+    """Put a copy of a provider over it and over its other copies, but under all else."""
+    with changing:
+
+        def over_copies(stack: Stack) -> Stack:
+            place = next((i for i, one in enumerate(stack) if one not in copies), len(stack))
+            return (*stack[:place], copy, *stack[place:])
+
+        restack(provider, over_copies)
+
+
+def take_out(provider: Provider, copy: Provider) -> None:
+    """Take a copy of a provider away, wherever it lies."""
+    with changing:
+        restack(provider, lambda stack: tuple(one for one in stack if one is not copy))
+
+
+def restack(provider: Provider, change: Callable[[Stack], Stack]) -> None:
+    """Change what lies over a provider, now and when layers have been taken away."""
+    for layer in _layers.get(provider, ()):
+        layer.before = change(layer.before)
+    pile(provider, change(provider.overridden))
+
+
+def pile(provider: Provider, stack: Iterable[Provider]) -> None:
+    """Make a stack what overrides a provider, and nothing else; its upper part is laid anew."""
+    wanted = tuple(stack)
+    same = 0
+    for one, other in zip(provider.overridden, wanted, strict=False):
+        if one is not other:
+            break
+        same += 1
+    # The methods of the class: those of containers go on to all that is declared in them.
+    while len(provider.overridden) > same:
+        providers.Provider.reset_last_overriding(provider)
+    for replacement in wanted[same:]:
+        providers.Provider.override(provider, replacement)
+    if isinstance(provider, providers.Configuration):
+        provider.reset_cache()

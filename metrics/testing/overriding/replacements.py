@@ -1,0 +1,142 @@
+"""What is given in place of what: names to providers, and anything to a provider."""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from difflib import get_close_matches
+from typing import Any, NamedTuple, cast, final
+
+from dependency_injector import containers, providers
+
+from metrics.lifecycle.order import Declarations
+from metrics.testing.overriding.layers import Provider
+
+WITHIN = (providers.Container, providers.DependenciesContainer)
+"""The providers that have others in them."""
+
+
+class Replacement(NamedTuple):
+    """What is to be put in place of a provider."""
+
+    name: str
+    """The dotted name of the provider that is replaced."""
+    provider: Provider
+    given: object
+
+
+def replacements(container: Declarations, given: Mapping[str, object]) -> list[Replacement]:
+    """Return what replaces what, a container's providers one by one.
+
+    Raises:
+        KeyError: the container has no provider of a name.
+        TypeError: a name is no string, or something that is no container is given for one.
+        ValueError: a provider is named twice, or replaced by itself.
+    """
+    known = declared(container)
+    found: list[Replacement] = []
+    options: dict[str, Options] = {}
+    for name, value in given.items():
+        if not isinstance(name, str):
+            raise TypeError(f"overridden() takes names of providers, got {name!r}")
+        within_configuration, option = option_of(name, known)
+        if within_configuration is None:
+            found += pieces(name, provider_of(name, known), value)
+            continue
+        if isinstance(value, providers.Provider):
+            raise TypeError(f"{name!r} is an option, which takes a value, got {value!r}")
+        if within_configuration not in options:
+            configuration = known[within_configuration]
+            options[within_configuration] = Options(configuration)
+            merged = options[within_configuration].provider
+            found.append(Replacement(within_configuration, configuration, merged))
+        options[within_configuration].chosen[option] = value
+    names: dict[Provider, str] = {}
+    for name, provider, given_for_it in found:
+        if provider is given_for_it:
+            raise ValueError(f"{name!r} cannot be overridden by itself")
+        if provider in names:
+            raise ValueError(f"{names[provider]!r} and {name!r} are the same: name it once")
+        names[provider] = name
+    return found
+
+
+def pieces(name: str, provider: Provider, value: object) -> Iterator[Replacement]:
+    """Yield what is replaced when something is: of a container, what is in both."""
+    yield Replacement(name, provider, value)
+    if not isinstance(provider, WITHIN):
+        return
+    if not isinstance(value, containers.DynamicContainer | providers.Container):
+        raise TypeError(
+            f"{name!r} is a container, and takes an instance of one, got {value!r}; to replace "
+            f"something in it, name that: '{name}.<name>'"
+        )
+    inside = within(provider)
+    for inner, instead in cast("Declarations", value).providers.items():
+        if inner in inside:
+            yield from pieces(f"{name}.{inner}", inside[inner], instead)
+
+
+def within(provider: Provider) -> dict[str, Provider]:
+    """Return what is declared in a provider."""
+    return cast("Any", provider).providers if isinstance(provider, WITHIN) else {}
+
+
+def declared(container: Declarations) -> dict[str, Provider]:
+    """Return dotted names to providers."""
+    names: dict[str, Provider] = {}
+    ahead: list[tuple[str, dict[str, Provider]]] = [("", container.providers)]
+    for prefix, inside in ahead:
+        for name, provider in inside.items():
+            names[prefix + name] = provider
+            ahead.append((f"{prefix}{name}.", within(provider)))
+    return names
+
+
+def option_of(name: str, known: Mapping[str, Provider]) -> tuple[str | None, str]:
+    """Return the configuration that a name leads into, if it does, and the option."""
+    for place, letter in enumerate(name):
+        configuration, option = name[:place], name[place + 1 :]
+        is_end = letter == "." and option != ""
+        if is_end and isinstance(known.get(configuration), providers.Configuration):
+            return configuration, option
+    return None, ""
+
+
+def provider_of(name: str, known: Mapping[str, Provider]) -> Provider:
+    """Return the provider of a name; raise KeyError if there is none."""
+    if name in known:
+        return known[name]
+    last = name.rpartition(".")[2]
+    likely = [other for other in known if other.rpartition(".")[2] == last]
+    likely += [other for other in get_close_matches(name, known) if other not in likely]
+    hint = (
+        f"did you mean {' or '.join(map(repr, likely[:3]))}?"
+        if likely
+        else "it has " + (", ".join(known) or "none")
+    )
+    raise KeyError(f"there is no provider {name!r} in the container; {hint}")
+
+
+@final
+class Options:
+    """A configuration with some options changed, and all others as they are below it."""
+
+    def __init__(self, configuration: Provider) -> None:
+        self._configuration: Any = configuration
+        self.chosen: dict[str, object] = {}
+        self.provider: Provider = providers.Callable(self)
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the whole configuration."""
+        stack = self._configuration.overridden
+        place = stack.index(self.provider)
+        below = stack[place - 1]() if place else self._configuration.get_default()
+        merged: dict[str, Any] = deepcopy(below) or {}
+        for option, value in self.chosen.items():
+            *path, last = option.split(".")
+            inside = merged
+            for step in path:
+                if not isinstance(inside.get(step), dict):
+                    inside[step] = {}
+                inside = inside[step]
+            inside[last] = value
+        return merged

@@ -1,0 +1,73 @@
+"""The pytest plugin: the leak check's switches, and the fixtures of the test kit.
+
+pytest loads this module in every run of whoever has installed the library. It loads nothing else
+until a test asks for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from metrics.testing.leaks import Check
+
+pytest_plugins = ["metrics.testing.fixtures"]
+
+MARKER = (
+    "leakcheck(enabled=True, ignore=(), grace=None): fail the test if it leaves threads, tasks, "
+    "event loops, processes, sockets, files, running containers or initialized resources behind; "
+    "ignore takes patterns for their names, grace the seconds that they may take to end"
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the switches for a whole suite."""
+    group = parser.getgroup("leakcheck", "leak check")
+    group.addoption(
+        "--leakcheck",
+        action="store_true",
+        help="fail every test that leaves something running or open",
+    )
+    parser.addini("leakcheck", "check every test for leaks", type="bool", default=False)
+    parser.addini(
+        "leakcheck_ignore",
+        "what tests may leave behind: patterns for a name, or for a kind and a name",
+        type="linelist",
+        default=[],
+    )
+    parser.addini("leakcheck_grace", "seconds that what is ending may take to end", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", MARKER)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Load the check when a test asks for it."""
+    config = session.config
+    wanted = config.getoption("leakcheck") or config.getini("leakcheck")
+    if not config.option.collectonly and (wanted or any(map(asks, session.items))):
+        from metrics.testing.leakcheck import LeakCheck  # noqa: PLC0415 - few runs need it
+
+        config.pluginmanager.register(LeakCheck(config, everywhere=wanted), "leakcheck")
+
+
+def asks(item: pytest.Item) -> bool:
+    """Return whether a test asks for the check, by a marker or the fixture."""
+    return item.get_closest_marker("leakcheck") is not None or "leakcheck" in getattr(
+        item, "fixturenames", ()
+    )
+
+
+@pytest.fixture
+def leakcheck(request: pytest.FixtureRequest) -> Check:
+    """Check this test for leaks: `leakcheck.verify()` now, and again when the test has ended.
+
+    `leakcheck.ignore("worker-*")` blames nobody for what the pattern is for.
+    """
+    checking: Any = request.config.pluginmanager.get_plugin("leakcheck")
+    check: Check = checking.check
+    return check

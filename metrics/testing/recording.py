@@ -1,0 +1,140 @@
+"""Recording what changes in a registry while a test runs."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import count
+from typing import Any
+
+from dependency_injector import providers
+
+from metrics.errors import NotRunningError
+from metrics.registry import Registry
+from metrics.testing.changes import Changes
+
+_recordings: ContextVar[tuple[Changes, ...]] = ContextVar("metrics-recordings", default=())
+"""The recordings of this context, the innermost last."""
+
+_everywhere: list[Changes] = []
+"""The recordings of the process that have not ended."""
+
+_readers = threading.Lock()
+_reader_numbers: set[int] = set()
+
+
+@contextmanager
+def recorded(source: Registry | Any) -> Iterator[Changes]:
+    """Record what changes in a registry while the `with` block runs, in any thread or task.
+
+        with recorded(registry) as changes:
+            serve(request)
+        assert changes["rpc/requests"].count == 1
+
+    Updates are seen from the beginning of the block to its end, those of instruments that are
+    registered in it, or unregistered, too; what stands under a name last stands for it. Nobody else
+    who reads the registry notices. Histograms, and timers with a reservoir, have all their updates
+    written down meanwhile, which makes these slower; all others are only read.
+
+    Blocks may overlap and nest, and `await` may be in them.
+
+    Args:
+        source: a registry, or a container that is up: its `registry` is recorded, or that of the
+            one container embedded in it that has one.
+
+    Raises:
+        NotRunningError: the container's registry is not up.
+        TypeError: `source` is, or has, no registry, or more than one.
+    """
+    registry = registry_of(source)
+    with reader_name() as reader:
+        changes = Changes(registry, reader)
+        with registry.watched(changes._begin):
+            try:
+                for entry in registry.entries():
+                    changes._follow(entry, is_new=False)
+                _recordings.set((*still_open(), changes))
+                _everywhere.append(changes)
+                yield changes
+            finally:
+                changes._end()
+                _recordings.set(still_open())
+                _everywhere[:] = [other for other in _everywhere if other is not changes]
+
+
+def assert_recorded(
+    name: str, labels: Mapping[str, object] | None = None, /, **expected: object
+) -> None:
+    """Fail unless an instrument changed as expected in the innermost `recorded` block we are in.
+
+        with recorded(registry):
+            serve(request)
+            assert_recorded("rpc/requests", count=1)
+            assert_recorded("http/requests", {"method": "GET"}, count=1)
+
+    After the block, and wherever it is not clear which block is meant, `changes.assert_recorded` of
+    the block's own `changes` does the same. See there for arguments and errors.
+
+    Raises:
+        RuntimeError: no block is open, or more than one and none of them by this context.
+    """
+    __tracebackhide__ = True
+    ours = still_open() or _everywhere
+    if not ours or (len(ours) > 1 and not still_open()):
+        raise RuntimeError(
+            f"assert_recorded() found {len(ours)} `recorded` blocks that are open; call it in the "
+            "block, or call changes.assert_recorded() of the block you mean"
+        )
+    ours[-1].assert_recorded(name, labels, **expected)
+
+
+def still_open() -> tuple[Changes, ...]:
+    """Return the recordings of this context that have not ended."""
+    return tuple([changes for changes in _recordings.get() if not changes._ended])
+
+
+@contextmanager
+def reader_name() -> Iterator[str]:
+    """Give a name that nobody else reads under now; it is given again later.
+
+    Instruments remember every reader for ever, so that names must not be without number.
+    """
+    with _readers:
+        number = next(n for n in count() if n not in _reader_numbers)
+        _reader_numbers.add(number)
+    try:
+        yield f"recorded-{number}"
+    finally:
+        with _readers:
+            _reader_numbers.discard(number)
+
+
+def registry_of(source: Any) -> Registry:
+    """Return a registry, or that of a container that is up."""
+    if isinstance(source, Registry):
+        return source
+    if not isinstance(getattr(source, "providers", None), dict):
+        raise TypeError(f"recorded() takes a Registry or a container, got {source!r}")
+    provider = source.providers.get("registry")
+    if provider is None:
+        embedded = [p.container.providers for p in source.traverse([providers.Container])]
+        found = [parts["registry"] for parts in embedded if "registry" in parts]
+        if len(found) != 1:
+            raise TypeError(
+                f"recorded() takes a container with one `registry`, and {source!r} has "
+                f"{len(found)}; give it the registry itself"
+            )
+        provider = found[0]
+    overriding = provider
+    while overriding.last_overriding is not None:
+        overriding = overriding.last_overriding
+    # Asked for too early it would be started, and nobody would stop it.
+    if isinstance(overriding, providers.BaseResource) and not overriding.initialized:
+        raise NotRunningError(
+            f"recorded() takes a container that is up, and the registry of {source!r} is not: "
+            "start the container first, in a block around this one"
+        )
+    registry = provider()
+    if not isinstance(registry, Registry):
+        raise TypeError(f"the `registry` of {source!r} gives no Registry, but {registry!r}")
+    return registry

@@ -1,0 +1,210 @@
+"""A ticker that a test drives by hand."""
+
+import threading
+from decimal import ROUND_FLOOR
+from types import TracebackType
+from typing import Self, final
+
+from metrics.errors import StopTimeoutError
+from metrics.instruments.arguments import Real, amount
+from metrics.instruments.ewma import INTERVAL
+from metrics.instruments.shared import Shared
+from metrics.instruments.snapshot import Tickable
+from metrics.testing.clock import NANOSECONDS, ManualClock, nanoseconds
+from metrics.ticker import Ticker
+
+
+@final
+class ManualTicker(Shared):
+    """Stands in for a `Ticker` in a test: ticks in the calling thread, when `advance` is called.
+
+    It has no thread and never waits, so that a 15-minute rate is tested in microseconds. All else
+    is as with a `Ticker`: it has to be started, the k-th tick is due at start + k * interval, the
+    newest addition is ticked first, and something that raises is logged and does not keep the
+    others from their tick. Safe to use from any thread, from a tick too.
+
+    Args:
+        interval: seconds between two ticks, above 0.
+        clock: what `advance` moves; one of its own when not given.
+
+    Raises:
+        TypeError: `interval` is not a number.
+        ValueError: `interval` is not positive.
+    """
+
+    __slots__ = (
+        "_advancing",
+        "_clock",
+        "_due_ns",
+        "_interval_ns",
+        "_started_ns",
+        "_ticked_ns",
+        "_ticker",
+        "_ticking",
+    )
+
+    def __init__(self, interval: Real = INTERVAL, clock: ManualClock | None = None) -> None:
+        self._clock = ManualClock() if clock is None else clock
+        # Never started, so without a thread; it has the members, and knows how to tick them.
+        self._ticker = Ticker(interval, self._clock)
+        # Rounded down, so that no rounding of what is advanced by falls short of a tick.
+        self._interval_ns = max(nanoseconds(self._ticker.interval, ROUND_FLOOR), 1)
+        self._started_ns: int | None = None
+        self._due_ns = 0
+        self._ticked_ns = 0
+        # Held while time passes and things are ticked.
+        self._advancing = threading.RLock()
+        self._ticking = False
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two ticks."""
+        return self._ticker.interval
+
+    @property
+    def clock(self) -> ManualClock:
+        """The clock that `advance` moves."""
+        return self._clock
+
+    @property
+    def running(self) -> bool:
+        """Whether the ticker is started, be there something to tick or not."""
+        return self._started_ns is not None
+
+    def __len__(self) -> int:
+        return len(self._ticker)
+
+    def __bool__(self) -> bool:
+        # A ticker is a thing, not a container that is false when empty.
+        return True
+
+    def add(self, member: Tickable) -> None:
+        """Tick `member` from now on; adding it again changes nothing.
+
+        Raises:
+            TypeError: `member` has no `tick` method.
+        """
+        idle = not len(self)
+        self._ticker.add(member)
+        if idle:
+            self._expect()  # a ticker with nothing to tick has missed nothing
+
+    def discard(self, member: Tickable) -> None:
+        """Tick `member` no more, if it was ticked at all."""
+        self._ticker.discard(member)
+
+    def start(self) -> None:
+        """Begin to tick, the first time one interval from now. Does nothing when started."""
+        with self._advancing:
+            if self._started_ns is None:
+                self._started_ns = self._clock.monotonic_ns()
+                self._expect()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Stop ticking. Does nothing when stopped; called from a tick, it returns at once.
+
+        Args:
+            timeout: seconds to wait for a tick that is going on in another thread; None waits for
+                its end.
+
+        Raises:
+            StopTimeoutError: the tick has not ended in that time; it is the last one all the same.
+        """
+        self._started_ns = None
+        wait = -1.0 if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX)
+        if not self._advancing.acquire(timeout=wait):
+            raise StopTimeoutError(f"{self!r} is still ticking after {timeout} s")
+        self._advancing.release()
+
+    def tick(self) -> None:
+        """Tick everything once, now, in the calling thread, whether started or not.
+
+        Raises:
+            RuntimeError: called from inside a tick.
+        """
+        with self._advancing:
+            if self._ticking:
+                raise RuntimeError("ManualTicker.tick() was called from inside a tick")
+            self._tick()
+
+    def advance(self, seconds: Real) -> None:
+        """Let `seconds` pass, and tick in the calling thread, in order, whenever a tick is due.
+
+        The clock shows the time at which a tick is due while it is ticked, and all of `seconds`
+        in the end. If the clock was moved past a tick by somebody else, that tick comes late, and
+        those missed after it are skipped, as after the machine was suspended.
+
+        Raises:
+            RuntimeError: the ticker is not started, or this is called from inside a tick.
+            TypeError: `seconds` is not a number.
+            ValueError: `seconds` is negative, infinite or NaN.
+        """
+        ns = nanoseconds(amount("ManualTicker.advance()", seconds))
+        with self._advancing:
+            if self._ticking:
+                raise RuntimeError("ManualTicker.advance() was called from inside a tick")
+            if self._started_ns is None:
+                raise RuntimeError(
+                    "ManualTicker.advance() has nothing to tick before start(): start the ticker, "
+                    "or the container it stands in; to let time pass only, advance its clock"
+                )
+            end = self._clock.monotonic_ns() + ns
+            while self.running and self._due_ns <= end:
+                self._move_to(self._due_ns)
+                self._tick()
+                self._due_ns = self._next_due()
+            self._move_to(end)
+
+    def check(self) -> None:
+        """Raise if ticks are overdue: a function for a `Healthcheck`.
+
+        Raises:
+            RuntimeError: the ticker is started and has members, but its clock was moved by three
+                intervals and a second without a tick.
+        """
+        if not self.running or not len(self):
+            return
+        silence = (self._clock.monotonic_ns() - self._ticked_ns) / NANOSECONDS
+        if silence > 3 * self.interval + 1.0:
+            raise RuntimeError(
+                f"no tick for {silence:.1f} s, though one is due every {self.interval} s"
+            )
+
+    def _tick(self) -> None:
+        self._ticking = True
+        try:
+            self._ticker.tick()
+        finally:
+            self._ticking = False
+            self._ticked_ns = self._clock.monotonic_ns()
+
+    def _expect(self) -> None:
+        """Expect the next tick from now on, whatever was due before."""
+        self._ticked_ns = self._clock.monotonic_ns()
+        self._due_ns = self._next_due()
+
+    def _next_due(self) -> int:
+        """Return the earliest start + k * interval that is after now."""
+        now = self._clock.monotonic_ns()
+        since = now - (self._started_ns or 0)
+        return now + self._interval_ns - since % self._interval_ns
+
+    def _move_to(self, ns: int) -> None:
+        """Let time pass until a time of the clock, unless it has passed already."""
+        self._clock.advance_ns(max(ns - self._clock.monotonic_ns(), 0))
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = "running" if self.running else "stopped"
+        return f"<ManualTicker every {self.interval} s, {state}, {len(self)} members>"

@@ -1,0 +1,196 @@
+"""Things that tests start and do not stop, in a suite of their own under the leak check."""
+
+import pytest
+
+STOPPERS = """
+import pytest
+
+stoppers = []
+
+@pytest.fixture(scope="session", autouse=True)
+def everything_is_stopped_in_the_end():
+    yield
+    for stop in stoppers:
+        stop()
+"""
+
+
+THREAD = """
+import threading
+
+def start(name="planted"):
+    over = threading.Event()
+    stoppers.append(over.set)
+    thread = threading.Thread(target=over.wait, name=name, daemon=True)
+    thread.start()
+    return over.set
+"""
+
+PLANTED = {
+    "thread": (THREAD + "def test_guilty(): start()", "thread 'planted'", "start()"),
+    "executor": (
+        """
+from concurrent.futures import ThreadPoolExecutor
+def test_guilty():
+    pool = ThreadPoolExecutor(1)
+    stoppers.append(pool.shutdown)
+    pool.submit(int)
+""",
+        "executor thread 'ThreadPoolExecutor-0_0'",
+        "pool.submit(int)",
+    ),
+    "event loop": (
+        """
+import asyncio
+def test_guilty():
+    stoppers.append(asyncio.new_event_loop().close)
+""",
+        "event loop '_UnixSelectorEventLoop'",
+        "asyncio.new_event_loop()",
+    ),
+    "process": (
+        """
+import subprocess, sys
+def stop(process):
+    process.kill()
+    process.wait()
+def test_guilty():
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    stoppers.append(lambda: stop(process))
+""",
+        "process '*time.sleep(60)'",
+        "process = subprocess.Popen(",
+    ),
+    "socket": (
+        """
+import socket
+def test_guilty():
+    listener = socket.create_server(("127.0.0.1", 0))
+    stoppers.append(listener.close)
+""",
+        "socket '127.0.0.1:*'",
+        "listener = socket.create_server",
+    ),
+    "file": (
+        """
+def test_guilty(tmp_path):
+    file = open(tmp_path / "left.txt", "w")
+    stoppers.append(file.close)
+""",
+        "file '*left.txt'",
+        "",
+    ),
+    "container": (
+        """
+from metrics.lifecycle import MetricsContainer
+def test_guilty():
+    container = MetricsContainer()
+    stoppers.append(container.shutdown_resources)
+    container.init_resources()
+""",
+        "container 'MetricsContainer'",
+        "container.init_resources()",
+    ),
+    "resource": (
+        """
+from dependency_injector import containers, providers
+class Stock(containers.DeclarativeContainer):
+    connection = providers.Resource(dict)
+stock = Stock()
+def test_guilty():
+    stoppers.append(stock.shutdown_resources)
+    stock.init_resources()
+""",
+        "resource 'dict'",
+        "",
+    ),
+    "ticker": (
+        """
+from metrics import Meter, Ticker
+def test_guilty():
+    ticker = Ticker()
+    stoppers.append(ticker.stop)
+    ticker.add(Meter())
+    ticker.start()
+""",
+        "thread 'metrics-ticker'",
+        "ticker.start()",
+    ),
+    "reporter": (
+        """
+from metrics import Registry
+from metrics.reporters.log import logger
+def test_guilty():
+    reporting = logger(Registry())
+    stoppers.append(lambda: reporting.__exit__(None, None, None))
+    reporting.__enter__()
+""",
+        "thread 'metrics-reporter-log'",
+        "reporting.__enter__()",
+    ),
+    "OpenTelemetry's reader": (
+        """
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
+def test_guilty():
+    reader = PeriodicExportingMetricReader(ConsoleMetricExporter())
+    provider = MeterProvider(metric_readers=[reader], shutdown_on_exit=False)
+    stoppers.append(provider.shutdown)
+""",
+        "thread 'OtelPeriodicExportingMetricReader'",
+        "reader = PeriodicExportingMetricReader(",
+    ),
+    "prometheus_client's server": (
+        """
+import prometheus_client
+def stop_server(server, thread):
+    server.shutdown()
+    server.server_close()
+    thread.join()
+def test_guilty():
+    server, thread = prometheus_client.start_http_server(0, "127.0.0.1")
+    stoppers.append(lambda: stop_server(server, thread))
+""",
+        "socket '127.0.0.1:*'",
+        "prometheus_client.start_http_server(0",
+    ),
+}
+
+
+class Suite:
+    """Test modules in a directory, run by pytest in a process of their own."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self._pytester = pytester
+        pytester.makeconftest("")
+        pytester.makepyfile(stopped=STOPPERS)
+
+    def has_plugin(self, name: str) -> bool:
+        """Return whether this very run has a plugin, which that one then has as well."""
+        return self._pytester._request.config.pluginmanager.has_plugin(name)
+
+    def configured(self, **settings: str) -> None:
+        """Write the suite's configuration."""
+        lines = [f"{name} = {value}" for name, value in settings.items()]
+        self._pytester.makeini("\n".join(["[pytest]", *lines]))
+
+    def run(self, source: str, *options: str) -> pytest.RunResult:
+        """Run one module, which may add to `stoppers` what stops what it leaves."""
+        self._pytester.makepyfile(
+            test_planted="from stopped import *\nfrom stopped import stoppers\n" + source
+        )
+        always = ("-p", "no:cacheprovider", "-W", "error::pytest.PytestUnknownMarkWarning")
+        return self._pytester.runpytest_subprocess(*always, *options, timeout=60)
+
+    def checked(self, source: str, *options: str) -> pytest.RunResult:
+        """Run one module with the check for all of its tests."""
+        return self.run(source, "--leakcheck", *options)
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    # A worker of this suite is none of that one.
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    return Suite(pytester)

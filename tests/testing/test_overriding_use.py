@@ -1,0 +1,237 @@
+"""`overridden` as `with`, `async with`, decorator and fixture."""
+
+import asyncio
+import inspect
+from contextlib import asynccontextmanager
+
+import pytest
+from dependency_injector import providers
+
+from metrics.errors import LifecycleError
+from metrics.lifecycle import LifecycleContainer, Resource, State, state
+from metrics.testing import overridden
+from tests.lifecycle.calls import Calls
+
+PATIENCE = 10.0
+
+
+class Made:
+    def __init__(self, part) -> None:
+        self.part = part
+
+
+def connect():
+    yield "real"
+
+
+async def connect_async():
+    yield "real"
+
+
+class Container(LifecycleContainer):
+    part = Resource(connect)
+    user = providers.Factory(Made, part)
+    other = providers.Object("other")
+
+
+class AsyncContainer(LifecycleContainer):
+    part = Resource(connect_async)
+    user = Resource(Made, part)
+    made = providers.Factory(Made, part)
+
+
+container = Container()
+
+
+@pytest.fixture
+def fake_part():
+    with overridden(container, part="fake"):
+        yield "fake"
+    assert container.part.overridden == ()
+
+
+@pytest.fixture
+@overridden(container, other="fake")
+def decorated_fixture():
+    yield container.other()
+    assert container.other() == "fake"
+
+
+def test_a_fixture_overrides_and_the_test_overrides_again(fake_part, decorated_fixture):
+    assert decorated_fixture == container.other() == "fake"
+    assert container.user().part == fake_part
+    with overridden(container, part="mine"):
+        assert container.user().part == "mine"
+    assert container.user().part == fake_part
+
+
+def test_nothing_is_left_of_the_fixtures_of_another_test():
+    assert container.other() == "other"
+    assert container.part.overridden == ()
+
+
+@overridden(container, part="fake")
+def test_a_test_is_decorated(decorated_fixture):
+    assert container.user().part == "fake"
+
+
+@overridden(container, part="fake")
+class TestDecorated:
+    def test_its_methods_are_decorated(self, decorated_fixture):
+        assert container.user().part == self.ask() == "fake"
+
+    def ask(self):
+        return container.part()
+
+
+def test_only_the_tests_of_a_class_are_decorated():
+    assert TestDecorated().ask() == "real"
+    container.shutdown_resources()
+    container.part.init()
+    container.shutdown_resources()
+
+
+def test_every_kind_of_function_is_decorated_and_stays_what_it_is():
+    around = overridden(container, other="fake")
+
+    @around
+    def plain(one, *, two):
+        """Say so."""
+        return container.other(), one, two
+
+    @around
+    async def coroutine():
+        await asyncio.sleep(0)
+        return container.other()
+
+    @around
+    def generator():
+        got = yield container.other()
+        return got
+
+    @around
+    async def asynchronous():
+        yield container.other()
+        yield container.other()
+
+    async def main():
+        return await asyncio.gather(coroutine()), [value async for value in asynchronous()]
+
+    assert plain(1, two=2) == ("fake", 1, 2)
+    assert (plain.__name__, plain.__doc__) == ("plain", "Say so.")
+    assert list(inspect.signature(plain).parameters) == ["one", "two"]
+    assert asyncio.run(main()) == (["fake"], ["fake", "fake"])
+    assert inspect.iscoroutinefunction(coroutine)
+    assert inspect.isasyncgenfunction(asynchronous)
+    started = generator()
+    assert next(started) == "fake"
+    with pytest.raises(StopIteration) as stopped:
+        started.send("got")
+    assert stopped.value.value == "got"
+    assert container.other() == "other"
+
+
+def test_a_decorated_function_may_call_itself():
+    @overridden(container, other="fake")
+    def count(n):
+        return len(container.providers["other"].overridden) + (count(n - 1) if n else 0)
+
+    assert count(2) == 1 + 2 + 3
+    assert container.other() == "other"
+
+
+def test_a_block_is_used_again_after_its_end_and_not_before():
+    block = overridden(container, other="fake")
+    for _ in range(2):
+        with block:
+            assert container.other() == "fake"
+            with pytest.raises(LifecycleError, match="begun already"):
+                block.__enter__()
+    with pytest.raises(LifecycleError, match="has not begun"):
+        block.__exit__(None, None, None)
+
+
+def test_async_fakes_are_entered_and_left_in_the_event_loop():
+    calls = Calls()
+
+    @asynccontextmanager
+    async def fake():
+        calls.run("start")
+        yield "fake"
+        await asyncio.sleep(0)
+        calls.run("stop")
+
+    async def main() -> None:
+        with (
+            pytest.raises(LifecycleError, match="write `async with overridden"),
+            overridden(container, other=fake()),
+        ):
+            pytest.fail("the block was begun")
+        assert calls.lines == []
+        assert container.other() == "other"
+        async with overridden(container, other=fake()) as same:
+            assert same is container
+            assert container.other() == "fake"
+        assert calls.lines == ["start", "stop"]
+
+    asyncio.run(main())
+
+
+def test_an_async_part_that_holds_a_fake_is_stopped_by_an_async_block_and_reported_by_another():
+    async def main() -> None:
+        asynchronous = AsyncContainer()
+        fake = Resource(connect_async)
+        async with overridden(asynchronous, part=fake):
+            await asynchronous.init_resources()
+            assert (await asynchronous.user()).part == "real"
+        assert state(fake) is State.STOPPED
+        assert state(asynchronous, "user") is State.NEW
+        block = overridden(asynchronous, part=fake)
+        block.__enter__()
+        await asynchronous.user()
+        with pytest.raises(LifecycleError, match="write `async with"):
+            block.__exit__(None, None, None)
+        assert asynchronous.part.overridden == ()
+        await asynchronous.shutdown_resources()
+        await fake.shutdown()
+        assert not fake.initialized
+
+    asyncio.run(main())
+
+
+def test_a_sync_fake_of_an_async_part_makes_what_needs_it_sync_for_the_block_only():
+    asynchronous = AsyncContainer()
+
+    async def main() -> None:
+        for _ in range(2):
+            with overridden(asynchronous, part="fake"):
+                assert asynchronous.made().part == "fake"
+            made = asynchronous.made()
+            assert inspect.isawaitable(made)
+            assert (await made).part == "real"
+            asynchronous.part.reset_async_mode()
+            asynchronous.made.reset_async_mode()
+        await asynchronous.shutdown_resources()
+
+    asyncio.run(main())
+
+
+def test_a_block_is_put_back_when_its_task_is_cancelled():
+    calls = Calls()
+
+    async def main() -> None:
+        async def work() -> None:
+            async with overridden(container, other=calls.part("fake"), part="fake"):
+                begun.set()
+                await asyncio.Event().wait()
+
+        begun = asyncio.Event()
+        task = asyncio.create_task(work())
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert container.other() == "other"
+        assert container.part.overridden == ()
+
+    asyncio.run(main())

@@ -1,0 +1,186 @@
+"""The leak check in pytest: which test is blamed, for what, and which is not."""
+
+import pytest
+
+from tests.testing.planted import PLANTED, THREAD, Suite, suite
+
+__all__ = ["suite"]
+
+
+def test_each_guilty_test_fails_and_the_next_passes(suite: Suite):
+    pytest.importorskip("opentelemetry.sdk")
+    source = "\n".join(
+        planted.replace("test_guilty", f"test_guilty_{number}")
+        + f"\ndef test_next_{number}(): pass"
+        for number, (planted, _, _) in enumerate(PLANTED.values())
+    )
+    run = suite.checked(source, "-o", "leakcheck_grace=0", "--tb=long")
+    count = len(PLANTED)
+    run.assert_outcomes(passed=2 * count, errors=count)
+    for number, (_, name, line) in enumerate(PLANTED.values()):
+        header = f"*ERROR at teardown of test_guilty_{number} *"
+        lines = [header, f"test_guilty_{number} left behind:*{name}*", f"*{line}*"]
+        run.stdout.fnmatch_lines(lines)
+
+
+def test_nothing_is_checked_when_nobody_asks(suite: Suite):
+    run = suite.run(f"""{THREAD}
+def test_planting(): start()
+def test_the_check_is_not_loaded():
+    import sys, threading
+    assert "metrics.testing.leaks" not in sys.modules
+    assert threading.Thread.start.__module__ == "threading"
+""")
+    run.assert_outcomes(passed=2)
+
+
+def test_the_plugin_loads_and_starts_nothing(suite: Suite):
+    run = suite.run(
+        """
+import sys, threading
+def test_loaded():
+    assert "metrics.testing.plugin" in sys.modules
+    slow = {"asyncio", "psutil", "dependency_injector", "subprocess", "logging.handlers"}
+    assert not slow - {"subprocess"} & sys.modules.keys()
+    assert threading.enumerate() == [threading.main_thread()]
+""",
+        *("-p", "no:anyio", "-p", "no:asyncio", "-p", "no:hypothesispytest", "-p", "no:xdist"),
+        *("-p", "no:timeout", "-p", "no:xdist.looponfail", "-p", "no:cov"),
+    )
+    run.assert_outcomes(passed=1)
+
+
+def test_an_ini_option_switches_it_on(suite: Suite):
+    suite.configured(leakcheck="true", leakcheck_grace="0", leakcheck_ignore="allowed-*")
+    run = suite.run(f"""{THREAD}
+def test_guilty(): start()
+def test_allowed(): start("allowed-1")
+""")
+    run.assert_outcomes(passed=2, errors=1)
+    run.stdout.fnmatch_lines(["*test_guilty left behind: thread 'planted'"])
+
+
+MARKED = """
+import pytest
+marked = pytest.mark.leakcheck(grace=0)
+
+@marked
+def test_guilty(): start()
+
+@marked
+class TestOfClass:
+    def test_guilty(self): start()
+    @pytest.mark.leakcheck(False)
+    def test_unchecked(self): start()
+    @pytest.mark.leakcheck(ignore="plant*")
+    def test_allowed(self): start()
+    @pytest.mark.leakcheck(ignore="other")
+    def test_guilty_of_something_else(self): start()
+
+@pytest.mark.leakcheck(grace=0, ignore=["thread p*"])
+class TestPatterns:
+    @pytest.mark.leakcheck(ignore="other")
+    def test_both(self): start()
+
+def test_guilty_with_the_fixture(leakcheck): start()
+
+def test_allowed_by_the_fixture(leakcheck):
+    start()
+    leakcheck.ignore("planted")
+
+def test_unmarked(): start()
+"""
+
+
+def test_a_marker_or_the_fixture_asks_for_it(suite: Suite):
+    suite.configured(leakcheck_grace="0")
+    run = suite.run(THREAD + MARKED)
+    run.assert_outcomes(passed=9, errors=4)
+    assert run.stdout.str().count("ERROR at teardown of") == 4
+    assert run.stdout.str().count("test_guilty") >= 4
+
+
+def test_a_marked_module_is_checked(suite: Suite):
+    suite.configured(leakcheck_grace="0")
+    run = suite.run(f"""{THREAD}
+import pytest
+pytestmark = pytest.mark.leakcheck
+def test_guilty(): start()
+def test_next(): pass
+""")
+    run.assert_outcomes(passed=2, errors=1)
+
+
+def test_the_fixture_checks_in_the_middle_of_a_test(suite: Suite):
+    suite.configured(leakcheck_grace="0")
+    run = suite.run(f"""{THREAD}
+def test_it(leakcheck):
+    leakcheck.verify()
+    start()
+    leakcheck.verify()
+def test_next(): pass
+""")
+    run.assert_outcomes(failed=1, passed=1, errors=1)
+
+
+def test_a_wrong_marker_is_an_error_of_its_test(suite: Suite):
+    run = suite.run("""
+import pytest
+@pytest.mark.parametrize("wrong", [
+    pytest.param(number, marks=pytest.mark.leakcheck(**arguments))
+    for number, arguments in enumerate([{"grace": -1}, {"grace": "x"}, {"only": 1}, {"ignore": 3}])
+])
+def test_wrong(wrong): pass
+def test_other(): pass
+""")
+    run.assert_outcomes(passed=1, errors=4)
+    assert run.stdout.str().count("the marker leakcheck is wrong: ") >= 4
+
+
+def test_a_wrong_setting_ends_the_run(suite: Suite):
+    run = suite.checked("def test_it(): pass", "-o", "leakcheck_grace=soon")
+    assert run.ret == pytest.ExitCode.USAGE_ERROR
+    run.stderr.fnmatch_lines(["*a number of seconds, not 'soon'*"])
+
+
+def test_what_ends_within_the_grace_period_is_not_blamed(suite: Suite):
+    run = suite.checked(
+        """
+import threading
+def test_slow():
+    threading.Timer(0.05, int).start()
+""",
+        *("-o", "leakcheck_grace=30"),
+    )
+    run.assert_outcomes(passed=1)
+
+
+def test_a_failed_test_that_leaves_something_says_both(suite: Suite):
+    run = suite.checked(
+        f"""{THREAD}
+def test_guilty():
+    start()
+    assert False, "as well"
+def test_next(): pass
+""",
+        *("-o", "leakcheck_grace=0"),
+    )
+    run.assert_outcomes(failed=1, passed=1, errors=1)
+    run.stdout.fnmatch_lines(["*test_guilty left*thread 'planted'*"])
+
+
+def test_a_fixture_that_fails_to_end_says_what_is_left_as_well(suite: Suite):
+    run = suite.checked(
+        f"""{THREAD}
+import pytest
+@pytest.fixture
+def failing():
+    yield
+    raise OSError("cannot end")
+def test_guilty(failing): start()
+def test_next(): pass
+""",
+        *("-o", "leakcheck_grace=0"),
+    )
+    run.assert_outcomes(passed=2, errors=1)
+    run.stdout.fnmatch_lines(["*OSError: cannot end*", "*test_guilty left*thread 'planted'*"])

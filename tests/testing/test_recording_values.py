@@ -1,0 +1,186 @@
+"""Every update of a histogram or timer is recorded, in order, and the instrument stays itself."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metrics import (
+    BucketHistogram,
+    ExpDecayReservoir,
+    Family,
+    Histogram,
+    Registry,
+    ResettingReservoir,
+    ResettingTimer,
+    Timer,
+    UniformReservoir,
+)
+from metrics.testing import recorded
+
+RESERVOIRS = [
+    lambda: ExpDecayReservoir(4),
+    lambda: UniformReservoir(4),
+    lambda: ResettingReservoir(4),
+]
+NUMBERS = st.lists(st.floats(0, 1e9) | st.integers(0, 10**9))
+
+
+@pytest.mark.parametrize("make", RESERVOIRS)
+@settings(deadline=None)
+@given(before=NUMBERS, inside=NUMBERS)
+def test_all_updates_are_there_in_order_however_few_the_reservoir_keeps(make, before, inside):
+    registry = Registry()
+    histogram = registry.register("h", Histogram(make()))
+    timer = registry.register("t", Timer(Histogram(make())))
+    for value in before:
+        histogram.update(value)
+        timer.update(value)
+    with recorded(registry) as changes:
+        for value in inside:
+            histogram.update(value)
+            timer.update(value)
+    assert changes["h"].values == changes["t"].values == tuple(inside)
+    assert changes["h"].count == changes["t"].count == len(inside)
+    assert changes["h"].sum == pytest.approx(sum(inside), rel=1e-12)
+    assert histogram.count == timer.count == len(before) + len(inside)
+
+
+@pytest.mark.parametrize("make", RESERVOIRS)
+def test_afterwards_the_histogram_has_its_own_reservoir_back(make):
+    registry = Registry()
+    histogram = registry.register("h", Histogram(make()))
+    before = (histogram._reservoir, histogram._decaying)
+    with recorded(registry), recorded(registry):
+        assert repr(histogram).startswith("Histogram(" + type(before[0]).__name__)
+        histogram.update(1)
+        histogram.tick()
+    assert (histogram._reservoir, histogram._decaying) == before
+    assert histogram.snapshot().count == 1
+
+
+def test_the_block_that_fails_leaves_everything_as_it_was():
+    registry = Registry()
+    histogram = registry.histogram("h")
+    family = registry.register("f", Family(Histogram, ("x",)))
+    reservoir = histogram._reservoir
+    with pytest.raises(ZeroDivisionError), recorded(registry):
+        family.labels(1).update(1 / 0)
+    assert histogram._reservoir is reservoir
+    assert family._factory is Histogram
+    assert isinstance(family.labels(1)._reservoir, ExpDecayReservoir)
+    assert isinstance(family.labels(2)._reservoir, ExpDecayReservoir)
+    assert registry._watchers == []
+
+
+def test_what_is_made_in_the_block_has_all_its_updates_too():
+    registry = Registry()
+    family = registry.register("f", Family(Timer, ("x",)))
+    family.labels("old").update(9)
+    with recorded(registry) as outer, recorded(registry) as inner:
+        for value in (3, 1, 2):
+            registry.histogram("h").update(value)
+            family.labels("new").update(value)
+        family.labels("old").update(4)
+    for changes in (outer, inner):
+        assert changes["h"].values == changes["f"].labels("new").values == (3.0, 1.0, 2.0)
+        assert changes["f"].labels("old").values == (4.0,)
+        assert (changes["f"].count, changes["f"].sum) == (4, 10.0)
+
+
+def test_a_histogram_that_lost_its_name_in_the_block_has_its_own_reservoir_back():
+    registry = Registry()
+    histogram = registry.histogram("h")
+    reservoir = histogram._reservoir
+    with recorded(registry) as changes:
+        registry.unregister("h")
+        registry.histogram("h").update(5)
+        assert histogram._reservoir is reservoir
+    assert changes["h"].values == (5.0,)
+
+
+def test_a_refused_update_is_not_recorded():
+    registry = Registry()
+    histogram = registry.histogram("h")
+    with recorded(registry) as changes:
+        with pytest.raises(ValueError, match="nan"):
+            histogram.update(float("nan"))
+        with pytest.raises(TypeError):
+            histogram.update("1")
+    assert changes["h"].values == ()
+
+
+def test_updates_before_a_clear_are_recorded_all_the_same():
+    registry = Registry()
+    histogram = registry.histogram("h")
+    histogram.update(1)
+    with recorded(registry) as changes:
+        histogram.update(2)
+        histogram.clear()
+        histogram.update(3)
+    assert changes["h"].values == (2.0, 3.0)
+    assert histogram.snapshot().values == (3.0,)
+
+
+def test_an_instrument_with_two_names_is_recorded_under_both():
+    registry = Registry()
+    histogram = registry.register("a", Histogram())
+    registry.register("b", histogram)
+    with recorded(registry) as changes:
+        histogram.update(1)
+    assert changes["a"].values == changes["b"].values == (1.0,)
+
+
+@settings(deadline=None)
+@given(before=NUMBERS, inside=NUMBERS, reads=st.sets(st.integers(0, 20)))
+def test_a_resetting_timer_has_all_updates_in_order_however_often_they_are_looked_at(
+    before, inside, reads
+):
+    registry = Registry()
+    timer = registry.resetting_timer("t")
+    for value in before:
+        timer.update(value)
+    with recorded(registry) as changes:
+        for number, value in enumerate(inside):
+            timer.update(value)
+            if number in reads:
+                assert changes["t"].values == tuple(inside[: number + 1])
+    assert changes["t"].values == tuple(inside)
+
+
+def test_a_resetting_timer_tells_that_it_kept_too_few_to_have_all_values():
+    registry = Registry()
+    timer = registry.register("t", ResettingTimer(2))
+    timer.update(1)
+    with recorded(registry) as changes:
+        for _ in range(9):
+            timer.update(2)
+    assert (changes["t"].count, changes["t"].sum) == (9, 18.0)
+    with pytest.raises(AttributeError, match=r"has no 'values'; it has count, sum$"):
+        changes["t"].values  # noqa: B018 - it raises
+
+
+@pytest.mark.parametrize("make", [BucketHistogram, lambda: Timer(BucketHistogram())])
+def test_of_buckets_there_are_counts_and_the_sum(make):
+    registry = Registry()
+    instrument = registry.register("b", make())
+    instrument.update(3)
+    with recorded(registry) as changes:
+        for value in (0.5, 0.4, 100):
+            instrument.update(value)
+    assert changes["b"].counts == {"0.5": 2, "+Inf": 1}
+    assert (changes["b"].count, changes["b"].sum) == (3, pytest.approx(100.9))
+    with pytest.raises(AttributeError, match=r"has no 'values' \(buckets keep no values\); it has"):
+        changes["b"].values  # noqa: B018 - it raises
+
+
+def test_a_family_as_a_whole_has_no_values():
+    registry = Registry()
+    registry.register("f", Family(Histogram, ("x",)))
+    registry.gauge("g", labels=("x",)).labels(1).set(3)
+    with recorded(registry) as changes:
+        pass
+    with pytest.raises(AttributeError, match=r"has no 'values', it has count, sum; ask a child"):
+        changes["f"].values  # noqa: B018 - it raises
+    with pytest.raises(AttributeError, match=r"has no 'value', it has none; ask a child"):
+        changes["g"].value  # noqa: B018 - it raises
+    assert changes["g"].labels(1).value == 3.0
