@@ -2,7 +2,6 @@ import copy
 import time
 
 from metrics.clock import SYSTEM_CLOCK, SystemClock
-from tests.fakes import FakeClock
 
 
 def test_the_monotonic_times_never_go_back_and_agree():
@@ -39,11 +38,3 @@ def test_the_system_clock_keeps_no_state_and_names_itself():
     assert isinstance(SYSTEM_CLOCK, SystemClock)
     assert not hasattr(SYSTEM_CLOCK, "__dict__")
     assert repr(SYSTEM_CLOCK) == "SYSTEM_CLOCK"
-
-
-def test_the_fake_clock_stands_still_until_both_of_its_times_advance():
-    clock = FakeClock(monotonic=10.0, epoch=100.0)
-    assert (clock.monotonic(), clock.time()) == (clock.monotonic(), clock.time()) == (10.0, 100.0)
-    clock.advance(2.5)
-    assert (clock.monotonic(), clock.monotonic_ns()) == (12.5, 12_500_000_000)
-    assert (clock.time(), clock.time_ns()) == (102.5, 102_500_000_000)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from metrics import Counter, Gauge, Registry, ResettingTimer, farewells
 from metrics.exporters.series import series
-from tests.fakes import FakeClock
+from metrics.testing import ManualClock
 
 
 def counts(registry: Registry, reader: str) -> dict[str, object]:
@@ -140,7 +140,7 @@ def test_a_child_reads_what_is_gone_under_its_prefix_and_leaves_the_rest():
 
 
 def test_exporters_write_what_is_gone_as_they_did_before():
-    registry = Registry(clock=FakeClock())
+    registry = Registry(clock=ManualClock())
     with registry.followed("db"):
         registry.gauge("temperature", description="How hot", unit="percent").set(50.0)
         registry.int_gauge("connections").set(7)

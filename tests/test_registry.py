@@ -30,8 +30,8 @@ from metrics import (
     UpDownCounter,
 )
 from metrics.names import exported_name
+from metrics.testing import ManualClock
 from metrics.ticker import THREAD_NAME
-from tests.fakes import FakeClock
 
 MAKERS: dict[str, type] = {
     "counter": Counter,
@@ -548,7 +548,7 @@ def test_options_reach_the_instrument():
 
 
 def test_the_clock_and_the_tickers_interval_reach_the_instruments():
-    clock = FakeClock()
+    clock = ManualClock()
     registry = Registry(ticker=Ticker(2.0), clock=clock)
     meter = registry.meter("m")
     labelled = registry.child("c").meter("m", labels=("a",)).labels("x")

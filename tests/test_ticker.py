@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import StopTimeoutError, Ticker
+from metrics.testing import ManualClock
 from metrics.ticker import THREAD_NAME, next_due
-from tests.fakes import FakeClock
 
 OFTEN = 0.002
 HOUR = 3600.0
@@ -47,7 +47,7 @@ class Probe:
         return f"<{self.name}>"
 
 
-class ReadClock(FakeClock):
+class ReadClock(ManualClock):
     """A clock that stands still and tells how often it was read."""
 
     def __init__(self) -> None:
@@ -200,7 +200,7 @@ def test_stop_from_inside_a_tick_by_hand_does_not_wait_for_a_worker_that_is_due(
     here = threading.current_thread()
     due = threading.Event()
 
-    class DueClock(FakeClock):
+    class DueClock(ManualClock):
         def monotonic(self) -> float:
             if threading.current_thread() is not here:
                 due.set()
@@ -232,7 +232,7 @@ def test_stop_from_inside_a_tick_by_hand_does_not_wait_for_a_worker_that_is_due(
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_clock_that_raises_ends_the_worker_and_the_next_start_makes_a_new_one():
-    class BrokenClock(FakeClock):
+    class BrokenClock(ManualClock):
         broken = False
 
         def monotonic(self) -> float:
@@ -257,7 +257,7 @@ def test_a_clock_that_raises_ends_the_worker_and_the_next_start_makes_a_new_one(
 
 
 def test_ticks_that_are_overdue_are_told_by_the_check():
-    clock = FakeClock()
+    clock = ManualClock()
     ticker = Ticker(HOUR, clock)
     ticker.check()
     ticker.add(Probe())

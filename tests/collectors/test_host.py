@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from metrics import Counter, DuplicateMetricError, Meter, Registry, Ticker
 from metrics.collectors import HostCollector
 from metrics.collectors.host import Totals, is_loopback
-from tests.fakes import FakeClock
+from metrics.testing import ManualClock
 
 UNITS = {
     "system/cpu/sysload": "percent",
@@ -126,7 +126,7 @@ def test_work_on_the_real_machine_is_counted_and_never_more_than_its_cores_can_d
 
 
 def test_load_is_busy_time_of_all_cores_in_percent_of_one(machine):
-    registry, clock = Registry(), FakeClock()
+    registry, clock = Registry(), ManualClock()
     collector = HostCollector(registry, clock)
     clock.advance(4.0)
     machine.cpu.user += 5.0
@@ -147,7 +147,7 @@ def test_interrupts_are_work_but_guests_and_stolen_time_are_not_added(machine):
     machine.cpu = SimpleNamespace(
         user=0.0, nice=0.0, system=0.0, idle=0.0, irq=0.0, softirq=0.0, steal=0.0, guest=0.0
     )
-    registry, clock = Registry(), FakeClock()
+    registry, clock = Registry(), ManualClock()
     collector = HostCollector(registry, clock)
     for field in vars(machine.cpu):
         setattr(machine.cpu, field, 1.0)
@@ -157,7 +157,7 @@ def test_interrupts_are_work_but_guests_and_stolen_time_are_not_added(machine):
 
 
 def test_a_cpu_time_that_goes_down_is_a_new_base_line(machine):
-    registry, clock = Registry(), FakeClock()
+    registry, clock = Registry(), ManualClock()
     collector = HostCollector(registry, clock)
     clock.advance(1.0)
     machine.cpu.iowait = 3.0
@@ -170,7 +170,7 @@ def test_a_cpu_time_that_goes_down_is_a_new_base_line(machine):
 
 
 def test_a_tick_without_time_passed_counts_at_once_and_rates_later(machine):
-    registry, clock = Registry(), FakeClock()
+    registry, clock = Registry(), ManualClock()
     collector = HostCollector(registry, clock)
     machine.cpu.user += 1.0
     collector.tick()
@@ -337,7 +337,7 @@ def test_without_psutil_the_error_says_what_to_install(monkeypatch):
 
 
 def test_the_values_read_as_plain_numbers(machine):
-    registry, clock = Registry(), FakeClock()
+    registry, clock = Registry(), ManualClock()
     collector = HostCollector(registry, clock)
     clock.advance(5.0)
     machine.disks.read_bytes += 50

@@ -10,7 +10,7 @@ import pytest
 from metrics import DuplicateMetricError, FloatCounter, Gauge, Registry
 from metrics.collectors import ProcessCollector
 from metrics.collectors.process import CpuLoad
-from tests.fakes import FakeClock
+from metrics.testing import ManualClock
 
 UNITS = {
     "process/max_fds": "",
@@ -59,7 +59,7 @@ def test_the_first_sample_adds_no_cpu_time_of_before_and_sets_the_gauges():
 
 
 def test_cpu_time_is_counted_in_seconds_and_as_percent_of_one_core():
-    registry, clock = Registry(), FakeClock()
+    registry, clock = Registry(), ManualClock()
     before = cpu_seconds()
     collector = ProcessCollector(registry, clock)
     burn(0.05)
@@ -72,7 +72,7 @@ def test_cpu_time_is_counted_in_seconds_and_as_percent_of_one_core():
 
 def test_a_clock_that_stands_still_breaks_nothing():
     registry = Registry()
-    collector = ProcessCollector(registry, FakeClock())
+    collector = ProcessCollector(registry, ManualClock())
     burn(0.02)
     collector.tick()
     assert registry.get("system/cpu/procload").value == 0.0
@@ -80,7 +80,7 @@ def test_a_clock_that_stands_still_breaks_nothing():
 
 
 def test_uptime_advances_with_the_clock():
-    registry, clock = Registry(), FakeClock()
+    registry, clock = Registry(), ManualClock()
     collector = ProcessCollector(registry, clock)
     begin = registry.get("process/uptime").value
     clock.advance(100.0)
@@ -147,7 +147,7 @@ def test_a_taken_name_leaves_nothing_registered(name):
 
 
 def test_close_empties_the_registry_once_and_a_late_tick_changes_nothing():
-    registry, clock = Registry(), FakeClock()
+    registry, clock = Registry(), ManualClock()
     collector = ProcessCollector(registry, clock)
     uptime = registry.get("process/uptime")
     begin = uptime.value

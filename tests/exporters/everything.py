@@ -1,11 +1,11 @@
 """A registry with everything in it that pages are made of."""
 
 from metrics import Registry
-from tests.fakes import FakeClock
+from metrics.testing import ManualClock
 
 
 def everything() -> Registry:
-    registry = Registry(clock=FakeClock())
+    registry = Registry(clock=ManualClock())
     registry.counter("rpc/requests").inc(3)
     registry.float_counter("cpu", unit="seconds").inc(1.5)
     registry.updown_counter("in-flight").dec()

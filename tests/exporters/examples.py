@@ -3,14 +3,14 @@
 from hypothesis import strategies as st
 
 from metrics import BucketHistogram, Registry
-from tests.fakes import FakeClock
+from metrics.testing import ManualClock
 
 NOW_NS = 1_700_000_000_123_456_789
 
 
 def everything() -> Registry:
     """One of each instrument, ten seconds after all of them were made."""
-    clock = FakeClock()
+    clock = ManualClock()
     registry = Registry(clock=clock)
     registry.bucket_histogram("wait", bounds=(0.5, 1), unit="milliseconds").update(0.75)
     registry.info("build").set({"version": "1.2", "commit": 'a"b\n'})

@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from metrics import BucketHistogram, Registry, Timer
 from metrics.exporters import prometheus
+from metrics.testing import ManualClock
 from tests.exporters.everything import everything
-from tests.fakes import FakeClock
 
 QUANTILES = ("0.5", "0.75", "0.95", "0.99", "0.999", "0.9999")
 
@@ -31,7 +31,7 @@ def summary(name: str, count: int, number: str) -> str:
 
 
 def test_every_instrument_is_written_as_go_ethereum_writes_it():
-    registry = Registry(clock=FakeClock())
+    registry = Registry(clock=ManualClock())
     registry.counter("test/counter").inc(12345)
     registry.float_counter("test/counter_float64").inc(54321.98)
     registry.updown_counter("test/updown").dec(2)

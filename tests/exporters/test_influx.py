@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from metrics import Registry, ResettingTimer
 from metrics.exporters import influx
+from metrics.testing import ManualClock
 from tests.exporters.line_protocol import parsed
-from tests.fakes import FakeClock
 
 GOLDEN = r"""
 blocks.meter count=5i,m1=1.0,m15=1.0,m5=1.0,mean=0.5
@@ -54,7 +54,7 @@ def written(text):
 
 
 def test_every_instrument_has_go_ethereums_measurement_and_fields():
-    clock = FakeClock()
+    clock = ManualClock()
     registry = Registry("chain", clock=clock)
     registry.counter("inserts").inc(3)
     registry.float_counter("cpu").inc(1.5)

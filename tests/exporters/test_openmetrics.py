@@ -9,8 +9,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from metrics import BucketHistogram, Registry
 from metrics.exporters import openmetrics, prometheus
+from metrics.testing import ManualClock
 from tests.exporters.everything import everything
-from tests.fakes import FakeClock
 
 START = 1_700_000_000.0
 
@@ -32,7 +32,7 @@ def test_a_registry_with_nothing_in_it_is_a_page_that_ends():
 
 
 def test_a_counter_has_its_suffix_on_samples_only():
-    registry = Registry(clock=FakeClock())
+    registry = Registry(clock=ManualClock())
     registry.counter("sent", unit="bytes", description='Sent "quickly" \\ seen').inc(3)
     assert page(registry) == (
         '# HELP sent_bytes Sent \\"quickly\\" \\\\ seen\n'
@@ -109,7 +109,7 @@ def created(registry: Registry) -> dict[object, float]:
 
 
 def test_a_total_began_when_it_was_registered_until_it_is_cleared():
-    clock = FakeClock()
+    clock = ManualClock()
     registry = Registry(clock=clock)
     clock.advance(1.0)
     counter = registry.counter("x")
@@ -130,7 +130,7 @@ def test_a_total_began_when_it_was_registered_until_it_is_cleared():
 
 
 def test_a_child_that_comes_later_or_again_began_after_the_page_before():
-    clock = FakeClock()
+    clock = ManualClock()
     registry = Registry(clock=clock)
     family = registry.counter("x", labels=("a",))
     family.labels("1").inc()
@@ -146,7 +146,7 @@ def test_a_child_that_comes_later_or_again_began_after_the_page_before():
 
 
 def test_histograms_summaries_and_timers_have_their_beginning_too():
-    registry = Registry(clock=FakeClock())
+    registry = Registry(clock=ManualClock())
     registry.histogram("a")
     registry.bucket_histogram("b")
     registry.timer("c")
@@ -161,7 +161,7 @@ def test_histograms_summaries_and_timers_have_their_beginning_too():
 
 
 def test_what_is_below_zero_and_has_no_place_is_left_out():
-    registry = Registry(clock=FakeClock())
+    registry = Registry(clock=ManualClock())
     registry.histogram("skew").update(-2.0)
     registry.bucket_histogram("offset", bounds=(-1, 1), labels=("x",)).labels(" -1").update(0.5)
     registry.bucket_histogram("drift", bounds=(1,)).update(-0.5)
@@ -189,7 +189,7 @@ def test_a_stream_is_the_page_in_pieces():
 
 
 def test_a_family_may_be_asked_for_by_its_own_name_and_by_a_samples():
-    registry = Registry(clock=FakeClock())
+    registry = Registry(clock=ManualClock())
     registry.counter("x")
     registry.gauge("y")
     for name in ("x", "x_total", "x_created"):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from metrics import Registry
 from metrics.exporters import opentsdb
-from tests.fakes import FakeClock
+from metrics.testing import ManualClock
 
 NOW = 1_700_000_000_999_999_999
 LINE = re.compile(r"put (\S+) (\d{10}) (-?\d+(?:\.\d+)?)((?: [^ =]+=[^ =]+)+)")
@@ -71,7 +71,7 @@ GOLDEN = "".join(
 
 
 def everything() -> Registry:
-    clock = FakeClock()
+    clock = ManualClock()
     registry = Registry("chain", clock=clock)
     registry.counter("inserts").inc(3)
     registry.float_counter("cpu").inc(1.5)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from metrics import ExpDecayReservoir
 from metrics.instruments.expdecay import RankedSample
-from tests.fakes import FakeClock
+from metrics.testing import ManualClock
 
 SIZE = 128
 ALPHA = 0.015
@@ -53,7 +53,7 @@ def plain_ages(stream: Stream, seed: int) -> list[float]:
 
 
 def reservoir_ages(stream: Stream, seed: int, *, ticked: bool = True) -> list[float]:
-    clock = FakeClock()
+    clock = ManualClock()
     reservoir = ExpDecayReservoir(SIZE, ALPHA, clock, Random(seed))
     for _, times in arrivals(stream):
         if ticked:
@@ -124,7 +124,7 @@ def test_ticks_in_the_middle_of_a_wait_at_the_same_age_change_nothing():
     expected = [uniform_ages([2000], 3_000_017 + seed) for seed in range(RUNS)]
     often = []
     for seed in range(RUNS):
-        reservoir = ExpDecayReservoir(SIZE, ALPHA, FakeClock(), Random(seed))
+        reservoir = ExpDecayReservoir(SIZE, ALPHA, ManualClock(), Random(seed))
         for _, times in arrivals([2000]):
             for time in times:
                 reservoir.update(time)
@@ -137,7 +137,7 @@ def test_ticks_in_the_middle_of_a_wait_at_the_same_age_change_nothing():
 @pytest.mark.parametrize("updates", [3, 40])
 def test_a_year_on_the_clock_overflows_nothing_and_keeps_the_newest(updates: int):
     size = 16
-    clock = FakeClock()
+    clock = ManualClock()
     reservoir = ExpDecayReservoir(size, ALPHA, clock, Random(4))
     total = 0
     for step in [3600.0] * 24 * 90 + [86400.0] * 275:
@@ -156,7 +156,7 @@ def test_a_year_on_the_clock_overflows_nothing_and_keeps_the_newest(updates: int
 
 
 def test_a_tick_after_years_of_silence_does_not_disturb_the_sample():
-    clock = FakeClock()
+    clock = ManualClock()
     reservoir = ExpDecayReservoir(4, ALPHA, clock, Random(4))
     for value in (1.0, 2.0, 3.0, 4.0):
         reservoir.update(value)
@@ -168,14 +168,14 @@ def test_a_tick_after_years_of_silence_does_not_disturb_the_sample():
 
 
 def test_every_value_is_kept_until_the_reservoir_is_full():
-    reservoir = ExpDecayReservoir(100, ALPHA, FakeClock(), Random(5))
+    reservoir = ExpDecayReservoir(100, ALPHA, ManualClock(), Random(5))
     for value in range(100):
         reservoir.update(value)
     assert reservoir.snapshot().values == tuple(map(float, range(100)))
 
 
 def test_count_and_sum_speak_of_every_update():
-    reservoir = ExpDecayReservoir(8, ALPHA, FakeClock(), Random(6))
+    reservoir = ExpDecayReservoir(8, ALPHA, ManualClock(), Random(6))
     for value in range(1000):
         reservoir.update(value)
     snapshot = reservoir.snapshot()
@@ -184,7 +184,7 @@ def test_count_and_sum_speak_of_every_update():
 
 
 def test_clear_restarts_the_sample():
-    clock = FakeClock()
+    clock = ManualClock()
     reservoir = ExpDecayReservoir(SIZE, ALPHA, clock, Random(7))
     for _ in range(50_000):
         reservoir.update(-1.0)
@@ -257,7 +257,7 @@ def test_an_update_from_inside_an_update_is_counted():
         reservoir.tick()
         assert reservoir.snapshot().count == reservoir.count
 
-    reservoir = ExpDecayReservoir(16, ALPHA, FakeClock(), Hooked(hook))
+    reservoir = ExpDecayReservoir(16, ALPHA, ManualClock(), Hooked(hook))
     for _ in range(1000):
         reservoir.update(1.0)
     assert inner > 16
@@ -274,7 +274,7 @@ def test_a_thread_stuck_in_the_slow_path_holds_up_nobody():
             inside.set()
             assert release.wait(10)
 
-    reservoir = ExpDecayReservoir(4, ALPHA, FakeClock(), Hooked(hook))
+    reservoir = ExpDecayReservoir(4, ALPHA, ManualClock(), Hooked(hook))
     stuck = threading.Thread(target=reservoir.update, args=(1.0,), daemon=True)
     stuck.start()
     assert inside.wait(10)
@@ -297,7 +297,7 @@ def test_a_clear_in_the_middle_of_an_update_leaves_nothing_to_wait_for(at: int):
             reservoir.clear()
 
     rng = Hooked(hook)
-    reservoir = ExpDecayReservoir(4, ALPHA, FakeClock(), rng)
+    reservoir = ExpDecayReservoir(4, ALPHA, ManualClock(), rng)
     while rng.calls < at:
         reservoir.update(1.0)
     for value in (2.0, 3.0, 4.0, 5.0):
@@ -308,7 +308,7 @@ def test_a_clear_in_the_middle_of_an_update_leaves_nothing_to_wait_for(at: int):
 
 def test_once_full_nearly_no_update_draws_a_number():
     rng = Hooked(lambda call: None)
-    reservoir = ExpDecayReservoir(SIZE, ALPHA, FakeClock(), rng)
+    reservoir = ExpDecayReservoir(SIZE, ALPHA, ManualClock(), rng)
     for _ in range(SIZE):
         reservoir.update(1.0)
     filled = rng.calls
@@ -319,7 +319,7 @@ def test_once_full_nearly_no_update_draws_a_number():
 
 
 def test_no_update_is_lost_between_threads():
-    reservoir = ExpDecayReservoir(SIZE, ALPHA, FakeClock(), Random(10))
+    reservoir = ExpDecayReservoir(SIZE, ALPHA, ManualClock(), Random(10))
     barrier = threading.Barrier(5)
 
     def work() -> None:

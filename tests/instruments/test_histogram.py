@@ -1,7 +1,7 @@
 from random import Random
 
 from metrics import ExpDecayReservoir, Histogram, ResettingReservoir, UniformReservoir
-from tests.fakes import FakeClock
+from metrics.testing import ManualClock
 
 
 def test_a_histogram_reads_what_it_was_updated_with():
@@ -21,7 +21,7 @@ def test_it_keeps_1028_values_unless_told_otherwise():
 
 
 def test_a_tick_ages_the_sample():
-    clock = FakeClock()
+    clock = ManualClock()
     histogram = Histogram(ExpDecayReservoir(10, alpha=1.0, clock=clock, rng=Random(1)))
     for _ in range(100):
         histogram.update(1)

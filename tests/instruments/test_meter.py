@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from metrics import Meter
-from tests.fakes import FakeClock
+from metrics.testing import ManualClock
 from tests.instruments.test_ewma import KNOWN
 
 
@@ -15,7 +15,7 @@ def triple(meter):
 @pytest.mark.parametrize("minutes", [1, 5, 15])
 def test_the_rates_decay_by_the_known_numbers(minutes):
     known = KNOWN[minutes]
-    meter = Meter(clock=FakeClock())
+    meter = Meter(clock=ManualClock())
     meter.mark(3)
     meter.tick()
     seen = [getattr(meter.snapshot(), f"rate{minutes}")]
@@ -27,7 +27,7 @@ def test_the_rates_decay_by_the_known_numbers(minutes):
 
 
 def test_the_mean_rate_is_the_count_over_the_age():
-    clock = FakeClock()
+    clock = ManualClock()
     meter = Meter(clock=clock)
     meter.mark(30)
     assert meter.snapshot().rate_mean == 0.0
@@ -36,7 +36,7 @@ def test_the_mean_rate_is_the_count_over_the_age():
 
 
 def test_marks_are_counted_at_once_and_rated_at_the_tick():
-    meter = Meter(clock=FakeClock())
+    meter = Meter(clock=ManualClock())
     meter.mark()
     meter.mark(4)
     assert meter.count == 5
@@ -53,7 +53,7 @@ def test_marks_are_counted_at_once_and_rated_at_the_tick():
 
 
 def test_the_interval_scales_the_rates():
-    meter = Meter(interval=0.5, clock=FakeClock())
+    meter = Meter(interval=0.5, clock=ManualClock())
     meter.mark(3)
     meter.tick()
     assert triple(meter) == (6.0, 6.0, 6.0)
@@ -61,7 +61,7 @@ def test_the_interval_scales_the_rates():
 
 @pytest.mark.usefixtures("eager_switching")
 def test_the_three_rates_of_a_snapshot_come_from_the_same_tick():
-    clock = FakeClock()
+    clock = ManualClock()
     meter, replay = Meter(clock=clock), Meter(clock=clock)
     stop = threading.Event()
     ticks = 0

@@ -1,7 +1,7 @@
 from contextlib import suppress
 
 from metrics import ResettingTimer
-from tests.fakes import FakeClock
+from metrics.testing import ManualClock
 
 
 def test_durations_are_given_to_each_reader_once():
@@ -25,7 +25,7 @@ def test_overflow_keeps_count_and_sum_exact():
 
 
 def test_a_block_is_timed_even_if_it_raises():
-    clock = FakeClock()
+    clock = ManualClock()
     timer = ResettingTimer(clock=clock)
     with timer.time():
         clock.advance(2)
@@ -36,7 +36,7 @@ def test_a_block_is_timed_even_if_it_raises():
 
 
 def test_a_function_is_timed():
-    clock = FakeClock()
+    clock = ManualClock()
     timer = ResettingTimer(clock=clock)
 
     @timer.timed

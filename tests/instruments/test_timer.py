@@ -1,7 +1,7 @@
 import pytest
 
 from metrics import BucketHistogram, Histogram, ResettingReservoir, Timer
-from tests.fakes import FakeClock
+from metrics.testing import ManualClock
 
 
 def test_durations_are_seconds_or_say_otherwise():
@@ -14,7 +14,7 @@ def test_durations_are_seconds_or_say_otherwise():
 
 
 def test_a_tick_advances_the_rates_and_ages_the_sample():
-    clock = FakeClock()
+    clock = ManualClock()
     timer = Timer(interval=2.0, clock=clock)
     for _ in range(6):
         timer.update(1)
@@ -28,7 +28,7 @@ def test_a_tick_advances_the_rates_and_ages_the_sample():
 
 
 def test_durations_may_go_to_buckets():
-    timer = Timer(BucketHistogram((1, 2)), clock=FakeClock())
+    timer = Timer(BucketHistogram((1, 2)), clock=ManualClock())
     timer.update(1.5)
     timer.tick()
     snapshot = timer.snapshot()
@@ -37,7 +37,7 @@ def test_durations_may_go_to_buckets():
 
 
 def test_rates_do_not_reset_when_the_durations_do():
-    timer = Timer(Histogram(ResettingReservoir()), clock=FakeClock())
+    timer = Timer(Histogram(ResettingReservoir()), clock=ManualClock())
     timer.update(1)
     assert timer.snapshot("a").count == 1
     timer.tick()
@@ -47,7 +47,7 @@ def test_rates_do_not_reset_when_the_durations_do():
 
 
 def test_nested_blocks_are_timed_each_for_itself():
-    clock = FakeClock()
+    clock = ManualClock()
     timer = Timer(clock=clock)
     with timer.time():
         clock.advance(1)
@@ -57,7 +57,7 @@ def test_nested_blocks_are_timed_each_for_itself():
 
 
 def test_a_block_that_raises_is_timed_and_its_error_goes_on():
-    clock = FakeClock()
+    clock = ManualClock()
     timer = Timer(clock=clock)
 
     def fail():
@@ -71,7 +71,7 @@ def test_a_block_that_raises_is_timed_and_its_error_goes_on():
 
 
 def test_to_dict_has_durations_and_rates():
-    timer = Timer(clock=FakeClock())
+    timer = Timer(clock=ManualClock())
     timer.update(2)
     numbers = timer.snapshot().to_dict()
     assert (numbers["count"], numbers["median"], numbers["1m.rate"]) == (1, 2.0, 0.0)

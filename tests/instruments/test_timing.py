@@ -5,14 +5,14 @@ from contextlib import aclosing, closing
 import pytest
 
 from metrics import ResettingTimer, Timer
-from tests.fakes import FakeClock
+from metrics.testing import ManualClock
 
 
 class Bench:
     """A timer, and work that takes time on its clock."""
 
     def __init__(self, kind):
-        self.clock = FakeClock()
+        self.clock = ManualClock()
         self.timer = kind(clock=self.clock)
 
     def work(self, seconds=1):

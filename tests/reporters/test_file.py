@@ -10,8 +10,8 @@ from metrics.exporters.csv import COLUMNS
 from metrics.reporters import file
 from metrics.reporters.delivery import Unavailable
 from metrics.reporters.file import Appended
+from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
-from tests.fakes import FakeClock
 from tests.processes import until
 from tests.reporters.waiting import FOREVER
 
@@ -35,7 +35,7 @@ def path(tmp_path: Path) -> Path:
 def test_every_report_appends_rows_and_the_header_stands_once(path: Path):
     registry = Registry()
     hits = registry.counter("hits")
-    clock = FakeClock(epoch=NOW_NS // 10**9)
+    clock = ManualClock(epoch=NOW_NS // 10**9)
     for number in range(3):
         hits.inc(number)
         with file.append(registry, path, interval=FOREVER, clock=clock):

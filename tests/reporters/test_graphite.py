@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from metrics import Registry
 from metrics.reporters import graphite
 from metrics.reporters.reporter import Reporter
+from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
-from tests.fakes import FakeClock
 from tests.processes import LOOPBACK, until
 from tests.reporters.real import Carbon, Point, Victoria
 from tests.reporters.recorded import NUMBERS
@@ -44,7 +44,7 @@ def report_once(registry: Registry, port: int, **options) -> Reporter:
 
 def test_carbon_stores_what_is_recorded_by_every_instrument(carbon: Carbon):
     prefix = next(prefixes)
-    clock = FakeClock(epoch=time())
+    clock = ManualClock(epoch=time())
     report_once(everything(), carbon.port, prefix=prefix, clock=clock)
 
     def read_back() -> bool:
@@ -62,7 +62,7 @@ def test_carbon_stores_what_is_recorded_by_every_instrument(carbon: Carbon):
 
 def test_victoria_stores_what_is_recorded_by_every_instrument(victoria: Victoria):
     prefix = next(prefixes)
-    clock = FakeClock(epoch=NOW_NS / 1e9)
+    clock = ManualClock(epoch=NOW_NS / 1e9)
     tags = {"test": "graphite"}
     report_once(everything(), victoria.graphite_port, prefix=prefix, tags=tags, clock=clock)
     expected = {f"{prefix}.{name}": pytest.approx(value) for name, value in NUMBERS.items()}

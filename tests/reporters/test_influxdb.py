@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from metrics import Registry
 from metrics.reporters import influxdb
+from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
-from tests.fakes import FakeClock
 from tests.processes import until
 from tests.reporters.real import ADMIN, Influx, Point, Victoria
 
@@ -75,7 +75,7 @@ def report_once(registry: Registry, influx: Influx, database: str, **options: An
 
 def test_what_is_recorded_is_read_back_for_every_instrument(influx: Influx):
     database = influx.database()
-    clock = FakeClock(epoch=NOW_NS / 1e9)
+    clock = ManualClock(epoch=NOW_NS / 1e9)
     report_once(everything(), influx, database, clock=clock)
     rows = influx.rows(database)
     assert {row.time_ns for row in rows} == {clock.time_ns()}
@@ -237,7 +237,7 @@ def test_a_field_that_changes_its_type_is_said_and_the_rest_is_stored(
 
 
 def test_version_2_is_read_back(victoria: Victoria):
-    clock = FakeClock(epoch=NOW_NS / 1e9)
+    clock = ManualClock(epoch=NOW_NS / 1e9)
     with influxdb.v2(
         everything(),
         victoria.url,

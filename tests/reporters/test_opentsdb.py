@@ -7,8 +7,8 @@ import pytest
 
 from metrics import Registry
 from metrics.reporters import opentsdb
+from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
-from tests.fakes import FakeClock
 from tests.processes import LOOPBACK, until
 from tests.reporters.real import Point, Victoria
 from tests.reporters.recorded import NUMBERS
@@ -51,7 +51,7 @@ both_ways = pytest.mark.parametrize("report", [by_telnet, over_http])
 @both_ways
 def test_what_is_recorded_is_read_back_for_every_instrument(victoria: Victoria, report: Report):
     test = f"opentsdb-{next(numbers)}"
-    clock = FakeClock(epoch=NOW_NS / 1e9)
+    clock = ManualClock(epoch=NOW_NS / 1e9)
     report(everything(), victoria, prefix="geth", tags={"test": test}, clock=clock)
     expected = {f"geth.{name}": pytest.approx(value) for name, value in NUMBERS.items()}
 

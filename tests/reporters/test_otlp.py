@@ -18,8 +18,8 @@ from metrics import BucketHistogram, Registry
 from metrics.lifecycle import MetricsContainer, Resource
 from metrics.reporters import otlp
 from metrics.reporters.otlp import problem
+from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
-from tests.fakes import FakeClock
 from tests.processes import until
 from tests.reporters.collector import collected
 from tests.reporters.servers import Server, Web, response
@@ -202,7 +202,7 @@ def test_a_collector_need_not_say_why():
 @pytest.mark.parametrize("path", ["", "/", "/v1/metrics"])
 def test_a_request_says_what_it_is(path: str):
     web = Web(response(200))
-    clock = FakeClock(epoch=NOW_NS // 10**9)
+    clock = ManualClock(epoch=NOW_NS // 10**9)
     registry = everything()
     with (
         Server(web) as server,

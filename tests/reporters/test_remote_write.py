@@ -7,10 +7,10 @@ from metrics import Registry
 from metrics.clock import SYSTEM_CLOCK
 from metrics.lifecycle import MetricsContainer, Resource
 from metrics.reporters import remote_write
+from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
 from tests.exporters.test_remote_write import page
 from tests.exporters.write_requests import read
-from tests.fakes import FakeClock
 from tests.processes import until
 from tests.reporters.prometheus import Prometheus, key
 from tests.reporters.real import Victoria
@@ -161,7 +161,7 @@ def _meter(registry: Registry):
 
 def test_a_request_says_what_it_is():
     web = Web(response(204))
-    clock = FakeClock()
+    clock = ManualClock()
     with (
         Server(web) as server,
         remote_write.http(

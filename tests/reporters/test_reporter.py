@@ -8,7 +8,7 @@ from time import monotonic
 import pytest
 
 from metrics.clock import SYSTEM_CLOCK
-from tests.fakes import FakeClock
+from metrics.testing import ManualClock
 from tests.reporters.transports import Recorded
 from tests.reporters.waiting import DEADLINE
 from tests.reporters.workers import OFTEN, Numbers, reporter_of, workers
@@ -40,7 +40,7 @@ def test_the_last_report_is_made_at_the_stop_and_once():
 
 
 def test_reports_are_due_on_a_grid_and_those_missed_are_skipped():
-    clock = FakeClock()
+    clock = ManualClock()
     transport = Recorded()
     numbers = Numbers()
     reporter = reporter_of(numbers, transport, interval=10.0, clock=clock)
@@ -55,7 +55,7 @@ def test_reports_are_due_on_a_grid_and_those_missed_are_skipped():
 
 
 def test_collecting_that_takes_longer_than_the_interval_does_not_keep_from_delivering():
-    clock = FakeClock()
+    clock = ManualClock()
     transport = Recorded()
     reporter = reporter_of(
         Numbers(lambda: clock.advance(25.0)), transport, clock=clock, interval=10
@@ -67,7 +67,7 @@ def test_collecting_that_takes_longer_than_the_interval_does_not_keep_from_deliv
 
 
 def test_a_server_slower_than_the_interval_gets_what_it_can_take():
-    clock = FakeClock()
+    clock = ManualClock()
     transport = Recorded(lambda _: clock.advance(25.0))
     reporter = reporter_of(Numbers(), transport, clock=clock, interval=10, buffered=3)
     for count in range(1, 6):
@@ -78,7 +78,7 @@ def test_a_server_slower_than_the_interval_gets_what_it_can_take():
 
 
 def test_what_cannot_be_read_is_logged_once_until_it_can(caplog):
-    clock = FakeClock()
+    clock = ManualClock()
     faults = [ZeroDivisionError("a"), SystemExit(), KeyboardInterrupt(), None, ValueError("b")]
 
     def collect():

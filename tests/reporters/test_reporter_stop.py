@@ -10,7 +10,7 @@ from metrics.reporters.delivery import Unavailable
 from metrics.reporters.endpoint import endpoint_of
 from metrics.reporters.http import Http
 from metrics.reporters.tcp import Tcp
-from tests.fakes import FakeClock
+from metrics.testing import ManualClock
 from tests.reporters.servers import (
     LOOPBACK,
     Server,
@@ -152,7 +152,7 @@ def test_it_can_be_stopped_from_what_it_reads():
 
 def test_nothing_is_lost_when_a_server_is_killed_and_restarted():
     """The server is away for some reports; every one arrives, once and in order."""
-    clock = FakeClock()
+    clock = ManualClock()
     web = Web(response(204))
     numbers = Numbers()
     server: Server | None = Server(web)

@@ -14,7 +14,7 @@ from metrics.reporters.credentials import basic
 from metrics.reporters.delivery import Unavailable
 from metrics.reporters.endpoint import endpoint_of
 from metrics.reporters.reporting import HttpOptions, Request, batched, posting
-from tests.fakes import FakeClock
+from metrics.testing import ManualClock
 from tests.reporters.containers import After, started
 from tests.reporters.registries import recording
 from tests.reporters.servers import Server, Web, response, saying
@@ -86,7 +86,7 @@ def test_payloads_are_compressed_unless_told_otherwise(compress):
 
 def test_reports_carry_the_time_of_the_clock():
     transport = Recorded()
-    with recording(Registry(), transport, clock=FakeClock(epoch=1_700_000_000.0)):
+    with recording(Registry(), transport, clock=ManualClock(epoch=1_700_000_000.0)):
         pass
     assert json.loads(transport.payloads[0])["at"] == 1_700_000_000_000_000_000
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.reporters.delivery import Rejected, Unavailable
-from tests.fakes import FakeClock
+from metrics.testing import ManualClock
 from tests.reporters.transports import Recorded, new_sender, new_statistics
 
 
@@ -23,7 +23,7 @@ class Bench:
     """A sender and all that belongs to it."""
 
     def __init__(self, **options) -> None:
-        self.clock = FakeClock()
+        self.clock = ManualClock()
         self.transport = Recorded()
         self.statistics = new_statistics()
         self.sender = new_sender(self.transport, self.clock, self.statistics, **options)

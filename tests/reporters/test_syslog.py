@@ -12,8 +12,8 @@ from metrics import Registry
 from metrics.exporters import lines
 from metrics.lifecycle import MetricsContainer, Resource
 from metrics.reporters import syslog
+from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
-from tests.fakes import FakeClock
 from tests.processes import LOOPBACK, until
 from tests.reporters.receiving import received, udp_socket, unix_reader
 from tests.reporters.servers import Server, Sink, free_port
@@ -77,7 +77,7 @@ EVERYTHING = lines.render(everything()).decode().splitlines()
 
 
 def test_each_instrument_is_a_message_of_rfc_5424():
-    clock = FakeClock(epoch=NOW_NS / 1e9)
+    clock = ManualClock(epoch=NOW_NS / 1e9)
     with udp_socket() as sock:
         port = sock.getsockname()[1]
         with syslog.udp(
@@ -118,7 +118,7 @@ def test_messages_over_tcp_are_framed_by_their_length():
 
 def test_the_machines_own_syslog_gets_what_its_library_writes(tmp_path: Path):
     path = tmp_path / "log"
-    clock = FakeClock(epoch=NOW_NS / 1e9)
+    clock = ManualClock(epoch=NOW_NS / 1e9)
     with (
         unix_reader(path) as messages,
         syslog.unix(everything(), str(path), app_name="shop", interval=FOREVER, clock=clock),
