@@ -62,7 +62,12 @@ FLAGS = ["-Wno-error", "-fno-fast-math", "-fvisibility=hidden"]
 # What compilers, linkers, mypy and Python write before they give up.
 COMPLAINT = re.compile(r"(?<!-)\b\w*error\b.*:|\bcannot find\b|\bfailed: ", re.IGNORECASE)
 
-LOAD = "import sys; sys.path.insert(0, sys.argv[1]); import wired_metrics__mypyc, metrics"
+LOAD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import wired_metrics__mypyc
+from metrics import *
+"""
 
 
 class NotCompiledError(Exception):

@@ -23,7 +23,8 @@ try:
     histogram.update(float("nan"))
 except ValueError:
     family.labels(200).inc(4)
-core = sorted({sys.modules[kind.__module__].__file__ for kind in vars(metrics).values()
+kinds = [getattr(metrics, name) for name in metrics.__all__]
+core = sorted({sys.modules[kind.__module__].__file__ for kind in kinds
                if getattr(kind, "__module__", "").startswith("metrics.instruments.")
                and not getattr(kind, "_is_protocol", False)})
 print(json.dumps({"compiled": metrics.COMPILED, "core": core,

@@ -69,11 +69,25 @@ def footprint(code: str, *own: str) -> Footprint:
     )
 
 
-@pytest.mark.parametrize(("module", "own"), [("metrics", ["metrics"])])
-def test_importing_starts_nothing_and_loads_no_third_party_package(module: str, own: list[str]):
-    left = footprint(f"import {module}", *own)
-    assert module in left.packages
+@pytest.mark.parametrize("statement", ["import metrics", "from metrics import *"])
+def test_importing_starts_nothing_and_loads_no_third_party_package(statement: str):
+    left = footprint(statement, "metrics")
+    assert "metrics" in left.packages
     assert left[1:] == (set(), set(), set(), 0)
+
+
+def test_only_what_is_asked_for_is_loaded():
+    loaded = "import json, sys; print(json.dumps([m for m in sys.modules if 'metrics.' in m]))"
+    for statement, absent in {
+        "import metrics": "metrics.instruments",
+        "from metrics import Counter": "metrics.registry",
+    }.items():
+        done = subprocess.run(
+            [sys.executable, "-c", f"{statement}; {loaded}"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert "metrics.compiled" in json.loads(done.stdout)
+        assert absent not in json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("module", ["container", "app", "app.cli", "metrics.resources"])
@@ -89,7 +103,7 @@ def test_the_composition_root_does_not_know_the_agent():
 
 @pytest.mark.parametrize("module", ["logging", "asyncio", "inspect", "socket", "http"])
 def test_importing_metrics_leaves_slow_modules_to_those_who_need_them(module: str):
-    assert module not in footprint("import metrics").packages
+    assert module not in footprint("from metrics import *").packages
 
 
 def test_a_program_that_only_makes_instruments_starts_nothing():

@@ -37,7 +37,7 @@ class Library(ABC):
 
 class Ours(Library):
     name = module = "metrics"
-    importing = "import metrics"
+    importing = "from metrics import *"
     code: ClassVar[dict[str, str]] = {
         "count": "m.inc()",
         "mark": "m.mark()",

@@ -96,10 +96,12 @@ def threads(peers: list[type[Library]], effort: Effort) -> Iterator[Row]:
 
 
 def imports(peers: list[type[Library]], effort: Effort) -> Iterator[Row]:
-    row = Row("import, in a fresh process", rounds=effort.rounds)
+    everything = Row("import everything, fresh process", rounds=effort.rounds)
     for library in contestants(peers):
-        row.add(library.name, importing, library.importing)
-    yield row
+        everything.add(library.name, importing, library.importing)
+    yield everything
+    # Ours loads the rest when it is asked for.
+    yield Row("import metrics", rounds=effort.rounds).add(Ours.name, importing, "import metrics")
 
 
 def importing(code: str) -> Sample:
