@@ -32,11 +32,8 @@ class SystemClock:
     `clock.monotonic_ns` pays for one C call and nothing else.
 
     Under freezegun and time-machine the wall clock tells the time that the test has set, while the
-    monotonic clock goes on: durations stay true, and ticks and reports come. A test that wants to
-    drive both has `metrics.testing.ManualClock`. freezegun stops `time.monotonic` for all others,
-    and with it the time limits of a container's stop: a part that hangs is then not given up until
-    time is released, unless the test says before that
-    `freezegun.configure(extend_ignore_list=["metrics.deadline", "metrics.lifecycle"])`.
+    monotonic clock goes on: durations stay true, ticks and reports come, and a stop ends on time. A
+    test that wants to drive both has `metrics.testing.ManualClock`.
     """
 
     __slots__ = ()

@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import inf
-from time import monotonic
 from typing import NamedTuple
+
+from metrics.clock import SYSTEM_CLOCK
 
 # How often a join looks whether the thread has come to wait for the one who joins it.
 LOOK_SECONDS = 0.05
@@ -24,7 +25,7 @@ _deadline: ContextVar[Deadline | None] = ContextVar("metrics-deadline", default=
 
 @contextmanager
 def deadline(at: float, waiting: Collection[int]) -> Iterator[None]:
-    """Give what is called in the block, in this context, until `at` on the monotonic clock.
+    """Give what is called in the block, in this context, until `at` on `SYSTEM_CLOCK`.
 
     Args:
         at: when the time is up; infinity for no limit.
@@ -43,9 +44,9 @@ def remaining() -> float | None:
     A part's hook asks for it when it stops, to wait no longer than there is time. Never below 0.
     """
     current = _deadline.get()
-    if current is None or current.at - monotonic() > threading.TIMEOUT_MAX:
+    if current is None or current.at - SYSTEM_CLOCK.monotonic() > threading.TIMEOUT_MAX:
         return None
-    return max(current.at - monotonic(), 0.0)
+    return max(current.at - SYSTEM_CLOCK.monotonic(), 0.0)
 
 
 def join(thread: threading.Thread, seconds: float | None) -> bool:
@@ -53,12 +54,12 @@ def join(thread: threading.Thread, seconds: float | None) -> bool:
 
     A thread that waits for the very stop that joins it would wait for itself: it is left alone.
     """
-    ends = inf if seconds is None else monotonic() + seconds
+    ends = inf if seconds is None else SYSTEM_CLOCK.monotonic() + seconds
     while thread.is_alive():
         current = _deadline.get()
         if current is not None and thread.ident in current.waiting:
             return True
-        left = ends - monotonic()
+        left = ends - SYSTEM_CLOCK.monotonic()
         if left <= 0:
             return False
         thread.join(min(left, LOOK_SECONDS))

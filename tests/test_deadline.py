@@ -4,10 +4,10 @@ import asyncio
 import math
 import threading
 from contextvars import copy_context
-from time import monotonic
 
 import pytest
 
+from metrics.clock import SYSTEM_CLOCK
 from metrics.deadline import deadline, join, remaining
 
 
@@ -16,7 +16,7 @@ def test_outside_of_a_stop_there_is_no_limit():
 
 
 def test_what_remains_is_the_time_until_the_end():
-    with deadline(monotonic() + 100.0, ()):
+    with deadline(SYSTEM_CLOCK.monotonic() + 100.0, ()):
         left = remaining()
         assert left is not None
         assert 50.0 < left <= 100.0
@@ -28,7 +28,7 @@ def test_what_remains_is_the_time_until_the_end():
 
 @pytest.mark.parametrize("late", [0.0, 1.0, 1e6])
 def test_it_is_never_negative(late):
-    with deadline(monotonic() - late, ()):
+    with deadline(SYSTEM_CLOCK.monotonic() - late, ()):
         assert remaining() == 0.0
 
 
@@ -39,8 +39,8 @@ def test_more_than_can_be_waited_for_is_no_limit(at):
 
 
 def test_the_limit_ends_with_its_block_also_when_that_raises():
-    with deadline(monotonic() + 100.0, ()):
-        with pytest.raises(OSError, match="no"), deadline(monotonic() + 1.0, ()):
+    with deadline(SYSTEM_CLOCK.monotonic() + 100.0, ()):
+        with pytest.raises(OSError, match="no"), deadline(SYSTEM_CLOCK.monotonic() + 1.0, ()):
             raise OSError("no")
         left = remaining()
         assert left is not None
@@ -50,7 +50,7 @@ def test_the_limit_ends_with_its_block_also_when_that_raises():
 
 def test_it_follows_the_context_and_not_the_thread():
     seen: list[float | None] = []
-    with deadline(monotonic() + 100.0, ()):
+    with deadline(SYSTEM_CLOCK.monotonic() + 100.0, ()):
         context = copy_context()
         threads = [
             threading.Thread(target=lambda: seen.append(remaining())),
@@ -66,7 +66,7 @@ def test_it_follows_the_context_and_not_the_thread():
 
 def test_tasks_have_limits_of_their_own():
     async def ask(seconds: float, barrier: asyncio.Barrier) -> float | None:
-        with deadline(monotonic() + seconds, ()):
+        with deadline(SYSTEM_CLOCK.monotonic() + seconds, ()):
             await barrier.wait()
             return remaining()
 

@@ -8,11 +8,11 @@ from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from functools import partial
 from math import inf
-from time import monotonic
 from typing import Any, TypeVar, final
 
 from dependency_injector import providers
 
+from metrics.clock import SYSTEM_CLOCK
 from metrics.errors import LifecycleError
 from metrics.lifecycle.hook_thread import HookThread, thread_if_possible
 from metrics.lifecycle.hooks import entered, is_async
@@ -73,7 +73,7 @@ class Blocking:
                 if thread is not None:
                     watch(stop, thread)
                 elif stop.ends < inf:
-                    with last_resort(stop.ends - monotonic()):
+                    with last_resort(stop.ends - SYSTEM_CLOCK.monotonic()):
                         stop_all(stop)
                 else:
                     stop_all(stop)

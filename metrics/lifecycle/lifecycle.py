@@ -3,12 +3,12 @@
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from math import inf
-from time import monotonic
 from typing import Any, Protocol, Self, final
 from weakref import WeakSet
 
 from dependency_injector import containers, providers
 
+from metrics.clock import SYSTEM_CLOCK
 from metrics.errors import LifecycleError, NotRunningError, StopTimeoutError
 from metrics.lifecycle.change import Change, Way, ended, inside, is_inside, running_loop
 from metrics.lifecycle.events import Events
@@ -332,7 +332,7 @@ async def bring_up(
             )
         if starting is not None:
             await ended(starting, way)
-    began = monotonic()
+    began = SYSTEM_CLOCK.monotonic()
     try:
         part.asynchronous = asynchronous
         lifecycle.tell(Event(part.name, State.STARTING, 0.0, None, State.NEW))
@@ -341,7 +341,9 @@ async def bring_up(
     except BaseException as error:
         error.add_note(f"while starting {part.name!r}")
         part.reset(State.FAILED)
-        lifecycle.tell(Event(part.name, State.FAILED, monotonic() - began, error, State.STARTING))
+        lifecycle.tell(
+            Event(part.name, State.FAILED, SYSTEM_CLOCK.monotonic() - began, error, State.STARTING)
+        )
         raise
     else:
         lifecycle.record[part] = None
@@ -349,7 +351,9 @@ async def bring_up(
     finally:
         part.change = None
         change.set_result(None)
-    lifecycle.tell(Event(part.name, State.RUNNING, monotonic() - began, None, State.STARTING))
+    lifecycle.tell(
+        Event(part.name, State.RUNNING, SYSTEM_CLOCK.monotonic() - began, None, State.STARTING)
+    )
 
 
 def lifecycle_of(part: Part) -> Lifecycle:
@@ -359,10 +363,10 @@ def lifecycle_of(part: Part) -> Lifecycle:
 
 
 def ends_in(seconds: float | None) -> float:
-    """Return when a number of seconds is over, on the monotonic clock."""
-    return inf if seconds is None else monotonic() + seconds
+    """Return when a number of seconds is over, on `SYSTEM_CLOCK`."""
+    return inf if seconds is None else SYSTEM_CLOCK.monotonic() + seconds
 
 
 def left(ends: float) -> float | None:
     """Return the seconds until then; None without end."""
-    return None if ends == inf else max(ends - monotonic(), 0.0)
+    return None if ends == inf else max(ends - SYSTEM_CLOCK.monotonic(), 0.0)

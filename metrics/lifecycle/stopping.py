@@ -9,10 +9,10 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from math import inf
 from pathlib import Path
-from time import monotonic
 from types import FrameType
 from typing import Any, final
 
+from metrics.clock import SYSTEM_CLOCK
 from metrics.deadline import deadline
 from metrics.errors import ShutdownError, StopTimeoutError
 from metrics.lifecycle.part import Event, Leave, Part, State
@@ -49,7 +49,7 @@ class Stop:
 
         Args:
             parts: in the order of their stop.
-            ends: when the time is up, on the monotonic clock.
+            ends: when the time is up, on `SYSTEM_CLOCK`.
             tell: takes the events.
             error: what the program ends with, for the hooks to see.
             waiting: the threads that wait for the end of the stop.
@@ -72,7 +72,7 @@ class Stop:
         self._told: Part | None = None
         self._began = 0.0
         # Before the first turn it is the least that the first turn may get.
-        self._turn_ends = ends - min(RESERVED * (ends - monotonic()), RESERVED_SECONDS)
+        self._turn_ends = ends - min(RESERVED * (ends - SYSTEM_CLOCK.monotonic()), RESERVED_SECONDS)
 
     def turns(self) -> Iterator[Part]:
         """Yield one part after another, for the caller to stop and to say `done`."""
@@ -81,7 +81,7 @@ class Stop:
                 if not self.pending:
                     return
                 part = self._current = self.pending.popleft()
-                self._began = monotonic()
+                self._began = SYSTEM_CLOCK.monotonic()
                 left = self.ends - self._began
                 reserved = min(RESERVED * left, RESERVED_SECONDS) if self.pending else 0.0
                 self._turn_ends = self._began + max(left - reserved, LEAST_SECONDS)
@@ -108,7 +108,7 @@ class Stop:
     @property
     def turn_left(self) -> float:
         """Seconds until the part whose turn it is has to be down."""
-        return min(max(self._turn_ends - monotonic(), 0.0), threading.TIMEOUT_MAX)
+        return min(max(self._turn_ends - SYSTEM_CLOCK.monotonic(), 0.0), threading.TIMEOUT_MAX)
 
     def done(self, part: Part, error: BaseException | None) -> bool:
         """Say that a part is down, or why it is not; False if it has been given up meanwhile."""
@@ -122,7 +122,11 @@ class Stop:
             error.add_note(f"while stopping {part.name!r}")
             self.failures.append((part.name, error))
             part.state = State.FAILED
-        self._tell(Event(part.name, part.state, monotonic() - self._began, error, State.STOPPING))
+        self._tell(
+            Event(
+                part.name, part.state, SYSTEM_CLOCK.monotonic() - self._began, error, State.STOPPING
+            )
+        )
         return True
 
     def resume(self, interrupt: BaseException) -> None:
@@ -144,7 +148,7 @@ class Stop:
         part = self._current
         if part is None or self.turn_left > 0:
             return False
-        seconds = monotonic() - self._began
+        seconds = SYSTEM_CLOCK.monotonic() - self._began
         error = StopTimeoutError(
             f"{part.name!r} did not stop in {seconds:.2g} s and was given up; it hangs at\n"
             f"{stack_of(part.leave.frames() if isinstance(part.leave, Hung) else frames)}"

@@ -2,9 +2,9 @@
 
 import socket
 from contextlib import suppress
-from time import monotonic
 from typing import final
 
+from metrics.clock import SYSTEM_CLOCK
 from metrics.reporters.delivery import Unavailable
 from metrics.reporters.endpoint import checked_host, checked_port
 from metrics.reporters.wire import Wire
@@ -96,10 +96,10 @@ def wait_for_end(connection: socket.socket, seconds: float) -> None:
     A connection that is closed with something in it that nobody has read, such as a complaint about
     a line, is reset, and the other side loses what is on its way.
     """
-    ends = monotonic() + seconds
+    ends = SYSTEM_CLOCK.monotonic() + seconds
     with suppress(OSError):
         connection.shutdown(socket.SHUT_WR)
-        while (left := ends - monotonic()) > 0.0:
+        while (left := ends - SYSTEM_CLOCK.monotonic()) > 0.0:
             connection.settimeout(left)
             if not connection.recv(4096):
                 return

@@ -4,9 +4,9 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from time import monotonic
 from typing import final
 
+from metrics.clock import SYSTEM_CLOCK
 from metrics.reporters.resolution import Address, Lookup, numeric
 
 NO_TIME = "there was no time left for it"
@@ -51,13 +51,13 @@ class Wire:
         Raises:
             OSError: no address could be connected to, or the wire was cut.
         """
-        ends = monotonic() + timeout
+        ends = SYSTEM_CLOCK.monotonic() + timeout
         late = f"no connection within {timeout:.3g} s"
         addresses = numeric(host, port, kind) or self._resolved(host, port, kind, timeout)
         failure: OSError | None = None
         for number, address in enumerate(addresses):
             # One that is silent leaves the next its share of the time.
-            share = (ends - monotonic()) / (len(addresses) - number)
+            share = (ends - SYSTEM_CLOCK.monotonic()) / (len(addresses) - number)
             if share <= 0.0:
                 break
             try:

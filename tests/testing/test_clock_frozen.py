@@ -12,10 +12,10 @@ import freezegun
 import pytest
 import time_machine
 
-from metrics import Registry, Ticker
+from metrics import Registry, ShutdownError, Ticker
 from metrics.clock import SYSTEM_CLOCK
 from metrics.exporters import openmetrics
-from metrics.lifecycle import MetricsContainer, running
+from metrics.lifecycle import LifecycleContainer, MetricsContainer, Resource, running
 
 FROZEN = datetime(2012, 1, 14, tzinfo=UTC)
 FROZEN_NS = 1_326_499_200 * 10**9
@@ -97,3 +97,22 @@ def test_a_container_starts_and_stops(freeze):
         container.registry().meter("requests").mark()
     names = [thread.name for thread in threading.enumerate()]
     assert "metrics-ticker" not in names
+
+
+@frozen
+def test_a_part_that_hangs_is_given_up(freeze):
+    release = threading.Event()
+
+    def hanging():
+        yield
+        release.wait()
+
+    class Container(LifecycleContainer):
+        part = Resource(hanging)
+
+    container = Container()
+    container.init_resources()
+    with freeze(), pytest.raises(ShutdownError):
+        container.shutdown_resources(timeout=0.1)
+    release.set()
+    container.shutdown_resources()
