@@ -1,5 +1,31 @@
 """What tests need: a leak check, providers overridden, time driven by hand, metrics recorded.
 
+    from dependency_injector import providers
+    from metrics import Meter, resources
+    from metrics.lifecycle import MetricsContainer, Resource
+    from metrics.testing import ManualTicker, no_leaks, overridden, recorded
+
+
+    def handle(requests: Meter) -> None:
+        requests.mark()
+
+
+    class Container(MetricsContainer):
+        registry, ticker = MetricsContainer.registry, MetricsContainer.ticker
+        requests = Resource(resources.meter, registry, ticker, "rpc/requests")
+        handle = providers.Callable(handle, requests)
+
+
+    def test_requests_are_metered() -> None:
+        container, ticker = Container(), ManualTicker()
+        with no_leaks(), overridden(container, ticker=ticker):
+            with recorded(container.registry()) as changes:
+                container.handle()
+                ticker.advance(60)  # twelve ticks, in this thread
+                assert changes["rpc/requests"].count == 1
+            assert 0 < container.requests().snapshot().rate1 < 0.2
+            container.shutdown_resources()
+
 Loading this loads none of it, because pytest loads it in every run: each name is there, with what
 it needs, as soon as it is asked for.
 """
