@@ -32,7 +32,8 @@ class Server:
         self._tls = tls
         self._listener = socket.create_server((LOOPBACK, port))
         self.port: int = self._listener.getsockname()[1]
-        self.accepted = 0
+        self._accepted = 0
+        self._arrived = threading.Condition()
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
@@ -47,11 +48,20 @@ class Server:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            self.accepted += 1
             self._open.append(connection)
             thread = threading.Thread(target=self._serve, args=(connection,))
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
+            with self._arrived:
+                self._accepted += 1
+                self._arrived.notify_all()
+
+    def has_accepted(self, connections: int) -> bool:
+        """Return whether it has accepted as many connections as that, soon, and no more."""
+        with self._arrived:
+            # A client is connected before the server has heard of it.
+            self._arrived.wait_for(lambda: self._accepted >= connections, DEADLINE)
+            return self._accepted == connections
 
     def _serve(self, connection: socket.socket) -> None:
         # Clients that give up are what the tests are about.

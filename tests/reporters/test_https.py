@@ -38,7 +38,7 @@ def test_a_certificate_that_is_trusted_is_taken(transport_to, certificates):
         transport = transport_to(server, context=create_default_context(cafile=path))
         transport.send(b"1", DEADLINE)
         transport.send(b"2", DEADLINE)
-        assert server.accepted == 1
+        assert server.has_accepted(1)
     assert web.bodies == [b"1", b"2"]
 
 
