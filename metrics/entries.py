@@ -4,6 +4,7 @@ import threading
 from typing import final
 
 from metrics.errors import DuplicateMetricError
+from metrics.instruments.family import Family
 from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Instrument
 from metrics.names import taken_names, type_of
@@ -131,6 +132,5 @@ class Entries:
 
 def kind_of(instrument: Instrument) -> str:
     """Return an instrument's type by name, as users call it."""
-    kind = getattr(instrument, "kind", None)
-    name = type(instrument).__name__
-    return f"{name} of {kind.__name__}" if isinstance(kind, type) else name
+    name = type_of(instrument).__name__
+    return f"Family of {name}" if isinstance(instrument, Family) else name

@@ -65,7 +65,8 @@ class Farewells:
         if not self._kept:
             return
         if type_of(entry.instrument) in {Gauge, IntGauge}:
-            entry = Entry(entry.name, Last(entry.instrument), entry.description, entry.unit)
+            last = Last(entry.instrument)
+            entry = Entry(entry.name, last, entry.description, entry.unit, entry.registered)
         with self._lock:
             for kept in self._kept.values():
                 kept.pop(entry.name, None)

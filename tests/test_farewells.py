@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import Counter, Gauge, Registry, ResettingTimer, farewells
+from metrics.exporters import prometheus
 from metrics.exporters.series import series
 from metrics.testing import ManualClock
 
@@ -205,3 +206,12 @@ def test_instruments_of_a_disabled_registry_leave_nothing():
         registry.register("gauge", Gauge(lambda: pytest.fail("was read")))
         registry.clear()
         assert counts(registry, "db") == {}
+
+
+def test_a_gauge_is_described_the_same_when_it_is_gone():
+    registry = Registry()
+    registry.gauge("load").set(0.5)
+    before = prometheus.render(registry, reader="one")
+    with registry.followed("one"):
+        registry.unregister("load")
+        assert prometheus.render(registry, reader="one") == before
