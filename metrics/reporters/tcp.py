@@ -46,7 +46,8 @@ class Tcp:
                 if self._socket is None:
                     seconds = min(self._connect_timeout, timeout)
                     self._socket = self._wire.connect(self._host, self._port, seconds)
-                self._socket.settimeout(timeout)
+                # The wire watches the time; two that do would give two reasons.
+                self._socket.settimeout(None)
                 self._socket.sendall(payload)
         except OSError as error:
             reason = self._wire.cut_reason or str(error)

@@ -159,6 +159,24 @@ def test_a_server_that_does_not_read_is_given_up_on_time_and_gets_no_other_half(
         pause.set()
 
 
+def test_a_delivery_that_took_too_long_says_so_though_the_watch_is_late(tcp_to, monkeypatch):
+    class Late(threading.Timer):
+        def __init__(self, interval, *arguments) -> None:
+            super().__init__(interval + 4 * SOON, *arguments)
+
+    monkeypatch.setattr(threading, "Timer", Late)
+    pause = threading.Event()
+    with Server(lambda _: pause.wait(DEADLINE)) as server:
+        transport = tcp_to(server.port)
+
+        def send() -> None:
+            with pytest.raises(Unavailable, match=r"no answer within 0\.1 s"):
+                transport.send(bytes(50_000_000), SOON)
+
+        ended(send)
+        pause.set()
+
+
 def test_a_delivery_can_be_aborted(tcp_to):
     reading, pause = threading.Event(), threading.Event()
 
