@@ -1,5 +1,7 @@
 """What changed of one instrument between two looks at it."""
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, final
@@ -26,14 +28,15 @@ class Change(Shared):
     - counters and meters: `count`, the events that were counted
     - gauges and infos: `value`, the last one; health checks: `error`, the last one
     - histograms and resetting timers: `count`, `sum`, and `values`, every update in order
-    - bucket histograms: `count`, `sum`, and `counts`, upper bound (as text) to updates in that
-      bucket alone, without empty buckets; buckets keep no values
+    - bucket histograms: the same, and `counts`, upper bound (as text) to updates in that bucket
+      alone, without empty buckets
     - timers: those of the histogram that they have, in seconds
     - families: `count` and `sum`, where the children have them, over all children; see `labels`
     - others: the fields of their snapshot
 
-    A counter that was cleared meanwhile counts from then on. A `sum` without `values`, like the
-    count of a `FloatCounter`, is a difference of floats and rounded as such.
+    A counter that was cleared meanwhile counts from then on. A resetting timer that keeps fewer
+    than it was given has no `values`. A `sum` without them, like the count of a `FloatCounter`, is
+    a difference of floats and rounded as such.
     """
 
     __slots__ = ("_after", "_before", "_numbers", "_timed")
@@ -191,19 +194,25 @@ def distribution(
 ) -> dict[str, Any]:
     """Return what has changed of a distribution, whether sampled or counted in buckets."""
     if values is not None:
-        return {"count": len(values), "sum": total(values), "values": tuple(values)}
+        heard = {"count": len(values), "sum": total(values), "values": tuple(values)}
+        if isinstance(now, BucketHistogramSnapshot):
+            held = Counter([bisect_left(now.bounds, value) for value in values])
+            heard["counts"] = by_bound(now, [held[index] for index in range(len(now.counts))])
+        return heard
     if isinstance(now, HistogramSnapshot):
         cleared = then is None or then.total_count > now.total_count
         count, added = (0, 0.0) if cleared else (then.total_count, then.total_sum)
         return {"count": now.total_count - count, "sum": now.total_sum - added}
     counts = then.counts if then else (0,) * len(now.counts)
-    bounds = [*map(repr, now.bounds), "+Inf"]
     fresh = [new - old for new, old in zip(now.counts, counts, strict=True)]
-    return {
-        "count": sum(fresh),
-        "sum": now.sum - (then.sum if then else 0.0),
-        "counts": {bound: n for bound, n in zip(bounds, fresh, strict=True) if n},
-    }
+    added = then.sum if then else 0.0
+    return {"count": sum(fresh), "sum": now.sum - added, "counts": by_bound(now, fresh)}
+
+
+def by_bound(histogram: BucketHistogramSnapshot, counts: Sequence[int]) -> dict[str, int]:
+    """Return upper bound, as text, to the count of its bucket, without empty ones."""
+    bounds = [*map(repr, histogram.bounds), "+Inf"]
+    return {bound: n for bound, n in zip(bounds, counts, strict=True) if n}
 
 
 def grown(then: float, now: float) -> float:
@@ -236,5 +245,4 @@ def missing(name: str, change: Change | FamilyChange) -> str:
     if isinstance(change, FamilyChange):
         return f"a family as a whole has no {name!r}, {has}; ask a child, with labels()"
     kind = type(change.after).__name__.removesuffix("Snapshot")
-    why = " (buckets keep no values)" if name == "values" and "counts" in change.numbers else ""
-    return f"the change of a {kind} has no {name!r}{why}; {has}"
+    return f"the change of a {kind} has no {name!r}; {has}"

@@ -33,8 +33,8 @@ def recorded(source: Registry | Any) -> Iterator[Changes]:
 
     Updates are seen from the beginning of the block to its end, those of instruments that are
     registered in it, or unregistered, too; what stands under a name last stands for it. Nobody else
-    who reads the registry notices. Histograms, and timers with a reservoir, have all their updates
-    written down meanwhile, which makes these slower; all others are only read.
+    who reads the registry notices. Histograms and timers have all their updates written down
+    meanwhile, which makes these slower; all others are only read.
 
     Blocks may overlap and nest, and `await` may be in them.
 

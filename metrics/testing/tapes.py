@@ -1,10 +1,10 @@
 """Tapes: every value that a histogram is updated with while somebody listens, in order.
 
-A histogram keeps a sample, and buckets keep no values at all. While it is listened to, a tape
-stands in its reservoir's place: it passes everything on to the reservoir and writes the values down
-for every listener. Instruments that nobody listens to are left as they are, and so are those that
-keep their values out of reach: bucket histograms, and timers that have one. All this reaches into
-histograms and families: a way in from outside would be every program's, for the sake of tests.
+A histogram keeps a sample, and buckets keep no values at all. While a histogram is listened to, a
+tape stands in its reservoir's place, which passes everything on and writes the values down for
+every listener; buckets are given the listeners. What nobody listens to costs what it did. All this
+reaches into instruments and families: a way in from outside would be every program's, for the sake
+of tests.
 """
 
 import threading
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, final
 
 from metrics.instruments.arguments import Real
+from metrics.instruments.buckets import BucketHistogram
 from metrics.instruments.expdecay import ExpDecayReservoir
 from metrics.instruments.family import Family
 from metrics.instruments.histogram import Histogram
@@ -84,36 +85,50 @@ class Births:
         return child
 
 
-def histogram_of(instrument: Instrument) -> Histogram | None:
-    """Return the histogram that an instrument is or has; None if it has none with a reservoir."""
+def histogram_of(instrument: Instrument) -> Histogram | BucketHistogram | None:
+    """Return the histogram that an instrument is or has; None if it has none."""
     if isinstance(instrument, Timer):
-        instrument = instrument._histogram
-    return instrument if isinstance(instrument, Histogram) else None
+        return instrument._histogram
+    return instrument if isinstance(instrument, (Histogram, BucketHistogram)) else None
 
 
-def listen(histogram: Histogram, listener: Listener) -> None:
+def listen(histogram: Histogram | BucketHistogram, listener: Listener) -> None:
     """Append every value that a histogram is updated with from now on to `listener`."""
     with _placing:
-        tape = histogram._reservoir
-        if not isinstance(tape, Tape):
-            tape = Tape(tape)
-            # In this order an update that is under way finds the one or the other, never none.
-            histogram._reservoir = tape
-            histogram._decaying = None
-        tape.listeners = (*tape.listeners, listener)
+        set_listeners(histogram, (*listeners_of(histogram), listener))
 
 
-def stop_listening(histogram: Histogram, listener: Listener) -> None:
-    """Undo `listen`; with the last listener the tape goes too."""
+def stop_listening(histogram: Histogram | BucketHistogram, listener: Listener) -> None:
+    """Undo `listen`; with the last listener the histogram is as it was."""
     with _placing:
-        tape = histogram._reservoir
-        if not isinstance(tape, Tape):
-            return
-        tape.listeners = tuple([other for other in tape.listeners if other is not listener])
-        if not tape.listeners:
-            reservoir = tape.reservoir
-            histogram._decaying = reservoir if isinstance(reservoir, ExpDecayReservoir) else None
-            histogram._reservoir = reservoir
+        # By identity: two lists that have heard the same are equal.
+        left = [other for other in listeners_of(histogram) if other is not listener]
+        set_listeners(histogram, tuple(left))
+
+
+def listeners_of(histogram: Histogram | BucketHistogram) -> tuple[Listener, ...]:
+    """Return who listens."""
+    if isinstance(histogram, BucketHistogram):
+        return histogram._listeners
+    tape = histogram._reservoir
+    return tape.listeners if isinstance(tape, Tape) else ()
+
+
+def set_listeners(histogram: Histogram | BucketHistogram, listeners: tuple[Listener, ...]) -> None:
+    """Have these listen from now on, and nobody else."""
+    if isinstance(histogram, BucketHistogram):
+        histogram._listen(listeners)
+        return
+    tape = histogram._reservoir
+    if not isinstance(tape, Tape):
+        tape = Tape(tape)
+    tape.listeners = listeners
+    reservoir = tape if listeners else tape.reservoir
+    # In this order an update that is under way finds the one or the other, never none: without a
+    # decaying one, whatever the reservoir is.
+    histogram._decaying = None
+    histogram._reservoir = reservoir
+    histogram._decaying = reservoir if isinstance(reservoir, ExpDecayReservoir) else None
 
 
 def attend(family: Family[Any], listener: Callable[[Any], object]) -> None:

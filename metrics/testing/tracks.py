@@ -122,7 +122,7 @@ class FamilyTrack(Shared):
                     self._tracks[values] = born or Track(child, self._reader, None)
             tracks = sorted(self._tracks.items())
         if self._unmade is None:
-            self._unmade = Change(None, unheard(self.instrument).snapshot(self._reader))
+            self._unmade = Track(unheard(self.instrument), self._reader, None).read()
         changes = {values: track.read() for values, track in tracks}
         return FamilyChange(self.instrument.labelnames, changes, self._unmade)
 

@@ -283,7 +283,7 @@ def golden() -> str:
 def test_a_dict_of_it_is_the_same_every_time_in_name_order_and_without_times():
     expected = {
         "app/build": {"value": {"commit": "abc"}},
-        "app/depth": {"count": 1, "sum": 1.5, "counts": {"2.0": 1}},
+        "app/depth": {"count": 1, "sum": 1.5, "values": [1.5], "counts": {"2.0": 1}},
         "app/events": {"count": 3},
         'app/requests{method="GET"}': {"count": 1},
         'app/requests{method="POST"}': {"count": 1},

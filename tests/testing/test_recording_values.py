@@ -22,16 +22,20 @@ RESERVOIRS = [
     lambda: UniformReservoir(4),
     lambda: ResettingReservoir(4),
 ]
+HISTOGRAMS = [
+    *[lambda make=make: Histogram(make()) for make in RESERVOIRS],
+    BucketHistogram,
+]
 NUMBERS = st.lists(st.floats(0, 1e9) | st.integers(0, 10**9))
 
 
-@pytest.mark.parametrize("make", RESERVOIRS)
+@pytest.mark.parametrize("make", HISTOGRAMS)
 @settings(deadline=None)
 @given(before=NUMBERS, inside=NUMBERS)
-def test_all_updates_are_there_in_order_however_few_the_reservoir_keeps(make, before, inside):
+def test_all_updates_are_there_in_order_however_few_the_histogram_keeps(make, before, inside):
     registry = Registry()
-    histogram = registry.register("h", Histogram(make()))
-    timer = registry.register("t", Timer(Histogram(make())))
+    histogram = registry.register("h", make())
+    timer = registry.register("t", Timer(make()))
     for value in before:
         histogram.update(value)
         timer.update(value)
@@ -56,6 +60,20 @@ def test_afterwards_the_histogram_has_its_own_reservoir_back(make):
         histogram.tick()
     assert (histogram._reservoir, histogram._decaying) == before
     assert histogram.snapshot().count == 1
+
+
+def test_buckets_that_nobody_listens_to_any_more_count_on():
+    registry = Registry()
+    histogram = registry.bucket_histogram("h")
+    with recorded(registry) as outer:
+        with recorded(registry) as inner:
+            histogram.update(1)
+        histogram.update(2)
+    histogram.update(3)
+    assert inner["h"].values == (1.0,)
+    assert outer["h"].values == (1.0, 2.0)
+    assert (histogram._listeners, histogram._silence) == ((), 0.0)
+    assert (histogram.count, histogram.snapshot().sum) == (3, 6.0)
 
 
 def test_the_block_that_fails_leaves_everything_as_it_was():
@@ -98,9 +116,10 @@ def test_a_histogram_that_lost_its_name_in_the_block_has_its_own_reservoir_back(
     assert changes["h"].values == (5.0,)
 
 
-def test_a_refused_update_is_not_recorded():
+@pytest.mark.parametrize("make", HISTOGRAMS)
+def test_a_refused_update_is_not_recorded(make):
     registry = Registry()
-    histogram = registry.histogram("h")
+    histogram = registry.register("h", make())
     with recorded(registry) as changes:
         with pytest.raises(ValueError, match="nan"):
             histogram.update(float("nan"))
@@ -159,18 +178,47 @@ def test_a_resetting_timer_tells_that_it_kept_too_few_to_have_all_values():
         changes["t"].values  # noqa: B018 - it raises
 
 
-@pytest.mark.parametrize("make", [BucketHistogram, lambda: Timer(BucketHistogram())])
-def test_of_buckets_there_are_counts_and_the_sum(make):
+@settings(deadline=None)
+@given(before=NUMBERS, inside=NUMBERS)
+def test_of_buckets_there_are_counts_by_upper_bound_too(before, inside):
     registry = Registry()
-    instrument = registry.register("b", make())
-    instrument.update(3)
+    instrument = registry.register("b", Timer(BucketHistogram((1, 1e3, 1e6))))
+    for value in before:
+        instrument.update(value)
+    begin = instrument.snapshot().durations.counts
+    with recorded(registry) as changes:
+        for value in inside:
+            instrument.update(value)
+    end = instrument.snapshot().durations.counts
+    bounds = ("1.0", "1000.0", "1000000.0", "+Inf")
+    grown = {b: new - old for b, new, old in zip(bounds, end, begin, strict=True) if new > old}
+    assert changes["b"].counts == grown
+
+
+def test_what_was_read_elsewhere_has_counts_and_a_sum_without_values():
+    registry = Registry()
+    histogram = BucketHistogram()
+    histogram.update(0.5)
+    registry.register("b", histogram.snapshot())
     with recorded(registry) as changes:
         for value in (0.5, 0.4, 100):
-            instrument.update(value)
-    assert changes["b"].counts == {"0.5": 2, "+Inf": 1}
-    assert (changes["b"].count, changes["b"].sum) == (3, pytest.approx(100.9))
-    with pytest.raises(AttributeError, match=r"has no 'values' \(buckets keep no values\); it has"):
-        changes["b"].values  # noqa: B018 - it raises
+            histogram.update(value)
+        registry.unregister("b")
+        registry.register("b", histogram.snapshot())
+    assert changes["b"].numbers == {
+        "count": 4, "sum": pytest.approx(101.4), "counts": {"0.5": 3, "+Inf": 1}
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("make", HISTOGRAMS)
+def test_a_child_that_was_never_made_has_no_values_and_no_durations(make):
+    registry = Registry()
+    registry.register("f", Family(lambda: Timer(make()), ("x",)))
+    with recorded(registry) as changes:
+        pass
+    unmade = changes["f"].labels("?")
+    assert unmade.values == ()
+    assert unmade.to_dict(durations=False) == {"count": 0}
 
 
 def test_a_family_as_a_whole_has_no_values():
