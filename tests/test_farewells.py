@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from metrics import Counter, Gauge, Registry, ResettingTimer, farewells
 from metrics.exporters import prometheus
-from metrics.exporters.series import series
+from metrics.exporters.reading.series import series
 from metrics.testing import ManualClock
 
 

@@ -7,11 +7,10 @@ import csv
 from collections.abc import Iterator
 from typing import final
 
-from metrics.exporters.chunks import chunked
-from metrics.exporters.quantities import bounded
-from metrics.exporters.series import series
-from metrics.exporters.texts import labels_of
-from metrics.exporters.timestamps import SECOND, checked_ns
+from metrics.exporters.reading.series import labels_of, series
+from metrics.exporters.writing.chunks import chunked
+from metrics.exporters.writing.numbers import bounded
+from metrics.exporters.writing.times import SECOND, checked_ns
 from metrics.instruments.arguments import Whole
 from metrics.registry import Registry
 

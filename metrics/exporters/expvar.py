@@ -5,27 +5,15 @@ The keys: go-ethereum, `metrics/exp`, and https://pkg.go.dev/expvar.
 
 from collections.abc import Iterable, Iterator
 
-from metrics.exporters.chunks import chunked
-from metrics.exporters.clashes import warn_once
-from metrics.exporters.durations import per_second
-from metrics.exporters.forms import reading
-from metrics.exporters.json import keyed, written
-from metrics.exporters.series import Series, series
-from metrics.exporters.texts import facts_text
-from metrics.instruments.buckets import BucketHistogramSnapshot
-from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
-from metrics.instruments.gauge import GaugeSnapshot
-from metrics.instruments.info import InfoSnapshot
-from metrics.instruments.meter import MeterSnapshot
-from metrics.instruments.sample import QUANTILES, HistogramSnapshot
-from metrics.instruments.timer import TimerSnapshot
+from metrics.exporters.reading.clashes import warn_once
+from metrics.exporters.reading.fields import Fields, values_of
+from metrics.exporters.reading.series import Series, keyed, series
+from metrics.exporters.writing.chunks import chunked
+from metrics.exporters.writing.objects import written
+from metrics.exporters.writing.times import per_second
 from metrics.registry import Registry
 
 CONTENT_TYPE = "application/json; charset=utf-8"
-
-PERCENTILES = ("50", "75", "95", "99", "999")
-
-Values = dict[str, object]
 
 
 def render(
@@ -70,7 +58,7 @@ def members(
         times: what durations are multiplied by.
         stems: what stands before the last dot of a name.
     """
-    taken: dict[str, tuple[str, Values]] = {}
+    taken: dict[str, tuple[str, Fields]] = {}
     for key, one in all_series:
         values = values_of(one, times)
         for field, value in values.items():
@@ -86,48 +74,3 @@ def members(
                 yield key, value
         if key in stems:
             taken[key] = (one.name, values)
-
-
-def values_of(one: Series, times: int = 1) -> Values:
-    """Return what stands behind the name of a series, by field; nothing behind it is `""`.
-
-    Args:
-        one: the series.
-        times: what durations are multiplied by.
-    """
-    match one.snapshot:
-        case CounterSnapshot() | UpDownCounterSnapshot() | GaugeSnapshot() as single:
-            return {"": reading(single)}
-        case InfoSnapshot(value=facts):
-            return {"": facts_text(facts)}
-        case MeterSnapshot() as rates:
-            return {"count": rates.count, **rates_of(rates), "mean": rates.rate_mean}
-        case HistogramSnapshot() | BucketHistogramSnapshot() as sample:
-            return distribution(sample, times if one.is_timer else 1)
-        case TimerSnapshot(durations=durations, rates=rates):
-            return {
-                **distribution(durations, times),
-                **rates_of(rates),
-                "mean-rate": rates.rate_mean,
-            }
-        case other:
-            return other.to_dict()
-
-
-def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> Values:
-    """Return the numbers of a distribution, each but the count multiplied."""
-    values: Values = {
-        "count": sample.count,
-        "min": sample.min * times,
-        "max": sample.max * times,
-        "mean": sample.mean * times,
-        "std-dev": sample.stddev * times,
-    }
-    for name, value in zip(PERCENTILES, sample.percentiles(QUANTILES), strict=True):
-        values[f"{name}-percentile"] = value * times
-    return values
-
-
-def rates_of(rates: MeterSnapshot) -> Values:
-    """Return the moving averages of a meter or a timer."""
-    return {"one-minute": rates.rate1, "five-minute": rates.rate5, "fifteen-minute": rates.rate15}

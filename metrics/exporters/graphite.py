@@ -7,14 +7,13 @@ https://graphite.readthedocs.io/en/latest/tags.html
 import re
 from collections.abc import Iterator, Mapping
 
-from metrics.exporters.chunks import chunked
-from metrics.exporters.decimals import decimal
-from metrics.exporters.durations import per_second
-from metrics.exporters.fields import fields
-from metrics.exporters.paths import checked_prefix, node, path
-from metrics.exporters.series import Series, series
-from metrics.exporters.tags import NO_TAGS, checked_tags, labels_and_facts, merged
-from metrics.exporters.timestamps import checked_seconds
+from metrics.exporters.reading.fields import fields
+from metrics.exporters.reading.series import Series, labels_and_facts, series
+from metrics.exporters.writing.chunks import chunked
+from metrics.exporters.writing.decimals import decimal
+from metrics.exporters.writing.paths import checked_prefix, nodes, path
+from metrics.exporters.writing.tags import NO_TAGS, checked_tags, merged
+from metrics.exporters.writing.times import checked_seconds, per_second
 from metrics.instruments.info import InfoSnapshot
 from metrics.registry import Registry
 
@@ -111,12 +110,7 @@ def tagged(one: Series, prefix: str, tags: Mapping[str, str]) -> Iterator[tuple[
 def nested(one: Series, prefix: str, tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield what stands before the field when labels are nodes; nothing for facts."""
     if not isinstance(one.snapshot, InfoSnapshot):
-        yield path(prefix, one.name, *nodes(tags, one)), ""
-
-
-def nodes(tags: Mapping[str, str], one: Series) -> list[str]:
-    """Return tags, then labels, as the nodes of a path: name, value, name, value."""
-    return [node(text) for pair in {**tags, **dict(one.labels)}.items() for text in pair]
+        yield path(prefix, one.name, *nodes(tags, one.labels)), ""
 
 
 def tag_name(name: str) -> str:

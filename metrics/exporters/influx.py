@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterator, Mapping
 from math import isfinite
 
-from metrics.exporters.chunks import chunked
-from metrics.exporters.decimals import Number, decimal, number
-from metrics.exporters.durations import per_second
-from metrics.exporters.forms import reading
-from metrics.exporters.paths import checked_prefix
-from metrics.exporters.series import Series, series
-from metrics.exporters.tags import NO_TAGS, checked_tags, merged
-from metrics.exporters.timestamps import checked_ns
+from metrics.exporters.reading.series import Series, series
+from metrics.exporters.reading.single import number_of
+from metrics.exporters.writing.chunks import chunked
+from metrics.exporters.writing.decimals import decimal, finite
+from metrics.exporters.writing.numbers import Number
+from metrics.exporters.writing.paths import checked_prefix
+from metrics.exporters.writing.tags import NO_TAGS, checked_tags, merged
+from metrics.exporters.writing.times import checked_ns, per_second
 from metrics.instruments.buckets import BucketHistogramSnapshot
 from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
 from metrics.instruments.gauge import GaugeSnapshot
@@ -121,7 +121,7 @@ def measured(one: Series, times: int) -> tuple[str, Fields]:
         case CounterSnapshot() | UpDownCounterSnapshot() as counter:
             kind, fields = "count", {"value": counter.count}
         case GaugeSnapshot() | HealthcheckSnapshot() as gauge:
-            kind, fields = "gauge", {"value": reading(gauge)}
+            kind, fields = "gauge", {"value": number_of(gauge)}
         case InfoSnapshot(value=facts):
             kind, fields = "gauge", {"value": facts_text(facts)}
         case MeterSnapshot() as rates:
@@ -178,7 +178,7 @@ def field_text(value: Number | str) -> str:
     if isinstance(value, str):
         text = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{text}"'
-    written = number(value)
+    written = finite(value)
     if written is None:
         return ""
     return f"{written}i" if isinstance(written, int) else decimal(written)

@@ -9,12 +9,12 @@ For example:
 
 from collections.abc import Iterator
 
-from metrics.exporters.chunks import chunked
-from metrics.exporters.forms import reading
-from metrics.exporters.json import finite_only, text_of
-from metrics.exporters.quantities import Written, rounded, writer_of
-from metrics.exporters.series import Series, series
-from metrics.exporters.texts import facts_text, key_of, one_line
+from metrics.exporters.reading.series import Series, key_of, series
+from metrics.exporters.reading.single import number_of
+from metrics.exporters.writing.chunks import chunked
+from metrics.exporters.writing.objects import finite_only, text_of
+from metrics.exporters.writing.quantities import Written, rounded, writer_of
+from metrics.exporters.writing.texts import facts_text, one_line
 from metrics.instruments.buckets import BucketHistogramSnapshot
 from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
 from metrics.instruments.gauge import GaugeSnapshot
@@ -75,7 +75,7 @@ def measured(snapshot: Snapshot, written: Written) -> list[str]:
     """Return the numbers of a snapshot."""
     match snapshot:
         case CounterSnapshot() | UpDownCounterSnapshot():
-            return [f"count={written(reading(snapshot))}"]
+            return [f"count={written(number_of(snapshot))}"]
         case GaugeSnapshot():
             return [f"value={written(snapshot.value)}"]
         case MeterSnapshot():

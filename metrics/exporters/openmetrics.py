@@ -8,10 +8,11 @@ from typing import final
 
 from metrics.clock import Clock
 from metrics.entries import Entry
-from metrics.exporters.creations import SEQUENCE, Creations
-from metrics.exporters.forms import About, Form, Number, Values
-from metrics.exporters.layout import Layout, TextLayout, escaped_help, sample_name
-from metrics.exporters.prometheus import Block, Page, checked_names
+from metrics.exporters.exposition.creations import SEQUENCE, Creations
+from metrics.exporters.exposition.forms import About, Form, Values
+from metrics.exporters.exposition.layout import Layout, TextLayout, escaped_help, sample_name
+from metrics.exporters.exposition.page import Block, Page, checked_names
+from metrics.exporters.writing.numbers import Number
 from metrics.instruments.buckets import BucketHistogramSnapshot
 from metrics.instruments.counter import CounterSnapshot
 from metrics.instruments.meter import MeterSnapshot

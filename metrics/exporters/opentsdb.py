@@ -9,14 +9,13 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
-from metrics.exporters.chunks import chunked, encoded
-from metrics.exporters.decimals import decimal
-from metrics.exporters.durations import per_second
-from metrics.exporters.fields import fields
-from metrics.exporters.paths import checked_prefix, plain, tag_name
-from metrics.exporters.series import Series, series
-from metrics.exporters.tags import NO_TAGS, checked_tags, labels_and_facts, merged
-from metrics.exporters.timestamps import checked_seconds
+from metrics.exporters.reading.fields import fields
+from metrics.exporters.reading.series import Series, labels_and_facts, series
+from metrics.exporters.writing.chunks import chunked, encoded
+from metrics.exporters.writing.decimals import decimal
+from metrics.exporters.writing.paths import checked_prefix, plain, tag_name
+from metrics.exporters.writing.tags import NO_TAGS, checked_tags, merged
+from metrics.exporters.writing.times import checked_seconds, per_second
 from metrics.instruments.arguments import size
 from metrics.registry import Registry
 

@@ -5,13 +5,13 @@ The format: go-ethereum, `metrics/writer.go`.
 
 from collections.abc import Iterator
 
-from metrics.exporters.chunks import chunked
-from metrics.exporters.durations import per_second
-from metrics.exporters.forms import reading
-from metrics.exporters.json import finite_only, text_of
-from metrics.exporters.quantities import Number, bounded
-from metrics.exporters.series import Series, series
-from metrics.exporters.texts import facts_text, key_of, one_line
+from metrics.exporters.reading.series import Series, key_of, series
+from metrics.exporters.reading.single import number_of
+from metrics.exporters.writing.chunks import chunked
+from metrics.exporters.writing.numbers import Number, bounded
+from metrics.exporters.writing.objects import finite_only, text_of
+from metrics.exporters.writing.texts import facts_text, one_line
+from metrics.exporters.writing.times import per_second
 from metrics.instruments.buckets import BucketHistogramSnapshot
 from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
 from metrics.instruments.gauge import GaugeSnapshot
@@ -75,7 +75,7 @@ def content(snapshot: Snapshot, times: int) -> tuple[str, Rows]:
     """Return what go-ethereum calls the kind of a snapshot, and the name and text of each line."""
     match snapshot:
         case CounterSnapshot() | UpDownCounterSnapshot():
-            kind, rows = "counter", [("count", number(reading(snapshot)))]
+            kind, rows = "counter", [("count", number(number_of(snapshot)))]
         case GaugeSnapshot():
             kind, rows = "gauge", [("value", number(snapshot.value))]
         case InfoSnapshot():

@@ -7,15 +7,15 @@ https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from metrics.exporters.chunks import chunked
-from metrics.exporters.decimals import Number, decimal, number
-from metrics.exporters.deltas import Deltas
-from metrics.exporters.durations import per_second
-from metrics.exporters.fields import SINGLE, fields
-from metrics.exporters.graphite import nodes
-from metrics.exporters.paths import checked_prefix, path, plain, tag_name
-from metrics.exporters.series import Series, series
-from metrics.exporters.tags import NO_TAGS, checked_tags, labels_and_facts, merged
+from metrics.exporters.reading.deltas import Deltas
+from metrics.exporters.reading.fields import SINGLE, fields
+from metrics.exporters.reading.series import Series, labels_and_facts, series
+from metrics.exporters.writing.chunks import chunked
+from metrics.exporters.writing.decimals import decimal, finite
+from metrics.exporters.writing.numbers import Number
+from metrics.exporters.writing.paths import checked_prefix, nodes, path, plain, tag_name
+from metrics.exporters.writing.tags import NO_TAGS, checked_tags, merged
+from metrics.exporters.writing.times import per_second
 from metrics.instruments.arguments import size
 from metrics.instruments.buckets import BucketHistogramSnapshot
 from metrics.instruments.counter import CounterSnapshot
@@ -27,6 +27,8 @@ from metrics.instruments.timer import TimerSnapshot
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"
+
+__all__ = ["CONTENT_TYPE", "DIALECTS", "SAMPLES", "Deltas", "lines", "render", "stream"]
 
 DIALECTS = ("statsd", "dogstatsd")
 
@@ -68,8 +70,8 @@ def render(
 
     Args:
         registry: what to read.
-        deltas: what the server has been told so far; the same at every look. What is written
-            counts as told.
+        deltas: what the server has been told so far; the same `Deltas()` at every look. What is
+            written counts as told.
         prefix: what names begin with.
         tags: given to every series that has no label of the same name.
         dialect: `statsd` writes labels into the name, as `<name>.<label>.<value>`, and no info;
@@ -167,7 +169,7 @@ def nested(one: Series, prefix: str, tags: Mapping[str, str]) -> Place | None:
     """Return the place of a series whose labels are in its name; None for facts."""
     if isinstance(one.snapshot, InfoSnapshot):
         return None
-    return Place(path(prefix, one.name, *nodes(tags, one)), "", has_tags=False)
+    return Place(path(prefix, one.name, *nodes(tags, one.labels)), "", has_tags=False)
 
 
 def texts_of(one: Series, where: Place, deltas: Deltas, samples: int) -> Iterator[str]:
@@ -181,7 +183,7 @@ def texts_of(one: Series, where: Place, deltas: Deltas, samples: int) -> Iterato
         at = where if single else where._replace(path=path(where.path, field))
         if total is None or field != "count":
             yield gauge(at, value)
-        elif grown := number(deltas.added((one.name, one.labels), (total,))[1][0]):
+        elif grown := finite(deltas.added((one.name, one.labels), (total,))[1][0]):
             yield f"{at.path}:{decimal(grown)}|c{at.tail}\n"
 
 
@@ -214,6 +216,6 @@ def durations_of(snapshot: HistogramSnapshot, where: Place, samples: int) -> Ite
     taken = len(values) < snapshot.count
     rate = f"|@{decimal(len(values) / snapshot.count)}" if taken else ""
     for value in values:
-        milliseconds = number(value * MILLISECONDS)
+        milliseconds = finite(value * MILLISECONDS)
         if milliseconds is not None:
             yield f"{where.path}:{decimal(milliseconds)}|ms{rate}{where.tail}\n"

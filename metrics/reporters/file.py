@@ -12,9 +12,11 @@ from metrics.exporters import csv, lines, prometheus
 from metrics.instruments.arguments import natural
 from metrics.instruments.arguments import size as checked_size
 from metrics.registry import Registry
-from metrics.reporters.delivery import Unavailable
-from metrics.reporters.reporter import Reporter
-from metrics.reporters.reporting import Options, Reading, chosen, reporting
+from metrics.reporters.delivery.reporter import Reporter
+from metrics.reporters.reporting.lifetime import reporting
+from metrics.reporters.reporting.options import Options, chosen
+from metrics.reporters.reporting.payloads import Reading
+from metrics.reporters.transports.transport import Unavailable
 
 MAX_BYTES = 100_000_000
 """Bytes after which a file is put aside, unless told otherwise."""

@@ -10,15 +10,11 @@ from typing import Unpack
 
 from metrics.exporters import graphite
 from metrics.registry import Registry
-from metrics.reporters.reporter import Reporter
-from metrics.reporters.reporting import (
-    ConnectionOptions,
-    Reading,
-    chosen,
-    connect_timeout,
-    reporting,
-)
-from metrics.reporters.tcp import Tcp
+from metrics.reporters.delivery.reporter import Reporter
+from metrics.reporters.reporting.lifetime import reporting
+from metrics.reporters.reporting.options import ConnectionOptions, chosen, connect_timeout
+from metrics.reporters.reporting.payloads import Reading
+from metrics.reporters.transports.tcp import Tcp
 
 PORT = 2003
 

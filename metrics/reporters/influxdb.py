@@ -11,10 +11,12 @@ from typing import Unpack
 
 from metrics.exporters import influx
 from metrics.registry import Registry
-from metrics.reporters.credentials import basic
-from metrics.reporters.endpoint import endpoint_of, given, given_in_ascii
-from metrics.reporters.reporter import Reporter
-from metrics.reporters.reporting import HttpOptions, Reading, Request, batched, chosen, posting
+from metrics.reporters.delivery.reporter import Reporter
+from metrics.reporters.reporting.options import HttpOptions, chosen
+from metrics.reporters.reporting.payloads import Reading, batched
+from metrics.reporters.reporting.posting import Request, posting
+from metrics.reporters.transports.credentials import basic, given, given_in_ascii
+from metrics.reporters.transports.endpoint import endpoint_of
 
 DURATION_UNIT = "nanoseconds"
 

@@ -7,9 +7,11 @@ from typing import Unpack, final
 
 from metrics.exporters import lines
 from metrics.registry import Registry
-from metrics.reporters.delivery import Rejected
-from metrics.reporters.reporter import Reporter
-from metrics.reporters.reporting import Options, Reading, reporting
+from metrics.reporters.delivery.reporter import Reporter
+from metrics.reporters.reporting.lifetime import reporting
+from metrics.reporters.reporting.options import Options
+from metrics.reporters.reporting.payloads import Reading
+from metrics.reporters.transports.transport import Rejected
 
 LOGGER = "metrics.report"
 

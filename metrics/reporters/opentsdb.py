@@ -10,20 +10,19 @@ from typing import Any, Unpack
 
 from metrics.exporters import opentsdb
 from metrics.registry import Registry
-from metrics.reporters.credentials import basic
-from metrics.reporters.endpoint import endpoint_of, given
-from metrics.reporters.reporter import Reporter
-from metrics.reporters.reporting import (
+from metrics.reporters.delivery.reporter import Reporter
+from metrics.reporters.reporting.lifetime import reporting
+from metrics.reporters.reporting.options import (
     ConnectionOptions,
     HttpOptions,
-    Reading,
-    Request,
     chosen,
     connect_timeout,
-    posting,
-    reporting,
 )
-from metrics.reporters.tcp import Tcp
+from metrics.reporters.reporting.payloads import Reading
+from metrics.reporters.reporting.posting import Request, posting
+from metrics.reporters.transports.credentials import basic, given
+from metrics.reporters.transports.endpoint import endpoint_of
+from metrics.reporters.transports.tcp import Tcp
 
 PORT = 4242
 

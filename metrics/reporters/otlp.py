@@ -11,11 +11,14 @@ from typing import Unpack
 
 from metrics.clock import SYSTEM_CLOCK
 from metrics.exporters import otlp
-from metrics.exporters.deltas import Deltas
+from metrics.exporters.reading.deltas import Deltas
 from metrics.registry import Registry
-from metrics.reporters.endpoint import endpoint_of, given, given_in_ascii
-from metrics.reporters.reporter import Reporter
-from metrics.reporters.reporting import HttpOptions, Reading, Request, chosen, posting
+from metrics.reporters.delivery.reporter import Reporter
+from metrics.reporters.reporting.options import HttpOptions, chosen
+from metrics.reporters.reporting.payloads import Reading
+from metrics.reporters.reporting.posting import Request, posting
+from metrics.reporters.transports.credentials import given, given_in_ascii
+from metrics.reporters.transports.endpoint import endpoint_of
 
 PATH = "/v1/metrics"
 

@@ -12,10 +12,12 @@ from urllib.parse import quote
 from metrics.exporters import prometheus
 from metrics.instruments.labels import checked_labelnames
 from metrics.registry import Registry
-from metrics.reporters.credentials import basic
-from metrics.reporters.endpoint import endpoint_of, given
-from metrics.reporters.reporter import Reporter
-from metrics.reporters.reporting import HttpOptions, Reading, Request, chosen, posting
+from metrics.reporters.delivery.reporter import Reporter
+from metrics.reporters.reporting.options import HttpOptions, chosen
+from metrics.reporters.reporting.payloads import Reading
+from metrics.reporters.reporting.posting import Request, posting
+from metrics.reporters.transports.credentials import basic, given
+from metrics.reporters.transports.endpoint import endpoint_of
 
 
 def http(

@@ -9,13 +9,15 @@ from functools import partial
 from typing import Unpack
 
 from metrics.exporters import remote_write
-from metrics.exporters.remote_write import MILLISECOND
-from metrics.exporters.staleness import Staleness
+from metrics.exporters.reading.staleness import Staleness
+from metrics.exporters.writing.times import MILLISECOND
 from metrics.registry import Registry
-from metrics.reporters.credentials import Credentials, basic
-from metrics.reporters.endpoint import endpoint_of, given, given_in_ascii
-from metrics.reporters.reporter import Reporter
-from metrics.reporters.reporting import HttpOptions, Reading, Request, chosen, posting
+from metrics.reporters.delivery.reporter import Reporter
+from metrics.reporters.reporting.options import HttpOptions, chosen
+from metrics.reporters.reporting.payloads import Reading
+from metrics.reporters.reporting.posting import Request, posting
+from metrics.reporters.transports.credentials import Credentials, basic, given, given_in_ascii
+from metrics.reporters.transports.endpoint import endpoint_of
 
 PATH = "/api/v1/write"
 

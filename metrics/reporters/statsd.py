@@ -7,20 +7,16 @@ from logging import getLogger
 from typing import Any, Unpack
 
 from metrics.exporters import statsd
-from metrics.exporters.datagrams import SIZE, datagrams
-from metrics.exporters.deltas import Deltas
+from metrics.exporters.reading.deltas import Deltas
+from metrics.exporters.writing.datagrams import SIZE, datagrams
 from metrics.instruments.arguments import size as checked_size
 from metrics.registry import Registry
-from metrics.reporters.reporter import Reporter
-from metrics.reporters.reporting import (
-    ConnectionOptions,
-    Reading,
-    chosen,
-    connect_timeout,
-    reporting,
-)
-from metrics.reporters.tcp import Tcp
-from metrics.reporters.udp import Udp
+from metrics.reporters.delivery.reporter import Reporter
+from metrics.reporters.reporting.lifetime import reporting
+from metrics.reporters.reporting.options import ConnectionOptions, chosen, connect_timeout
+from metrics.reporters.reporting.payloads import Reading
+from metrics.reporters.transports.tcp import Tcp
+from metrics.reporters.transports.udp import Udp
 
 HOST = "127.0.0.1"
 

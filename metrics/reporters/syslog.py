@@ -15,19 +15,15 @@ from typing import NamedTuple, Unpack
 
 from metrics.exporters import lines
 from metrics.registry import Registry
-from metrics.reporters.delivery import Transport
-from metrics.reporters.endpoint import is_plain
-from metrics.reporters.reporter import Reporter
-from metrics.reporters.reporting import (
-    ConnectionOptions,
-    Reading,
-    chosen,
-    connect_timeout,
-    reporting,
-)
-from metrics.reporters.tcp import Tcp
-from metrics.reporters.udp import Udp
-from metrics.reporters.unix import UnixDatagrams
+from metrics.reporters.delivery.reporter import Reporter
+from metrics.reporters.reporting.lifetime import reporting
+from metrics.reporters.reporting.options import ConnectionOptions, chosen, connect_timeout
+from metrics.reporters.reporting.payloads import Reading
+from metrics.reporters.transports.endpoint import is_plain
+from metrics.reporters.transports.tcp import Tcp
+from metrics.reporters.transports.transport import Transport
+from metrics.reporters.transports.udp import Udp
+from metrics.reporters.transports.unix import UnixDatagrams
 
 HOST = "127.0.0.1"
 

@@ -1,9 +1,13 @@
-"""Requests of remote write, as the official protobuf classes read them."""
+"""Requests of remote write as the official classes read them, and what should be in them."""
 
 from typing import NamedTuple
 
 import cramjam
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from prometheus_client.parser import text_string_to_metric_families
+
+from metrics import Registry
+from metrics.exporters import prometheus
 
 FIELD = descriptor_pb2.FieldDescriptorProto
 
@@ -66,3 +70,13 @@ def read(request: bytes) -> list[Written]:
         assert all(value for _, value in labels), labels
         found.append(Written(labels, sample.value, sample.timestamp))
     return found
+
+
+def page(registry: Registry, reader: str = "prometheus") -> dict[object, float]:
+    """Return the samples of the text page, as the official parser reads them, by `Written.key`."""
+    text = prometheus.render(registry, reader=reader).decode()
+    return {
+        (sample.name, frozenset((k, v) for k, v in sample.labels.items() if v)): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }

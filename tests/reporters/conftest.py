@@ -1,10 +1,11 @@
 """The servers of a test session, each started when the first test asks for it, and transports."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from metrics.reporters.http import Http
+from metrics.reporters.transports.http import Http
 from tests.reporters.prometheus import Prometheus, Pushgateway
 from tests.reporters.real import Carbon, Influx, Victoria
 from tests.reporters.servers import http_to
@@ -52,6 +53,23 @@ def pushgateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pushgatewa
     pushgateway = Pushgateway(tmp_path_factory.mktemp("pushgateway"))
     with pushgateway.server:
         yield pushgateway
+
+
+@pytest.fixture
+def time_is_up(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """When it is set, a delivery has had its time, and not before, however slow the machine is."""
+    over = threading.Event()
+
+    class Watch(threading.Timer):
+        def run(self) -> None:
+            while not over.wait(0.01):
+                if self.finished.is_set():
+                    return
+            self.interval = 0.0
+            super().run()
+
+    monkeypatch.setattr(threading, "Timer", Watch)
+    return over
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from dependency_injector import providers
 from metrics import resources
 from metrics.lifecycle import MetricsContainer, Resource
 from tests.reporters.registries import recording
-from tests.reporters.transports import Recorded
+from tests.reporters.standins import Recorded
 
 
 class Before(MetricsContainer):
@@ -33,8 +33,6 @@ class After(MetricsContainer):
 
 
 def started(kind, transport: Recorded):
-    container = kind(transport=providers.Object(transport))
-    # A container copies its objects.
-    container.transport.override(providers.Callable(lambda: transport))
+    container = kind(transport=transport)
     container.init_resources()
     return container

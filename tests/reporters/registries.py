@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from metrics import Registry
-from metrics.reporters.reporter import Reporter
-from metrics.reporters.reporting import Reading, reporting
-from tests.reporters.transports import Recorded
+from metrics.reporters.delivery.reporter import Reporter
+from metrics.reporters.reporting.lifetime import reporting
+from metrics.reporters.reporting.payloads import Reading
+from tests.reporters.standins import Recorded
 from tests.reporters.waiting import FOREVER
 
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from metrics.reporters.endpoint import endpoint_of
-from metrics.reporters.http import Http
+from metrics.reporters.transports.endpoint import endpoint_of
+from metrics.reporters.transports.http import Http
 from tests.reporters.waiting import DEADLINE, FOREVER
 
 LOOPBACK = "127.0.0.1"
@@ -147,12 +147,30 @@ def silent(connection: socket.socket) -> None:
         pass
 
 
-def dripping(beginning: bytes, drip: bytes = b"x") -> Handler:
-    """Say something, then one byte after another for as long as anybody listens."""
+def accepted(event: threading.Event, handler: Handler) -> Handler:
+    """Tell that there is a connection before it is handled."""
+
+    def accepting(connection: socket.socket) -> None:
+        event.set()
+        handler(connection)
+
+    return accepting
+
+
+def dripping(beginning: bytes, drip: bytes = b"x", said: threading.Event | None = None) -> Handler:
+    """Say something, then one byte after another for as long as anybody listens.
+
+    Args:
+        beginning: what is said at once.
+        drip: what is said again and again.
+        said: set when the beginning is on its way.
+    """
 
     def handler(connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(beginning)
+        if said is not None:
+            said.set()
         pause = threading.Event()
         while not pause.wait(0.01):
             connection.sendall(drip)
@@ -208,13 +226,6 @@ def full_backlog() -> Iterator[int]:
         yield listener.getsockname()[1]
         for caller in callers:
             caller.close()
-
-
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """Return a port at which nobody listens."""
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind((LOOPBACK, 0))
-        return sock.getsockname()[1]
 
 
 def certificate(folder: Path, name: str) -> Path:

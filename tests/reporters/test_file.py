@@ -8,8 +8,8 @@ from metrics import Registry
 from metrics.exporters import lines
 from metrics.exporters.csv import COLUMNS
 from metrics.reporters import file
-from metrics.reporters.delivery import Unavailable
 from metrics.reporters.file import Appended
+from metrics.reporters.transports.transport import Unavailable
 from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
 from tests.processes import until

@@ -108,7 +108,9 @@ def test_a_handler_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture):
         failed = registry.counter("reporter/log/failed")
         until(lambda: failed.count > 2, "failures")
     target.removeHandler(failing)
-    (told,) = [record for record in caplog.records if record.name == "metrics.reporters.sender"]
+    (told,) = [
+        record for record in caplog.records if record.name == "metrics.reporters.delivery.sender"
+    ]
     assert "a handler of <Logger failing (DEBUG)> failed" in told.getMessage()
     assert "the disk is full" in told.getMessage()
     assert told.levelno == logging.ERROR

@@ -6,7 +6,7 @@ import pytest
 
 from metrics.exporters import openmetrics, prometheus
 from tests.exporters.examples import everything
-from tests.exporters.test_remote_write import page
+from tests.exporters.write_requests import page
 from tests.processes import fetch
 from tests.reporters.prometheus import key
 from tests.reporters.real import Victoria

@@ -10,7 +10,7 @@ from metrics.lifecycle import MetricsContainer, Resource
 from metrics.reporters import pushgateway as reporter
 from metrics.reporters.pushgateway import group_path
 from tests.exporters.examples import everything
-from tests.exporters.test_remote_write import page as expected
+from tests.exporters.write_requests import page as expected
 from tests.processes import until
 from tests.reporters.prometheus import Pushgateway
 from tests.reporters.servers import Server, Web, response

@@ -9,8 +9,7 @@ from metrics.lifecycle import MetricsContainer, Resource
 from metrics.reporters import remote_write
 from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
-from tests.exporters.test_remote_write import page
-from tests.exporters.write_requests import read
+from tests.exporters.write_requests import page, read
 from tests.processes import until
 from tests.reporters.prometheus import Prometheus, key
 from tests.reporters.real import Victoria

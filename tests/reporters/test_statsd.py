@@ -8,7 +8,7 @@ from metrics.reporters import statsd
 from tests.exporters.examples import everything
 from tests.processes import LOOPBACK, until
 from tests.reporters.receiving import received, udp_socket
-from tests.reporters.servers import Server, Sink, free_port
+from tests.reporters.servers import Server, Sink
 from tests.reporters.tally import Tally
 from tests.reporters.waiting import FOREVER
 

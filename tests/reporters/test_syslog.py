@@ -16,7 +16,7 @@ from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
 from tests.processes import LOOPBACK, until
 from tests.reporters.receiving import received, udp_socket, unix_reader
-from tests.reporters.servers import Server, Sink, free_port
+from tests.reporters.servers import Server, Sink
 from tests.reporters.waiting import FOREVER
 
 MESSAGE = re.compile(

@@ -3,8 +3,8 @@
 import threading
 from collections.abc import Iterator
 
-from metrics.reporters.reporter import Reporter
-from tests.reporters.transports import new_statistics
+from metrics.reporters.delivery.reporter import Reporter
+from tests.reporters.standins import new_statistics
 from tests.reporters.waiting import FOREVER
 
 OFTEN = 0.002

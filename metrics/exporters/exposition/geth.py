@@ -1,0 +1,165 @@
+"""What the instruments of a registry become in go-ethereum's dialect of Prometheus' text format."""
+
+from collections.abc import Sequence
+
+from metrics.entries import Entry
+from metrics.exporters.exposition.forms import QUANTILES, About, Form, Values, named_facts
+from metrics.exporters.exposition.layout import Layout
+from metrics.exporters.reading.single import number_of
+from metrics.exporters.writing.floats import canonical, go_float
+from metrics.exporters.writing.numbers import LARGEST, Number
+from metrics.instruments.buckets import BucketHistogramSnapshot
+from metrics.instruments.info import InfoSnapshot
+from metrics.instruments.labels import escape_label
+from metrics.instruments.resetting_timer import ResettingTimer
+from metrics.instruments.sample import HistogramSnapshot
+from metrics.instruments.snapshot import Snapshot
+from metrics.instruments.timer import Timer, TimerSnapshot
+from metrics.names import exported_name, type_of
+
+NANOSECONDS = 1e9
+
+PICOSECOND = 3
+"""Decimals of a nanosecond that a float of seconds can be trusted with."""
+
+
+class GethForm(Form):
+    """A metric family, a blank line behind it."""
+
+    __slots__ = ()
+
+    def __init__(self, about: About) -> None:
+        super().__init__(about)
+        self.ending = "\n"
+
+    def before(self, values: Values, label: str = "", text: str = "") -> str:
+        """Return what stands before the number of a sample, kept from the first time."""
+        key = (*values, text)
+        kept = self._kept.get(key)
+        if kept is None:
+            pairs = [*zip(self.labelnames, values, strict=True)]
+            if label:
+                pairs.append((label, text))
+            kept = self._kept[key] = self.name + braced(pairs)
+        return kept
+
+    def forget(self, present: Sequence[Values]) -> None:
+        """Keep the text of these children only."""
+        children = set(present)
+        self._kept = {key: self._kept[key] for key in self._kept if key[:-1] in children}
+
+
+class GethSingle(GethForm):
+    """A counter, a gauge, a meter or a health check: one number."""
+
+    __slots__ = ()
+
+    def text(self, values: Values, snapshot: Snapshot) -> str:
+        """Return one line."""
+        return f"{self.before(values)} {go_number(number_of(snapshot))}\n"
+
+
+class GethFacts(GethForm):
+    """Facts as labels of a gauge that is 1."""
+
+    __slots__ = ()
+
+    def text(self, values: Values, snapshot: Snapshot) -> str:
+        """Return one line: labels, and facts by name; no two of them have the same name."""
+        assert isinstance(snapshot, InfoSnapshot)  # noqa: S101 - what it was made for
+        facts = named_facts(snapshot, self.labelnames)
+        facts.update(zip(self.labelnames, values, strict=True))
+        return f"{self.name}{braced(sorted(facts.items()))} 1\n"
+
+
+class GethCount(GethForm):
+    """How many values there were in all."""
+
+    __slots__ = ()
+
+    def text(self, values: Values, snapshot: Snapshot) -> str:
+        """Return one line."""
+        return f"{self.before(values)} {go_number(sample_of(snapshot).total_count)}\n"
+
+
+class GethPercentiles(GethForm):
+    """Percentiles, as a summary that has neither a sum nor a count."""
+
+    __slots__ = ()
+
+    def text(self, values: Values, snapshot: Snapshot) -> str:
+        """Return a line for each quantile."""
+        sample = sample_of(snapshot)
+        lines = [
+            f"{self.before(values, 'quantile', canonical(q))} {self._number(value)}\n"
+            for q, value in zip(QUANTILES, sample.percentiles(QUANTILES), strict=True)
+        ]
+        return "".join(lines)
+
+    def _number(self, value: float) -> str:
+        return go_number(value)
+
+
+class GethDurations(GethPercentiles):
+    """Percentiles of durations, in nanoseconds."""
+
+    __slots__ = ()
+
+    def _number(self, value: float) -> str:
+        return go_number(round(value * NANOSECONDS, PICOSECOND))
+
+
+class GethLayout(Layout):
+    """The forms of an entry in go-ethereum's dialect."""
+
+    __slots__ = ("_kind", "_name")
+
+    def __init__(self, entry: Entry, labelnames: Values) -> None:
+        super().__init__(entry, labelnames)
+        self._kind = type_of(entry.instrument)
+        self._name = exported_name(entry.name)
+
+    def forms(self, snapshot: Snapshot) -> tuple[Form, ...]:
+        """Return the metric families of such a snapshot; none for a timer with nothing new."""
+        if self._kind is ResettingTimer and not sample_of(snapshot).count:
+            return ()
+        return super().forms(snapshot)
+
+    def _made(self, snapshot: Snapshot) -> list[Form]:
+        if isinstance(snapshot, InfoSnapshot):
+            return [self._form(GethFacts, self._name, "gauge")]
+        if isinstance(snapshot, HistogramSnapshot | BucketHistogramSnapshot | TimerSnapshot):
+            is_timer = self._kind in {Timer, ResettingTimer} or isinstance(snapshot, TimerSnapshot)
+            percentiles = GethDurations if is_timer else GethPercentiles
+            return [
+                self._form(GethCount, f"{self._name}_count", "counter"),
+                self._form(percentiles, self._name, "summary"),
+            ]
+        return [self._form(GethSingle, self._name, "gauge")]
+
+    def _form(self, form: type[Form], name: str, kind: str) -> Form:
+        heading = f"# TYPE {name} {kind}\n"
+        return form(About(name, kind, heading, [name], self._scale, self.labelnames))
+
+
+def sample_of(snapshot: Snapshot) -> HistogramSnapshot | BucketHistogramSnapshot:
+    """Return the distribution that a snapshot is, or has."""
+    sample = snapshot.durations if isinstance(snapshot, TimerSnapshot) else snapshot
+    assert isinstance(sample, HistogramSnapshot | BucketHistogramSnapshot)  # noqa: S101 - as made
+    return sample
+
+
+def braced(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return labels as go-ethereum writes them, a space before them; nothing for none."""
+    if not pairs:
+        return ""
+    return " {" + ", ".join([f'{name}="{escape_label(text)}"' for name, text in pairs]) + "}"
+
+
+def go_number(value: Number) -> str:
+    """Return a number as Go writes it; ints stay whole."""
+    if isinstance(value, int) and abs(value) < LARGEST:
+        return str(value)
+    if isinstance(value, int):
+        return "+Inf" if value > 0 else "-Inf"
+    return go_float(value)

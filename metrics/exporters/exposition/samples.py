@@ -1,0 +1,121 @@
+"""What Prometheus would read from a registry's page, as numbers with names and labels."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from metrics.entries import Entry
+from metrics.exporters.exposition.forms import (
+    QUANTILES,
+    WINDOWS,
+    Facts,
+    Form,
+    Rates,
+    Values,
+    named_facts,
+)
+from metrics.exporters.exposition.layout import TextLayout
+from metrics.exporters.reading.clashes import warn_once
+from metrics.exporters.reading.series import OFTEN, Labels
+from metrics.exporters.reading.single import number_of
+from metrics.exporters.writing.floats import canonical
+from metrics.exporters.writing.numbers import Number
+from metrics.instruments.buckets import BucketHistogramSnapshot
+from metrics.instruments.family import FamilySnapshot
+from metrics.instruments.info import InfoSnapshot
+from metrics.instruments.meter import MeterSnapshot
+from metrics.instruments.sample import HistogramSnapshot
+from metrics.instruments.snapshot import Snapshot
+from metrics.instruments.timer import TimerSnapshot
+from metrics.registry import Registry
+from metrics.turns import Turns
+
+KEPT = "samples"
+"""What layouts are kept under between two looks."""
+
+
+class Sample(NamedTuple):
+    """A number of a page, in base units."""
+
+    name: str
+    labels: Labels
+    value: Number
+
+
+def samples(registry: Registry, reader: str) -> Iterator[Sample]:
+    """Yield the samples that a page of Prometheus' text format has, instrument by instrument.
+
+    Other threads get their turns meanwhile.
+
+    Args:
+        registry: what to read.
+        reader: who reads; what resets when it is read resets for this reader alone.
+    """
+    turns = Turns()
+    read = 0
+    taken: dict[str, Entry] = {}
+    for entry, snapshot in registry.read(lambda entry: entry.instrument.snapshot(reader), reader):
+        for layout, values, child in children(entry, snapshot):
+            read += 1
+            if read % OFTEN == 0:
+                turns.offer()
+            for form in layout.forms(child):
+                if is_free(entry, form, taken):
+                    labels = tuple(zip(form.labelnames, values, strict=True))
+                    yield from samples_of(form, labels, child)
+
+
+def children(entry: Entry, snapshot: Snapshot) -> Iterator[tuple[TextLayout, Values, Snapshot]]:
+    """Yield the children of a family with their label values, or a single instrument with none."""
+    labelnames = snapshot.labelnames if isinstance(snapshot, FamilySnapshot) else ()
+    kept = entry.kept.get(KEPT)
+    if not isinstance(kept, TextLayout) or kept.labelnames != labelnames:
+        kept = entry.kept[KEPT] = TextLayout(entry, labelnames)
+    if isinstance(snapshot, FamilySnapshot):
+        for values, child in snapshot.children.items():
+            yield kept, values, child
+    else:
+        yield kept, (), snapshot
+
+
+def is_free(entry: Entry, form: Form, taken: dict[str, Entry]) -> bool:
+    """Return whether nobody else has the names of a family, and take them."""
+    for name in form.names:
+        if taken.get(name, entry) is not entry:
+            warn_once(entry.name, name, taken[name].name)
+            return False
+    taken.update(dict.fromkeys(form.names, entry))
+    return True
+
+
+def samples_of(form: Form, labels: Labels, snapshot: Snapshot) -> Iterator[Sample]:
+    """Yield what one child of a family is in one of its forms."""
+    scaled = form.scale.of
+    if isinstance(form, Facts):
+        assert isinstance(snapshot, InfoSnapshot)  # noqa: S101 - what it was made for
+        facts = named_facts(snapshot, form.labelnames)
+        yield Sample(form.name, (*labels, *sorted(facts.items())), 1)
+    elif isinstance(form, Rates):
+        rates = snapshot.rates if isinstance(snapshot, TimerSnapshot) else snapshot
+        assert isinstance(rates, MeterSnapshot)  # noqa: S101 - what it was made for
+        values = (rates.rate1, rates.rate5, rates.rate15, rates.rate_mean)
+        for window, rate in zip(WINDOWS, values, strict=True):
+            yield Sample(form.name, (*labels, ("window", window)), scaled(rate))
+    else:
+        sample = snapshot.durations if isinstance(snapshot, TimerSnapshot) else snapshot
+        if isinstance(sample, BucketHistogramSnapshot):
+            bounds = [*[canonical(float(scaled(bound))) for bound in sample.bounds], "+Inf"]
+            for bound, count in zip(bounds, sample.buckets, strict=True):
+                yield Sample(f"{form.name}_bucket", (*labels, ("le", bound)), count)
+            yield Sample(f"{form.name}_sum", labels, scaled(sample.sum))
+            yield Sample(f"{form.name}_count", labels, sample.buckets[-1])
+        elif isinstance(sample, HistogramSnapshot):
+            # An empty sample has no quantiles, and 0 would be a lie.
+            fractions = QUANTILES if sample.size else ()
+            percentiles = sample.percentiles(fractions)
+            for fraction, value in zip(fractions, percentiles, strict=True):
+                at = ("quantile", canonical(fraction))
+                yield Sample(form.name, (*labels, at), scaled(value))
+            yield Sample(f"{form.name}_sum", labels, scaled(sample.total_sum))
+            yield Sample(f"{form.name}_count", labels, sample.total_count)
+        else:
+            yield Sample(form.name, labels, scaled(number_of(sample)))

@@ -1,0 +1,12 @@
+"""What is left out because its name is taken, which is logged once."""
+
+from functools import lru_cache
+from logging import getLogger
+
+logger = getLogger(__name__)
+
+
+@lru_cache(maxsize=1024)
+def warn_once(name: str, exposed: str, clash: str) -> None:
+    """Log that an instrument is left out, the first time only."""
+    logger.warning("%r is left out: %r is the name of %r already", name, exposed, clash)

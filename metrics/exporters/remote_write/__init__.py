@@ -1,0 +1,9 @@
+"""Prometheus remote write, version 1.0.
+
+The format: https://prometheus.io/docs/specs/prw/remote_write_spec/
+"""
+
+from metrics.exporters.reading.staleness import Staleness
+from metrics.exporters.remote_write.rendering import CONTENT_TYPE, MAX_SAMPLES, render, stream
+
+__all__ = ["CONTENT_TYPE", "MAX_SAMPLES", "Staleness", "render", "stream"]

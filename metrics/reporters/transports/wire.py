@@ -1,0 +1,159 @@
+"""A connection that another thread can cut at any moment, and that ends on time."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import final
+
+from metrics.clock import SYSTEM_CLOCK
+from metrics.reporters.transports.resolution import Address, Lookup, numeric
+
+NO_TIME = "there was no time left for it"
+
+
+@final
+class Wire:
+    """Connects sockets, one at a time, and cuts the one that there is.
+
+    A blocking call of another thread on the socket fails at once when it is cut, be it a connect, a
+    read that a silent server lets wait, or one that is fed byte by byte. Waiting for the resolution
+    of a name ends at once too.
+    """
+
+    __slots__ = ("_changed", "_cut", "_handle", "_lookup")
+
+    def __init__(self) -> None:
+        # Guards what follows; wakes who waits for a name.
+        self._changed = threading.Condition()
+        # A second descriptor of the connection: it stays valid when TLS takes over the first, and
+        # is never closed while it is being cut.
+        self._handle: socket.socket | None = None
+        self._cut = ""
+        # A question that is not answered is not asked again: its thread is still there.
+        self._lookup: Lookup | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._handle is not None
+
+    @property
+    def cut_reason(self) -> str:
+        """Why the wire was cut in the last block; empty if it was not."""
+        return self._cut
+
+    def connect(
+        self, host: str, port: int, timeout: float, kind: int = socket.SOCK_STREAM
+    ) -> socket.socket:
+        """Return a connected socket; try every address of `host` within `timeout` seconds in all.
+
+        Raises:
+            OSError: no address could be connected to, or the wire was cut.
+        """
+        ends = SYSTEM_CLOCK.monotonic() + timeout
+        late = f"no connection within {timeout:.3g} s"
+        addresses = numeric(host, port, kind) or self._resolved(host, port, kind, timeout)
+        failure: OSError | None = None
+        for number, address in enumerate(addresses):
+            # One that is silent leaves the next its share of the time.
+            share = (ends - SYSTEM_CLOCK.monotonic()) / (len(addresses) - number)
+            if share <= 0.0:
+                break
+            try:
+                return self._connected(address, share)
+            except OSError as error:
+                # What a cut looks like depends on the system; some mean something to urllib3.
+                self._check()
+                failure = OSError(late) if isinstance(error, TimeoutError) else error
+        raise failure or OSError(late if addresses else f"{host!r} has no address")
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Cut the wire if the block takes longer than `seconds`, however the time is spent.
+
+        Raises:
+            OSError: no thread can be started to watch the time.
+        """
+        with self._changed:
+            self._cut = ""
+        timer = threading.Timer(seconds, self.cut, (f"no answer within {seconds:.3g} s",))
+        timer.name = "metrics-reporter-deadline"
+        timer.daemon = True
+        try:
+            timer.start()
+        except RuntimeError as error:
+            raise OSError(f"no thread can watch the time: {error}") from None
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+
+    def cut(self, reason: str = NO_TIME) -> None:
+        """Cut the connection, if there is one, and those made until the next block begins."""
+        with self._changed:
+            self._cut = self._cut or reason
+            if self._handle is not None:
+                shut_down(self._handle)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let go of the connection, without cutting it."""
+        with self._changed:
+            if self._handle is not None:
+                self._handle.close()
+                self._handle = None
+
+    def _resolved(self, host: str, port: int, kind: int, timeout: float) -> list[Address]:
+        if self._lookup is None or self._lookup.question != (host, port, kind):
+            try:
+                self._lookup = Lookup(host, port, kind, self._wake)
+            except RuntimeError as error:
+                raise OSError(f"no thread can look up {host!r}: {error}") from None
+        lookup = self._lookup
+        with self._changed:
+            self._changed.wait_for(lambda: lookup.answered or self._cut, timeout)
+        if not lookup.answered:
+            raise OSError(self._cut or f"no address of {host!r} within {timeout:.3g} s")
+        # Servers move: the next connection asks anew.
+        self._lookup = None
+        return lookup.addresses()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _connected(self, address: Address, timeout: float) -> socket.socket:
+        family, type_, protocol, _, where = address
+        sock = socket.socket(family, type_, protocol)
+        try:
+            if type_ == socket.SOCK_STREAM:
+                # Else the end of a request waits for the server to confirm its beginning: 40 ms.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(timeout)
+            self._hold(sock.dup())
+            sock.connect(where)
+            self._check()
+        except BaseException:
+            sock.close()
+            self.close()
+            raise
+        return sock
+
+    def _hold(self, handle: socket.socket) -> None:
+        self.close()
+        with self._changed:
+            self._handle = handle
+        self._check()
+
+    def _check(self) -> None:
+        if self._cut:
+            raise OSError(self._cut)
+
+
+def shut_down(handle: socket.socket) -> None:
+    """Wake up whoever waits for a socket."""
+    # One that is not connected, or not any more, has nobody waiting for it.
+    with suppress(OSError):
+        handle.shutdown(socket.SHUT_RDWR)

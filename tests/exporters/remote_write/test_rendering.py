@@ -1,0 +1,199 @@
+"""Requests hold what Prometheus would read from the page, number for number."""
+
+import builtins
+import math
+import struct
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics import Registry
+from metrics.exporters import remote_write
+from metrics.exporters.reading.clashes import warn_once
+from metrics.exporters.reading.staleness import Staleness
+from tests.exporters.examples import NOW_NS, everything, numbers
+from tests.exporters.write_requests import Written, page, read
+
+
+def values(found: list[Written]) -> dict[object, float]:
+    assert len({one.key for one in found}) == len(found)
+    return {one.key: one.value for one in found}
+
+
+def test_a_request_has_what_the_page_has():
+    found = read(remote_write.render(everything(), timestamp_ns=NOW_NS))
+    assert values(found) == page(everything())
+    assert {one.timestamp_ms for one in found} == {NOW_NS // 1_000_000}
+
+
+def test_units_are_base_units():
+    registry = Registry()
+    registry.gauge("load", unit="percent").set(12.5)
+    registry.histogram("size", unit="kibibytes").update(2)
+    registry.bucket_histogram("wait", bounds=(5,), unit="milliseconds").update(3)
+    registry.meter("sent", unit="bits").mark(16)
+    found = values(read(remote_write.render(registry, timestamp_ns=NOW_NS)))
+    assert found["load_ratio", frozenset()] == 0.125
+    assert found["size_bytes_sum", frozenset()] == 2048
+    assert found["wait_seconds_bucket", frozenset({("le", "0.005")})] == 1
+    assert found["sent_bytes_total", frozenset()] == 2
+    # The rate of a moment differs from that of the next.
+    assert found.keys() == page(registry, "another").keys()
+
+
+@given(numbers, st.text(st.characters(exclude_categories=["Cs"])))
+def test_any_number_with_any_label_is_that_of_the_page(number: float, text: str):
+    registry = Registry()
+    registry.gauge("g").set(number)
+    registry.updown_counter("u", labels=("l",)).labels(text).inc(3)
+    registry.info("i").set({"a": text, "b": "x"})
+    written = values(read(remote_write.render(registry, timestamp_ns=NOW_NS)))
+    expected = page(registry)
+    assert written.keys() == expected.keys()
+    for key, value in expected.items():
+        assert written[key] == value or (math.isnan(value) and math.isnan(written[key]))
+
+
+@given(st.integers(0, (1 << 63) - 1))
+def test_any_time_is_written_in_milliseconds(ns: int):
+    registry = Registry()
+    registry.gauge("g").set(1)
+    (one,) = read(remote_write.render(registry, timestamp_ns=ns))
+    assert one.timestamp_ms == ns // 1_000_000
+
+
+def test_given_labels_are_in_every_series_unless_it_has_its_own():
+    registry = Registry()
+    registry.counter("hits", labels=("job",)).labels("mine").inc()
+    registry.counter("hits", labels=("job",)).labels("").inc()
+    registry.gauge("up").set(1)
+    labels = {"job": "shop", "instance": "a:1", "empty": ""}
+    found = read(remote_write.render(registry, timestamp_ns=NOW_NS, labels=labels))
+    instance = ("instance", "a:1")
+    assert {one.labels for one in found} == {
+        (("__name__", "hits_total"), instance, ("job", "mine")),
+        (("__name__", "hits_total"), instance),
+        (("__name__", "up"), instance, ("job", "shop")),
+    }
+
+
+def test_half_a_surrogate_pair_does_not_spoil_the_request():
+    registry = Registry()
+    registry.counter("hits", labels=("l",)).labels("a\udcff").inc()
+    (one,) = read(remote_write.render(registry, timestamp_ns=NOW_NS))
+    assert dict(one.labels)["l"] == "a?"
+
+
+def test_requests_hold_as_many_samples_as_they_may():
+    registry = Registry()
+    family = registry.counter("hits", labels=("n",), max_children=4500)
+    for number in range(4500):
+        family.labels(number).inc(number)
+    requests = [read(one) for one in remote_write.stream(registry, timestamp_ns=NOW_NS)]
+    assert [len(request) for request in requests] == [2000, 2000, 500]
+    assert sum(one.value for request in requests for one in request) == sum(range(4500))
+    few = remote_write.stream(registry, timestamp_ns=NOW_NS, max_samples=1500)
+    assert [len(read(one)) for one in few] == [1500, 1500, 1500]
+
+
+def test_a_registry_with_nothing_in_it_is_no_request():
+    assert list(remote_write.stream(Registry(), timestamp_ns=NOW_NS)) == []
+
+
+def test_of_two_under_one_name_the_first_is_written(caplog: pytest.LogCaptureFixture):
+    warn_once.cache_clear()
+
+    class Custom:
+        def snapshot(self, reader: str = ""):
+            return Registry().counter("any").snapshot()
+
+    registry = Registry()
+    registry.register("a", Custom())
+    registry.gauge("a_total").set(3)
+    (one,) = read(remote_write.render(registry, timestamp_ns=NOW_NS))
+    assert (one.key, one.value) == (("a_total", frozenset()), 0)
+    assert "'a_total' is left out" in caplog.text
+
+
+def test_what_resets_resets_for_its_reader_alone():
+    registry = Registry()
+    pause = registry.resetting_timer("pause")
+    pause.update(0.5)
+    quantile = ("pause_seconds", frozenset({("quantile", "0.5")}))
+    for reader in ("a", "b"):
+        found = remote_write.render(registry, timestamp_ns=NOW_NS, reader=reader)
+        assert values(read(found))[quantile] == 0.5
+    again = values(read(remote_write.render(registry, timestamp_ns=NOW_NS, reader="a")))
+    assert quantile not in again
+    assert again["pause_seconds_count", frozenset()] == 1
+
+
+def test_a_series_that_is_no_more_ends_once():
+    registry = Registry()
+    hits = registry.counter("hits", labels=("shop",))
+    staleness = Staleness()
+
+    def told() -> dict[str, bytes]:
+        request = remote_write.render(registry, timestamp_ns=NOW_NS, staleness=staleness)
+        return {dict(one.labels)["shop"]: struct.pack(">d", one.value) for one in read(request)}
+
+    for shop in "abc":
+        hits.labels(shop).inc()
+    one = struct.pack(">d", 1.0)
+    stale = bytes.fromhex("7ff0000000000002")
+    assert told() == dict.fromkeys("abc", one)
+    hits.remove("b")
+    assert told() == {"a": one, "b": stale, "c": one}
+    assert told() == dict.fromkeys("ac", one)
+    hits.labels("b").inc()
+    assert told() == dict.fromkeys("abc", one)
+    registry.unregister("hits")
+    assert told() == dict.fromkeys("abc", stale)
+    assert told() == {}
+
+
+def test_a_pass_that_was_broken_off_has_told_too():
+    registry = Registry()
+    hits = registry.counter("hits", labels=("shop",))
+    hits.labels("a").inc()
+    hits.labels("b").inc()
+    staleness = Staleness()
+    options = {"timestamp_ns": NOW_NS, "staleness": staleness}
+    next(remote_write.stream(registry, max_samples=1, **options))
+    registry.unregister("hits")
+    (one,) = read(remote_write.render(registry, **options))
+    assert dict(one.labels)["shop"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"timestamp_ns": -1}, ValueError, "timestamp_ns"),
+        ({"timestamp_ns": 1.5}, TypeError, "timestamp_ns"),
+        ({"labels": "a=b"}, TypeError, "labels is a mapping"),
+        ({"labels": {"a": 1}}, TypeError, "labels is a mapping of str to str, got 'a': 1"),
+        ({"labels": {"a-b": "x"}}, ValueError, "label name 'a-b' is malformed"),
+        ({"labels": {"__name__": "x"}}, ValueError, "label name '__name__' is malformed"),
+        ({"labels": {"le": "x"}}, ValueError, "label name 'le' is reserved"),
+        ({"max_samples": 0}, ValueError, "max_samples"),
+    ],
+)
+def test_a_wrong_option_is_an_error_at_once(options, error, message):
+    with pytest.raises(error, match=message):
+        remote_write.stream(Registry(), **{"timestamp_ns": NOW_NS, **options})
+
+
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch):
+    load = builtins.__import__
+
+    def without(name: str, *args, **kwargs):
+        if name == "cramjam":
+            raise ImportError(name)
+        return load(name, *args, **kwargs)
+
+    monkeypatch.delitem(sys.modules, "cramjam", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ImportError, match=r"wired-metrics\[remote-write\]"):
+        remote_write.stream(Registry(), timestamp_ns=NOW_NS)

@@ -1,0 +1,268 @@
+"""Whatever a server does, a payload is taken, refused, or kept: on time, and in secret."""
+
+import logging
+import threading
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from time import monotonic
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics.reporters.transports.http import RETRIED, seconds_of
+from metrics.reporters.transports.transport import Rejected, Unavailable
+from tests.processes import free_port
+from tests.reporters.servers import (
+    Server,
+    Web,
+    accepted,
+    dripping,
+    full_backlog,
+    hanging_up,
+    response,
+    saying,
+    silent,
+)
+from tests.reporters.waiting import DEADLINE, FOREVER, ended
+
+SOON = 0.1
+TOKEN = "s3cr3t/token+with=signs"
+BASIC = b64encode(f"user:{TOKEN}".encode()).decode()
+OK = response(204)
+
+
+def test_a_payload_is_the_body_of_a_request(sending):
+    web = Web(OK)
+    with Server(web) as server:
+        sending(server, headers={"Authorization": f"Token {TOKEN}"}, method="PUT")
+    (request,) = web.requests
+    assert request.line == "PUT /write?db=metrics HTTP/1.1"
+    assert request.headers["authorization"] == f"Token {TOKEN}"
+    assert request.body == b"payload"
+
+
+def test_one_connection_is_kept(transport_to):
+    web = Web(response(200, b"fine"))
+    with Server(web) as server:
+        transport = transport_to(server)
+        for number in range(5):
+            transport.send(b"%d" % number, DEADLINE)
+        assert server.has_accepted(1)
+    assert web.bodies == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_a_connection_closed_between_two_requests_is_made_anew(transport_to):
+    web = Web(OK + Web.CLOSE)
+    with Server(web) as server:
+        transport = transport_to(server)
+        for _ in range(5):
+            transport.send(b"", DEADLINE)
+        assert server.has_accepted(5)
+
+
+def test_a_connection_closed_at_the_very_moment_of_a_request_is_made_anew(transport_to):
+    # The second request of the first connection is read, and answered by closing.
+    web = Web(lambda _: OK if len(web.requests) != 2 else Web.CLOSE)
+    with Server(web) as server:
+        transport = transport_to(server)
+        transport.send(b"1", DEADLINE)
+        transport.send(b"2", DEADLINE)
+        assert server.has_accepted(2)
+    assert web.bodies == [b"1", b"2", b"2"]
+
+
+@pytest.mark.parametrize("status", sorted(RETRIED))
+def test_what_may_work_later_is_unavailable(sending, status):
+    with (
+        Server(Web(response(status, b"busy"))) as server,
+        pytest.raises(Unavailable, match=rf"127.0.0.1:\d+/write answered {status} busy$"),
+    ):
+        sending(server)
+
+
+@pytest.mark.parametrize("status", [301, 302, 304, 307, 308, 400, 401, 403, 404, 405, 413, 501])
+def test_everything_else_is_refused(sending, status):
+    elsewhere = Web(OK)
+    with Server(elsewhere) as other:
+        answer = response(status, b"" if status == 304 else b"no", Location=other.url)
+        with (
+            Server(Web(answer)) as server,
+            pytest.raises(Rejected, match=f"answered {status}"),
+        ):
+            sending(server)
+    assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [
+        ("7", 7.0, 7.0),
+        (format_datetime(datetime.now(UTC) + timedelta(days=2)), 86_400.0, 2 * 86_400.0),
+        ("soon", 0.0, 0.0),
+    ],
+    ids=["seconds", "date", "nonsense"],
+)
+def test_how_long_to_wait_is_told(sending, status, header, least, most):
+    with (
+        Server(Web(response(status, Retry_After=header))) as server,
+        pytest.raises(Unavailable) as caught,
+    ):
+        sending(server)
+    assert least <= caught.value.retry_after <= most
+
+
+def test_retry_after_is_a_number_or_a_date_in_the_future_or_nothing():
+    assert seconds_of(" 120 ") == 120.0
+    for nothing in ("", "-5", "1.5", "٣", "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 99 Oct 2015"):
+        assert seconds_of(nothing) == 0.0
+    assert seconds_of("Wed, 21 Oct 9999 07:28:00") > 1e9
+    assert seconds_of("1 Jan 2030 00:00:00 +999999999999999") == 0.0
+
+
+@given(st.text() | st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ [-+A-Z0-9]+"))
+def test_any_retry_after_is_a_number_of_seconds(text):
+    assert seconds_of(text) >= 0.0
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        hanging_up,
+        saying(b"\x00\xff\x00garbage\r\n\r\n"),
+        saying(b"HTTP/1.1 abc\r\n\r\n"),
+        saying(b"HTTP/1.1 20"),
+        saying(b"220 smtp.example.org ESMTP\r\n"),
+        saying(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"\r\n"),
+        saying(b"HTTP/1.1 200 " + b"x" * 100_000),
+        saying(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+    ],
+)
+def test_a_server_that_makes_no_sense_is_unavailable(sending, handler, caplog):
+    with (
+        caplog.at_level(logging.INFO),
+        Server(handler) as server,
+        pytest.raises(Unavailable, match=r"127\.0\.0\.1") as caught,
+    ):
+        sending(server)
+    assert len(str(caught.value)) < 300
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 100\r\n\r\nhalf",
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+        b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
+        b"Content-Length: nonsense\r\n\r\n",
+        b"no header at all\r\n\r\n",
+        b"Content-Le",
+        b"Content-Type: multipart/mixed; boundary=x\r\n\r\n",
+        b"\r\n" + b"x" * 1_000_000,
+    ],
+)
+def test_the_status_alone_decides(transport_to, rest, caplog):
+    with caplog.at_level(logging.INFO):
+        with Server(saying(b"HTTP/1.1 200 OK\r\n" + rest)) as server:
+            transport = transport_to(server)
+            transport.send(b"", DEADLINE)
+            transport.send(b"", DEADLINE)
+            assert server.has_accepted(2)
+        with Server(saying(b"HTTP/1.1 400 No\r\n" + rest)) as server, pytest.raises(Rejected):
+            transport_to(server).send(b"", DEADLINE)
+    # Nor does urllib3 tell anybody what it thinks of the headers.
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("rest", [b"X: ", b"Content-Length: 1000000\r\n\r\n", b"\r\n"])
+def test_an_answer_that_never_ends_does_not_undo_success(sending, time_is_up, rest):
+    with Server(dripping(b"HTTP/1.1 200 OK\r\n" + rest, said=time_is_up)) as server:
+        ended(lambda: sending(server, payload=b""))
+    time_is_up.clear()
+    refusing = dripping(b"HTTP/1.1 400 No\r\n" + rest, said=time_is_up)
+    with Server(refusing) as server, pytest.raises(Rejected):
+        sending(server, payload=b"")
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        silent,
+        dripping(b"HTTP/1.1 2"),
+        dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+)
+def test_a_server_that_takes_for_ever_is_given_up_on_time(sending, time_is_up, handler):
+    def send() -> None:
+        with pytest.raises(Unavailable, match="no answer within 10 s"):
+            sending(server)
+
+    with Server(accepted(time_is_up, handler)) as server:
+        ended(send)
+
+
+def test_a_server_that_does_not_read_is_given_up_on_time(sending, time_is_up):
+    def send() -> None:
+        with pytest.raises(Unavailable, match="no answer"):
+            sending(server, payload=bytes(50_000_000))
+
+    pause = threading.Event()
+    with Server(accepted(time_is_up, lambda _: pause.wait(DEADLINE))) as server:
+        ended(send)
+        pause.set()
+
+
+def test_a_server_that_does_not_accept_is_given_up_on_time(sending):
+    with full_backlog() as port:
+        url = f"http://127.0.0.1:{port}"
+        with pytest.raises(Unavailable, match=r"no connection within 0\.05 s"):
+            sending(url, connect_timeout=0.05)
+        with pytest.raises(Unavailable, match=r"within 0\.1 s"):
+            sending(url, SOON)
+
+
+def test_a_delivery_can_be_aborted(sending, transport_to):
+    web_asked = threading.Event()
+
+    def handler(connection) -> None:
+        connection.recv(10)
+        web_asked.set()
+        silent(connection)
+
+    with Server(handler) as server:
+        transport = transport_to(server)
+
+        def abort() -> None:
+            assert web_asked.wait(DEADLINE)
+            transport.abort()
+
+        thread = threading.Thread(target=abort)
+        thread.start()
+        started = monotonic()
+        with pytest.raises(Unavailable, match="no time left"):
+            transport.send(b"", FOREVER)
+        assert monotonic() - started < DEADLINE
+        thread.join()
+
+
+def test_nobody_there_and_no_such_name_are_unavailable(sending):
+    with pytest.raises(Unavailable, match="refused"):
+        sending(f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(Unavailable, match=r"no-such-host\.invalid:80/write: "):
+        sending("http://no-such-host.invalid")
+
+
+def test_a_server_that_comes_back_is_found(transport_to):
+    web = Web(OK)
+    with Server(web) as server:
+        transport = transport_to(server)
+        transport.send(b"1", DEADLINE)
+    with pytest.raises(Unavailable):
+        transport.send(b"2", DEADLINE)
+    with Server(web, port=server.port):
+        transport.send(b"3", DEADLINE)
+    assert web.bodies == [b"1", b"3"]
