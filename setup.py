@@ -22,7 +22,6 @@ from setuptools import setup
 from setuptools.command.build_ext import build_ext
 
 CORE = [
-    "metrics/entries.py",
     "metrics/exporters/exposition/creations.py",
     "metrics/exporters/exposition/forms.py",
     "metrics/exporters/exposition/geth.py",
@@ -32,7 +31,6 @@ CORE = [
     "metrics/exporters/prometheus.py",
     "metrics/exporters/reading/single.py",
     "metrics/exporters/writing/floats.py",
-    "metrics/exporters/writing/units.py",
     "metrics/instruments/arguments.py",
     "metrics/instruments/buckets.py",
     "metrics/instruments/counter.py",
@@ -51,9 +49,11 @@ CORE = [
     "metrics/instruments/shared.py",
     "metrics/instruments/timer.py",
     "metrics/instruments/uniform.py",
-    "metrics/names.py",
+    "metrics/registry/entries.py",
+    "metrics/registry/exported_names.py",
     "metrics/ticker.py",
     "metrics/turns.py",
+    "metrics/units.py",
 ]
 
 # mypyc has warnings stop the build, and so may CFLAGS, but no warning makes the source the better

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from metrics.instruments.timer import Timer, TimerSnapshot
     from metrics.instruments.uniform import UniformReservoir
     from metrics.registry import Registry
-    from metrics.registry_snapshot import RegistrySnapshot
+    from metrics.registry.snapshot import RegistrySnapshot
     from metrics.ticker import Ticker
 
     COMPILED: bool
@@ -83,7 +83,7 @@ MODULES = {
     "MetricsError": "metrics.errors",
     "NotRunningError": "metrics.errors",
     "Registry": "metrics.registry",
-    "RegistrySnapshot": "metrics.registry_snapshot",
+    "RegistrySnapshot": "metrics.registry.snapshot",
     "ResettingReservoir": "metrics.instruments.resetting",
     "ResettingTimer": "metrics.instruments.resetting_timer",
     "ShutdownError": "metrics.errors",

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import final
 
 from metrics.clock import Clock
-from metrics.entries import Entry
 from metrics.exporters.exposition.creations import SEQUENCE, Creations
 from metrics.exporters.exposition.forms import About, Form, Values
 from metrics.exporters.exposition.layout import Layout, TextLayout, escaped_help, sample_name
@@ -19,8 +18,9 @@ from metrics.instruments.meter import MeterSnapshot
 from metrics.instruments.sample import HistogramSnapshot
 from metrics.instruments.snapshot import Snapshot
 from metrics.instruments.timer import TimerSnapshot
-from metrics.names import OPENMETRICS_SUFFIXES, exported_name, exposed_names
 from metrics.registry import Registry
+from metrics.registry.entries import Entry
+from metrics.registry.exported_names import OPENMETRICS_SUFFIXES, exported_name, exposed_names
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeAlias, final
 
-from metrics.entries import Entry
 from metrics.instruments.shared import Shared
 from metrics.registry import Registry
+from metrics.registry.entries import Entry
 from metrics.testing.change import Change, FamilyChange, described, matches, missing, plain
 from metrics.testing.tracks import Noted, noted
 

@@ -8,7 +8,7 @@ import threading
 from typing import Generic, TypeVar
 
 import pytest
-from dependency_injector import containers, providers
+from dependency_injector import providers
 
 import metrics
 from metrics import (
@@ -23,9 +23,11 @@ from metrics import (
     Ticker,
     Timer,
 )
-from metrics.entries import Entry
 from metrics.instruments.noop import noop
 from metrics.instruments.snapshot import Instrument
+from metrics.lifecycle import LifecycleContainer
+from metrics.registry.entries import Entry
+from metrics.testing import overridden
 
 MADE_WITH = {
     EWMA: (0.5,),
@@ -73,15 +75,15 @@ def test_what_stands_in_for_an_instrument_is_not_pickled_either():
 def test_a_container_hands_out_the_very_instrument_it_was_given():
     given = Timer()
 
-    class Container(containers.DeclarativeContainer):
+    class Container(LifecycleContainer):
         requests = providers.Object(given)
         pair = providers.Factory(tuple, providers.List(given))
 
     container = Container()
     assert container.requests() is given
     assert container.pair() == (given,)
-    container.requests.override(providers.Object(other := Timer()))
-    assert container.requests() is other
+    with overridden(container, requests=(other := Timer())):
+        assert container.requests() is other
 
 
 @pytest.mark.parametrize("kind", FINAL, ids=named)

@@ -11,7 +11,6 @@ from typing import NamedTuple, TypeVar
 from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.floats import canonical
 from metrics.exporters.writing.numbers import LARGEST, Number
-from metrics.exporters.writing.units import Scale
 from metrics.instruments.buckets import BucketHistogramSnapshot
 from metrics.instruments.info import InfoSnapshot
 from metrics.instruments.labels import label_text
@@ -19,7 +18,8 @@ from metrics.instruments.meter import MeterSnapshot
 from metrics.instruments.sample import HistogramSnapshot
 from metrics.instruments.snapshot import Snapshot
 from metrics.instruments.timer import TimerSnapshot
-from metrics.names import exported_name
+from metrics.registry.exported_names import exported_name
+from metrics.units import Scale
 
 QUANTILES = (0.5, 0.75, 0.95, 0.99, 0.999, 0.9999)
 

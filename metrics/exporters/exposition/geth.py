@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from metrics.entries import Entry
 from metrics.exporters.exposition.forms import QUANTILES, About, Form, Values, named_facts
 from metrics.exporters.exposition.layout import Layout
 from metrics.exporters.reading.single import number_of
@@ -15,7 +14,8 @@ from metrics.instruments.resetting_timer import ResettingTimer
 from metrics.instruments.sample import HistogramSnapshot
 from metrics.instruments.snapshot import Snapshot
 from metrics.instruments.timer import Timer, TimerSnapshot
-from metrics.names import exported_name, type_of
+from metrics.registry.entries import Entry
+from metrics.registry.exported_names import exported_name, type_of
 
 NANOSECONDS = 1e9
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from metrics import names
-from metrics.entries import Entry, kind_of
 from metrics.exporters.exposition.forms import (
     About,
     Buckets,
@@ -14,7 +12,6 @@ from metrics.exporters.exposition.forms import (
     Summary,
     Values,
 )
-from metrics.exporters.writing.units import scale_of
 from metrics.instruments.buckets import BucketHistogramSnapshot
 from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
 from metrics.instruments.gauge import GaugeSnapshot
@@ -24,6 +21,9 @@ from metrics.instruments.meter import MeterSnapshot
 from metrics.instruments.sample import HistogramSnapshot
 from metrics.instruments.snapshot import Snapshot
 from metrics.instruments.timer import TimerSnapshot
+from metrics.registry import exported_names as names
+from metrics.registry.entries import Entry, kind_of
+from metrics.units import scale_of
 
 
 class Layout:

@@ -2,15 +2,21 @@
 
 from collections.abc import Collection, Iterator
 
-from metrics.entries import Entry
 from metrics.exporters.exposition.forms import Form, Values
 from metrics.exporters.exposition.geth import GethLayout
 from metrics.exporters.exposition.layout import Layout, TextLayout
 from metrics.exporters.reading.clashes import warn_once
 from metrics.instruments.family import Family, FamilySnapshot
 from metrics.instruments.snapshot import Snapshot
-from metrics.names import TEXT_SUFFIXES, exposed_names, geth_names, is_known, type_of
 from metrics.registry import Registry
+from metrics.registry.entries import Entry
+from metrics.registry.exported_names import (
+    TEXT_SUFFIXES,
+    exposed_names,
+    geth_names,
+    is_known,
+    type_of,
+)
 from metrics.turns import Turns
 
 DIALECTS: dict[str, type[Layout]] = {"prometheus": TextLayout, "go-ethereum": GethLayout}

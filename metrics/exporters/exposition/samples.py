@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from metrics.entries import Entry
 from metrics.exporters.exposition.forms import (
     QUANTILES,
     WINDOWS,
@@ -27,6 +26,7 @@ from metrics.instruments.sample import HistogramSnapshot
 from metrics.instruments.snapshot import Snapshot
 from metrics.instruments.timer import TimerSnapshot
 from metrics.registry import Registry
+from metrics.registry.entries import Entry
 from metrics.turns import Turns
 
 KEPT = "samples"

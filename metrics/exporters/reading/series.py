@@ -10,8 +10,8 @@ from metrics.instruments.labels import label_text
 from metrics.instruments.resetting_timer import ResettingTimer
 from metrics.instruments.snapshot import Snapshot
 from metrics.instruments.timer import Timer
-from metrics.names import type_of
 from metrics.registry import Registry
+from metrics.registry.exported_names import type_of
 from metrics.turns import Turns
 
 OFTEN = 8

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from math import isfinite
 
 from metrics.exporters.writing.numbers import Number, bounded
-from metrics.exporters.writing.units import scale_of
+from metrics.units import scale_of
 
 Written = Callable[[Number], str]
 

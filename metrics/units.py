@@ -3,8 +3,6 @@
 from math import inf
 from typing import NamedTuple
 
-from metrics.names import BASE_UNITS
-
 
 class Scale(NamedTuple):
     """How to turn a value into base units: times one number, divided by another.
@@ -26,26 +24,30 @@ class Scale(NamedTuple):
             return inf if value > 0 else -inf
 
 
-FACTORS = {
-    "percent": (1, 100),
-    "nanoseconds": (1, 10**9),
-    "microseconds": (1, 10**6),
-    "milliseconds": (1, 10**3),
-    "minutes": (60, 1),
-    "hours": (3600, 1),
-    "days": (86400, 1),
-    "bits": (1, 8),
-    "kilobytes": (10**3, 1),
-    "megabytes": (10**6, 1),
-    "gigabytes": (10**9, 1),
-    "kibibytes": (2**10, 1),
-    "mebibytes": (2**20, 1),
-    "gibibytes": (2**30, 1),
+SCALES = {
+    "percent": Scale("ratio", 1, 100),
+    "nanoseconds": Scale("seconds", 1, 10**9),
+    "microseconds": Scale("seconds", 1, 10**6),
+    "milliseconds": Scale("seconds", 1, 10**3),
+    "minutes": Scale("seconds", 60, 1),
+    "hours": Scale("seconds", 3600, 1),
+    "days": Scale("seconds", 86400, 1),
+    "bits": Scale("bytes", 1, 8),
+    "kilobytes": Scale("bytes", 10**3, 1),
+    "megabytes": Scale("bytes", 10**6, 1),
+    "gigabytes": Scale("bytes", 10**9, 1),
+    "kibibytes": Scale("bytes", 2**10, 1),
+    "mebibytes": Scale("bytes", 2**20, 1),
+    "gibibytes": Scale("bytes", 2**30, 1),
 }
-
-SCALES = {unit: Scale(base, *FACTORS[unit]) for unit, base in BASE_UNITS.items()}
+"""Units to what Prometheus and OpenMetrics want instead; any other unit is its own."""
 
 
 def scale_of(unit: str) -> Scale:
     """Return how to turn a unit into its base unit; one that is not listed is its own."""
     return SCALES.get(unit) or Scale(unit)
+
+
+def base_unit(unit: str) -> str:
+    """Return what values of a unit are written in."""
+    return SCALES[unit].base if unit in SCALES else unit

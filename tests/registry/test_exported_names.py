@@ -21,8 +21,7 @@ from metrics import (
     UpDownCounter,
 )
 from metrics.exporters import openmetrics, prometheus
-from metrics.names import (
-    BASE_UNITS,
+from metrics.registry.exported_names import (
     FAMILIES,
     OPENMETRICS_SUFFIXES,
     TEXT_SUFFIXES,
@@ -31,6 +30,7 @@ from metrics.names import (
     geth_names,
     taken_names,
 )
+from metrics.units import SCALES
 
 MAKERS = {
     kind: kind
@@ -40,7 +40,7 @@ MAKERS = {
     )
 } | {Healthcheck: lambda: Healthcheck(lambda: None)}
 
-UNITS = st.sampled_from(["", *BASE_UNITS, "bytes", "seconds", "ratio", "celsius", "°", "a/b"])
+UNITS = st.sampled_from(["", *SCALES, "bytes", "seconds", "ratio", "celsius", "°", "a/b"])
 WORDS = ("x", "total", "info", "seconds", "milliseconds", "count", "created", "_", "9")
 NAMES = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map("_".join)
 

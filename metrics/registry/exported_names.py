@@ -16,26 +16,9 @@ from metrics.instruments.meter import Meter
 from metrics.instruments.resetting_timer import ResettingTimer
 from metrics.instruments.snapshot import Instrument
 from metrics.instruments.timer import Timer
+from metrics.units import SCALES, base_unit
 
 Called = Callable[[str, str], str]
-
-BASE_UNITS = {
-    "percent": "ratio",
-    "nanoseconds": "seconds",
-    "microseconds": "seconds",
-    "milliseconds": "seconds",
-    "minutes": "seconds",
-    "hours": "seconds",
-    "days": "seconds",
-    "bits": "bytes",
-    "kilobytes": "bytes",
-    "megabytes": "bytes",
-    "gigabytes": "bytes",
-    "kibibytes": "bytes",
-    "mebibytes": "bytes",
-    "gibibytes": "bytes",
-}
-"""Units to what Prometheus and OpenMetrics want instead; any other unit is its own."""
 
 Suffixes = dict[str, tuple[str, ...]]
 
@@ -69,12 +52,7 @@ def exported_name(name: str) -> str:
 def stem(name: str, unit: str) -> str:
     """Return a name, exported, without a unit that its values are not written in."""
     text = exported_name(name)
-    return without(text, f"_{unit}") if unit in BASE_UNITS else text
-
-
-def base_unit(unit: str) -> str:
-    """Return what values of a unit are written in."""
-    return BASE_UNITS.get(unit, unit)
+    return without(text, f"_{unit}") if unit in SCALES else text
 
 
 def measured(text: str, base: str) -> str:

@@ -7,10 +7,10 @@ makes its final report when the meter is no longer registered. What it would mis
 import threading
 from typing import final
 
-from metrics.entries import Entry
 from metrics.instruments.gauge import Gauge, IntGauge
 from metrics.instruments.snapshot import Instrument, Snapshot
-from metrics.names import type_of
+from metrics.registry.entries import Entry
+from metrics.registry.exported_names import type_of
 
 MOST = 100_000
 """Instruments that are kept for one reader, at most; the oldest give way."""

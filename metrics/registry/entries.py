@@ -7,7 +7,7 @@ from metrics.errors import DuplicateMetricError
 from metrics.instruments.family import Family
 from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Instrument
-from metrics.names import taken_names, type_of
+from metrics.registry.exported_names import taken_names, type_of
 
 
 @final

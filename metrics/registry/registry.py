@@ -5,9 +5,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast, final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.entries import Entries, Entry, kind_of
 from metrics.errors import MetricTypeError
-from metrics.farewells import Farewells
 from metrics.instruments.ewma import INTERVAL
 from metrics.instruments.family import Family, FamilySnapshot
 from metrics.instruments.healthcheck import Healthcheck
@@ -16,14 +14,16 @@ from metrics.instruments.resetting_timer import ResettingTimer
 from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Instrument, Tickable, TickSource
 from metrics.instruments.timer import Timer
-from metrics.names import exported_name, type_of
-from metrics.registry_snapshot import RegistrySnapshot
-from metrics.shortcuts import Shortcuts
+from metrics.registry.entries import Entries, Entry, kind_of
+from metrics.registry.exported_names import exported_name, type_of
+from metrics.registry.farewells import Farewells
+from metrics.registry.full_names import checked_name, joined
+from metrics.registry.shortcuts import Shortcuts
+from metrics.registry.snapshot import RegistrySnapshot
+from metrics.registry.unreadable import Unreadable
 
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - an instrument
 R = TypeVar("R")
-
-SEPARATORS = "/._-: "
 
 
 @final
@@ -61,7 +61,7 @@ class Registry(Shared, Shortcuts):
         self._entries = Entries()
         self._farewells = Farewells()
         self._watchers: list[Callable[[Entry], object]] = []
-        self._unreadable: set[str] = set()
+        self._unreadable = Unreadable()
         self._kept: dict[str, object] = {}
 
     @property
@@ -170,7 +170,7 @@ class Registry(Shared, Shortcuts):
         try:
             self._farewells.keep(removed)
         except Exception as error:  # noqa: BLE001 - it is gone, whether or not it can be read
-            self._left_out(removed, error)
+            self._unreadable.add(removed, error)
         return True
 
     def clear(self) -> None:
@@ -267,10 +267,9 @@ class Registry(Shared, Shortcuts):
             try:
                 value = read(entry)
             except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
-                self._left_out(entry, error)
+                self._unreadable.add(entry, error)
             else:
-                if self._unreadable:
-                    self._unreadable.discard(entry.name)
+                self._unreadable.discard(entry)
                 yield entry, value
 
     def to_dict(self, reader: str = "") -> dict[str, dict[str, object]]:
@@ -295,16 +294,6 @@ class Registry(Shared, Shortcuts):
                 instrument.check()
                 errors[name] = instrument.error
         return errors
-
-    def _left_out(self, entry: Entry, error: Exception) -> None:
-        if entry.name not in self._unreadable:
-            self._unreadable.add(entry.name)
-            # Loaded when needed: logging takes longer to import than this package.
-            from logging import getLogger  # noqa: PLC0415
-
-            getLogger(__name__).error(
-                "%r cannot be read and is left out until it can be", entry.name, exc_info=error
-            )
 
     def _entry(self, name: str, instrument: I, description: str, unit: str) -> Entry:
         full_name = self._prefix + checked_name("name", name)
@@ -359,22 +348,6 @@ class Registry(Shared, Shortcuts):
 def ticks(instrument: Instrument) -> bool:
     """Return whether a ticker has something to do for an instrument, or a family's children."""
     return hasattr(getattr(instrument, "kind", instrument), "tick")
-
-
-def joined(prefix: str, name: str) -> str:
-    """Return a longer prefix, ended by a separator."""
-    return prefix + name if name[-1] in SEPARATORS else f"{prefix}{name}/"
-
-
-def checked_name(what: str, name: str) -> str:
-    """Return a name if an instrument can have it; raise TypeError or ValueError if not."""
-    if not isinstance(name, str):
-        raise TypeError(f"a {what} is a str, got {name!r} ({type(name).__name__})")
-    if not name or not name.isprintable() or name != name.strip():
-        raise ValueError(
-            f"a {what} is one or more printable characters without space around them, got {name!r}"
-        )
-    return name
 
 
 def article(noun: str) -> str:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics import Counter, Gauge, Registry, ResettingTimer, farewells
+from metrics import Counter, Gauge, Registry, ResettingTimer
 from metrics.exporters import prometheus
 from metrics.exporters.reading.series import series
+from metrics.registry import farewells
 from metrics.testing import ManualClock
 
 

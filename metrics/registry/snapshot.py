@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import final
 
-from metrics.entries import Entry
 from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Snapshot
+from metrics.registry.entries import Entry
 
 
 @final

@@ -1,0 +1,32 @@
+"""What cannot be read, which is logged once and not each time somebody looks."""
+
+from typing import final
+
+from metrics.registry.entries import Entry
+
+
+@final
+class Unreadable:
+    """The names of what could not be read when it was last tried. Safe to use from any thread."""
+
+    __slots__ = ("_names",)
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    def add(self, entry: Entry, error: Exception) -> None:
+        """Tell that an entry cannot be read, unless that has been told."""
+        if entry.name in self._names:
+            return
+        self._names.add(entry.name)
+        # Loaded when needed: logging takes longer to import than this package.
+        from logging import getLogger  # noqa: PLC0415
+
+        getLogger("metrics.registry").error(
+            "%r cannot be read and is left out until it can be", entry.name, exc_info=error
+        )
+
+    def discard(self, entry: Entry) -> None:
+        """Tell anew when this entry cannot be read again."""
+        if self._names:
+            self._names.discard(entry.name)

@@ -1,0 +1,149 @@
+"""What is read of a registry: values in name order, without what cannot be read."""
+
+import logging
+
+import pytest
+
+from metrics import (
+    GaugeSnapshot,
+    HealthcheckError,
+    Registry,
+)
+
+
+def test_a_snapshot_holds_the_values_in_name_order():
+    registry = Registry("app")
+    registry.gauge("b").set(2.0)
+    registry.counter("a").inc(1)
+    snapshot = registry.snapshot()
+    assert list(snapshot) == ["app/a", "app/b"]
+    assert len(snapshot) == 2
+    assert snapshot["app/b"] == GaugeSnapshot(2.0)
+    assert "app/c" not in snapshot
+    assert repr(snapshot) == (
+        "RegistrySnapshot({'app/a': CounterSnapshot(count=1), 'app/b': GaugeSnapshot(value=2.0)})"
+    )
+    with pytest.raises(KeyError):
+        snapshot.entry("app/c")
+
+
+def test_a_snapshot_is_not_changed_by_what_comes_later():
+    registry = Registry()
+    counter = registry.counter("a")
+    labelled = registry.counter("f", labels=("x",))
+    labelled.labels("1").inc()
+    before = registry.snapshot()
+    copied = dict(before)
+    counter.inc()
+    labelled.labels("1").inc()
+    labelled.labels("2").inc()
+    registry.unregister("a")
+    registry.counter("b")
+    assert dict(before) == copied
+    assert before["a"].to_dict() == {"count": 0}
+    assert before["f"].to_dict() == {'{x="1"}': {"count": 1}}
+    with pytest.raises(TypeError):
+        before["a"] = before["f"]  # type: ignore[index]
+    with pytest.raises(AttributeError):
+        before["a"].count = 5  # type: ignore[attr-defined]
+
+
+def test_what_cannot_be_read_is_logged_and_left_out(caplog: pytest.LogCaptureFixture):
+    registry = Registry()
+    registry.gauge("broken", function=lambda: 1 / 0)
+    registry.counter("whole").inc()
+    snapshot = registry.snapshot()
+    assert list(snapshot) == ["whole"]
+    with pytest.raises(KeyError):
+        snapshot.entry("broken")
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("metrics.registry", logging.ERROR)
+    assert record.getMessage() == "'broken' cannot be read and is left out until it can be"
+    assert "ZeroDivisionError" in caplog.text
+    assert list(registry.to_dict()) == ["whole"]
+
+
+def test_what_resets_resets_for_each_reader_alone():
+    registry = Registry()
+    timer = registry.resetting_timer("took")
+
+    def counts(reader: str) -> object:
+        return registry.snapshot(reader)["took"].to_dict()["count"]
+
+    timer.update(1.0)
+    assert counts("a") == 1
+    assert counts("b") == 1
+    timer.update(1.0)
+    assert (counts("a"), counts("a"), counts("b")) == (1, 0, 1)
+    timer.update(1.0)
+    assert registry.to_dict("a")["took"]["count"] == 1
+    assert counts("b") == 1
+
+
+HISTOGRAM_KEYS = ["count", "min", "max", "mean", "stddev", "median", "75%", "95%", "99%", "99.9%"]
+
+
+METER_KEYS = ["count", "1m.rate", "5m.rate", "15m.rate", "mean.rate"]
+
+
+def test_to_dict_has_go_ethereums_keys():
+    registry = Registry()
+    registry.counter("counter").inc(3)
+    registry.updown_counter("updown").dec()
+    registry.gauge("gauge").set(1.5)
+    registry.info("info").set({"version": "1.2"})
+    registry.meter("meter")
+    registry.histogram("histogram").update(2.0)
+    registry.timer("timer")
+    registry.resetting_timer("resetting")
+    registry.healthcheck("health", lambda: None)
+    family = registry.counter("family", labels=("method",))
+    family.labels("GET").inc(2)
+    values = registry.to_dict()
+    assert values["counter"] == {"count": 3}
+    assert values["updown"] == {"count": -1}
+    assert values["gauge"] == {"value": 1.5}
+    assert values["info"] == {"value": {"version": "1.2"}}
+    assert list(values["meter"]) == METER_KEYS
+    assert list(values["histogram"]) == HISTOGRAM_KEYS
+    assert values["timer"].keys() == {*HISTOGRAM_KEYS, *METER_KEYS}
+    assert list(values["resetting"]) == HISTOGRAM_KEYS
+    assert values["health"] == {"error": None}
+    assert values['family{method="GET"}'] == {"count": 2}
+    assert "family" not in values
+
+
+def test_run_healthchecks_runs_every_check_under_the_prefix():
+    root = Registry()
+    child = root.child("db")
+    lost = ConnectionError("lost")
+
+    def fail() -> None:
+        raise lost
+
+    child.healthcheck("primary", fail)
+    child.healthcheck("replica", lambda: False)
+    root.healthcheck("disk", lambda: None)
+    root.counter("other")
+    errors = root.run_healthchecks()
+    assert list(errors) == ["db/primary", "db/replica", "disk"]
+    assert errors["db/primary"] is lost
+    assert isinstance(errors["db/replica"], HealthcheckError)
+    assert errors["disk"] is None
+    assert list(child.run_healthchecks()) == ["db/primary", "db/replica"]
+
+
+def test_an_unreadable_gauge_is_logged_once_until_it_can_be_read_again(caplog):
+    registry = Registry()
+    broken = [True]
+
+    def read() -> float:
+        if broken[0]:
+            raise OSError("gone")
+        return 1.0
+
+    registry.gauge("x", function=read)
+    for state in (True, True, False, True):
+        broken[0] = state
+        assert ("x" in registry.snapshot()) is not state
+    assert len(caplog.records) == 2
