@@ -2,7 +2,21 @@
 
 import pytest
 
-from metrics import Counter, DuplicateMetricError, Family, Meter, Registry, Ticker, resources
+from metrics import (
+    BucketHistogramSnapshot,
+    Counter,
+    DuplicateMetricError,
+    Family,
+    Histogram,
+    HistogramSnapshot,
+    Meter,
+    Registry,
+    ResettingTimer,
+    Ticker,
+    Timer,
+    resources,
+)
+from metrics.testing import ManualClock, ManualTicker
 
 PLAIN = {
     "counter": "Counter",
@@ -64,6 +78,70 @@ def test_a_family_of_meters_is_ticked_and_one_of_counters_is_not():
         ticker.tick()
         assert rates.labels("GET").snapshot().rate1 == 1.0
     assert (len(ticker), len(registry)) == (0, 0)
+
+
+@pytest.mark.parametrize("hook", ["meter", "timer"])
+def test_what_measures_time_goes_by_the_registrys_clock(hook):
+    clock = ManualClock()
+    registry, ticker = Registry(clock=clock), ManualTicker(clock=clock)
+    with ticker, getattr(resources, hook)(registry, ticker, "x") as instrument:
+        if hook == "meter":
+            instrument.mark(60)
+            ticker.advance(60)
+            assert instrument.snapshot().rate_mean == 1.0
+        else:
+            with instrument.time():
+                ticker.advance(60)
+            assert instrument.snapshot().sum == 60.0
+            assert instrument.snapshot().rates.rate_mean == pytest.approx(1 / 60)
+
+
+@pytest.mark.parametrize("hook", ["meter", "timer"])
+def test_what_measures_time_goes_by_a_clock_of_its_own_if_it_is_given_one(hook):
+    clock, ticker = ManualClock(), ManualTicker()
+    with getattr(resources, hook)(Registry(), ticker, "x", clock=clock) as instrument:
+        getattr(instrument, "mark" if hook == "meter" else "update")(4)
+        clock.advance(2)
+        snapshot = instrument.snapshot()
+        assert getattr(snapshot, "rates", snapshot).rate_mean == (2.0 if hook == "meter" else 0.5)
+
+
+def test_a_resetting_timer_goes_by_the_registrys_clock():
+    clock = ManualClock()
+    with resources.resetting_timer(Registry(clock=clock), "x") as timer:
+        with timer.time():
+            clock.advance(3)
+        assert timer.snapshot().values == (3.0,)
+
+
+@pytest.mark.parametrize("kind", [Meter, Timer, ResettingTimer])
+def test_children_of_a_family_go_by_the_registrys_clock_and_the_tickers_interval(kind):
+    clock = ManualClock()
+    registry, ticker = Registry(clock=clock), ManualTicker(2.0, clock=clock)
+    with ticker, resources.family(registry, ticker, "f", kind, ("x",)) as family:
+        child = family.labels("a")
+        if kind is Meter:
+            child.mark()
+        else:
+            with child.time():
+                clock.advance(1)
+            assert child.snapshot().sum == 1.0
+        ticker.advance(2)
+        if kind is not ResettingTimer:
+            rates = getattr(child.snapshot(), "rates", child.snapshot())
+            assert rates.rate1 == 0.5
+
+
+def test_timers_of_a_family_count_in_buckets_unless_it_is_given_a_factory():
+    registry, ticker = Registry(), Ticker()
+    with (
+        resources.family(registry, ticker, "a", Timer, ("x",)) as buckets,
+        resources.family(registry, ticker, "b", Timer, ("x",), Timer) as sampled,
+        resources.family(registry, ticker, "c", Histogram, ("x",)) as histograms,
+    ):
+        assert isinstance(buckets.labels(1).snapshot().durations, BucketHistogramSnapshot)
+        assert isinstance(sampled.labels(1).snapshot().durations, HistogramSnapshot)
+        assert isinstance(histograms.labels(1), Histogram)
 
 
 def test_a_taken_name_is_an_error_and_the_first_stays():

@@ -1,10 +1,13 @@
-"""A hook for each collector: it is ticked while it is in use, and closed in the end."""
+"""A hook for each collector: it is ticked while it is in use, and closed in the end.
+
+It goes by the registry's clock, unless it is given one.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar, cast
 
-from metrics.clock import SYSTEM_CLOCK, Clock
+from metrics.clock import Clock
 from metrics.collectors.host import HostCollector
 from metrics.collectors.process import ProcessCollector
 from metrics.collectors.runtime import RuntimeCollector
@@ -48,30 +51,32 @@ def ticked(registry: Registry, ticker: TickSource, collector: C) -> Iterator[C]:
 
 @contextmanager
 def host(
-    registry: Registry, ticker: TickSource, clock: Clock = SYSTEM_CLOCK
+    registry: Registry, ticker: TickSource, clock: Clock | None = None
 ) -> Iterator[HostCollector]:
     """Measure the machine: CPU, memory, disks, network. Needs psutil."""
     with ticked(
-        registry, ticker, HostCollector(registry, clock, interval=ticker.interval)
+        registry, ticker, HostCollector(registry, clock or registry.clock, interval=ticker.interval)
     ) as collector:
         yield collector
 
 
 @contextmanager
 def process(
-    registry: Registry, ticker: TickSource, clock: Clock = SYSTEM_CLOCK
+    registry: Registry, ticker: TickSource, clock: Clock | None = None
 ) -> Iterator[ProcessCollector]:
     """Measure this process: CPU, memory, threads, open files. Needs psutil."""
-    with ticked(registry, ticker, ProcessCollector(registry, clock)) as collector:
+    with ticked(registry, ticker, ProcessCollector(registry, clock or registry.clock)) as collector:
         yield collector
 
 
 @contextmanager
 def runtime(
-    registry: Registry, ticker: TickSource, clock: Clock = SYSTEM_CLOCK
+    registry: Registry, ticker: TickSource, clock: Clock | None = None
 ) -> Iterator[RuntimeCollector]:
     """Measure the interpreter: garbage collection, objects, threads."""
     with ticked(
-        registry, ticker, RuntimeCollector(registry, clock, interval=ticker.interval)
+        registry,
+        ticker,
+        RuntimeCollector(registry, clock or registry.clock, interval=ticker.interval),
     ) as collector:
         yield collector

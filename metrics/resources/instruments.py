@@ -1,10 +1,13 @@
-"""A hook for each kind of instrument: it registers one, and unregisters that very one."""
+"""A hook for each kind of instrument: it registers one, and unregisters that very one.
+
+What measures time goes by the registry's clock, unless it is given one.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar, cast
 
-from metrics.clock import SYSTEM_CLOCK, Clock
+from metrics.clock import Clock
 from metrics.instruments.buckets import DEFAULT_BOUNDS, BucketHistogram
 from metrics.instruments.counter import Counter, FloatCounter, UpDownCounter
 from metrics.instruments.expdecay import ExpDecayReservoir
@@ -91,12 +94,12 @@ def meter(
     ticker: TickSource,
     name: str,
     *,
-    clock: Clock = SYSTEM_CLOCK,
+    clock: Clock | None = None,
     description: str = "",
     unit: str = "",
 ) -> Iterator[Meter]:
     """Register a `Meter` and let the ticker tick it."""
-    made = Meter(ticker.interval, clock)
+    made = Meter(ticker.interval, clock or registry.clock)
     with registered(registry, ticker, name, made, description, unit) as instrument:
         yield instrument
 
@@ -108,12 +111,13 @@ def histogram(
     name: str,
     reservoir: Reservoir | None = None,
     *,
-    clock: Clock = SYSTEM_CLOCK,
+    clock: Clock | None = None,
     description: str = "",
     unit: str = "",
 ) -> Iterator[Histogram]:
     """Register a `Histogram` and let the ticker age its sample."""
-    made = Histogram(ExpDecayReservoir(clock=clock) if reservoir is None else reservoir)
+    decaying = ExpDecayReservoir(clock=clock or registry.clock)
+    made = Histogram(decaying if reservoir is None else reservoir)
     with registered(registry, ticker, name, made, description, unit) as instrument:
         yield instrument
 
@@ -140,10 +144,11 @@ def timer(
     name: str,
     histogram: Histogram | BucketHistogram | None = None,
     *,
-    clock: Clock = SYSTEM_CLOCK,
+    clock: Clock | None = None,
     description: str = "",
 ) -> Iterator[Timer]:
     """Register a `Timer` and let the ticker tick it."""
+    clock = clock or registry.clock
     durations = Histogram(ExpDecayReservoir(clock=clock)) if histogram is None else histogram
     made = Timer(durations, ticker.interval, clock)
     with registered(registry, ticker, name, made, description, "seconds") as instrument:
@@ -152,10 +157,10 @@ def timer(
 
 @contextmanager
 def resetting_timer(
-    registry: Registry, name: str, *, clock: Clock = SYSTEM_CLOCK, description: str = ""
+    registry: Registry, name: str, *, clock: Clock | None = None, description: str = ""
 ) -> Iterator[ResettingTimer]:
     """Register a `ResettingTimer`."""
-    made = ResettingTimer(clock=clock)
+    made = ResettingTimer(clock=clock or registry.clock)
     with registered(registry, None, name, made, description, "seconds") as instrument:
         yield instrument
 
@@ -190,15 +195,28 @@ def family(
         name: what the family is called.
         kind: the children's type, `Counter` for example.
         labels: the names of the labels.
-        factory: makes a child; `kind` itself when not given.
+        factory: makes a child; when not given, children are as the registry's own are: they go by
+            its clock and the ticker's interval, and timers count their durations in buckets.
         max_children: how many children to make.
         description: one line that says what is measured.
         unit: what it is measured in.
     """
+    factory = child_of(kind, ticker, registry.clock) if factory is None else factory
     made = Family(kind, labels, factory, max_children)
     worker = ticker if hasattr(kind, "tick") else None
     with registered(registry, worker, name, made, description, unit) as instrument:
         yield instrument
+
+
+def child_of(kind: type[I], ticker: TickSource, clock: Clock) -> Callable[[], I]:
+    """Return what makes a family's child of a kind that goes by an interval and a clock."""
+    makers: dict[type, Callable[[], Instrument]] = {
+        Meter: lambda: Meter(ticker.interval, clock),
+        Histogram: lambda: Histogram(ExpDecayReservoir(clock=clock)),
+        Timer: lambda: Timer(BucketHistogram(), ticker.interval, clock),
+        ResettingTimer: lambda: ResettingTimer(clock=clock),
+    }
+    return cast("Callable[[], I]", makers.get(kind, kind))
 
 
 @contextmanager
