@@ -14,7 +14,9 @@ from metrics.native import mypyc_attr
 P = ParamSpec("P")
 R = TypeVar("R")
 
-NANOSECOND: Final = 1e-9
+SECOND: Final = 1e9
+"""Nanoseconds. Divided by and not multiplied with its inverse, so that 60 s are 60.0."""
+
 LONGEST_NS: Final = 9_223_372_036_854_775_808
 """Nanoseconds that no duration reaches, 2**63: 292 years."""
 
@@ -56,14 +58,14 @@ class Durations(Shared):
                     f"{type(self).__name__}.update_ns() takes less than 2**63 nanoseconds, "
                     f"got {ns:#x}"
                 )
-        self._record(ns * NANOSECOND)
+        self._record(ns / SECOND)
 
     def _since(self, start: int) -> None:
         """Record the duration from a time of the clock until now."""
         ns = self._now() - start
         if ns < 0:
             self.update_ns(ns)  # a clock that goes back is an error, which that knows how to tell
-        self._record(ns * NANOSECOND)
+        self._record(ns / SECOND)
 
     def time(self) -> "Stopwatch":
         """Return a context manager that records how long its block took, even if it raises."""

@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from metrics import BucketHistogram, Histogram, ResettingReservoir, Timer
+from metrics import BucketHistogram, Histogram, ResettingReservoir, ResettingTimer, Timer
 from metrics.testing import ManualClock
 
 
@@ -11,6 +13,17 @@ def test_durations_are_seconds_or_say_otherwise():
     snapshot = timer.snapshot()
     assert snapshot.durations.values == (0.25, 0.75)
     assert (timer.count, snapshot.count, snapshot.sum) == (2, 2, 1.0)
+
+
+@pytest.mark.parametrize("kind", [Timer, ResettingTimer])
+@given(st.integers(0, 2**63 // 10**9 - 1))
+def test_whole_seconds_are_exact(kind, seconds):
+    clock = ManualClock()
+    timer = kind(clock=clock)
+    timer.update_ns(seconds * 10**9)
+    with timer.time():
+        clock.advance(seconds % 1000)
+    assert timer.snapshot().sum == seconds + seconds % 1000
 
 
 def test_a_tick_advances_the_rates_and_ages_the_sample():
