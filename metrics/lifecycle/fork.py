@@ -24,7 +24,7 @@ def begin_anew() -> None:
     lifecycle.adopting = threading.Lock()
     change.begin_anew()
     failures: list[Exception] = []
-    for inherited in list(lifecycle.living):
+    for inherited in lifecycle.lifecycles():
         try:
             owner = inherited.owner()
             if owner is not None:
@@ -40,7 +40,7 @@ def begin_anew() -> None:
 
 def leave_behind() -> None:
     """Keep what is up from being finalized by an interpreter that exits."""
-    for left in list(lifecycle.living):
+    for left in lifecycle.lifecycles():
         for part in left.record:
             keep(part.leave)
 

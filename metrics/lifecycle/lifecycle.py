@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from math import inf
 from typing import Any, Protocol, Self, final
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from dependency_injector import containers, providers
 
@@ -42,8 +42,8 @@ class Owner(Protocol):
         """Let the singletons that were made of parts be made anew."""
 
 
-# What has to begin anew in a forked process.
-living: WeakSet["Lifecycle"] = WeakSet()
+# By identity: to list the values takes one step, and other threads may make containers meanwhile.
+_living: WeakValueDictionary[int, "Lifecycle"] = WeakValueDictionary()
 adopting = threading.Lock()
 
 
@@ -65,7 +65,7 @@ class Lifecycle:
         # Guards the state and the change, here and of each part.
         self._lock = threading.Lock()
         self._change: Change | None = None
-        living.add(self)
+        _living[id(self)] = self
 
     def adopt(self, part: Part) -> Self:
         """Be responsible for a part from now on."""
@@ -250,7 +250,8 @@ class Lifecycle:
 
     def _forget(self, parts: Collection[Part]) -> None:
         owner = self.owner()
-        if owner is not None:
+        # Its container may be gone before it, and with that the singletons.
+        if owner is not None and owner.container is not None:
             owner.forget_singletons(parts)
 
     def _end(self, change: Change, state: State, error: BaseException | None) -> None:
@@ -309,6 +310,11 @@ class Lifecycle:
             return part.change is None or await ended(part.change, way, left(ends))
         except LifecycleError:
             return False  # it waits for this very stop
+
+
+def lifecycles() -> list[Lifecycle]:
+    """Return every life cycle there is."""
+    return [found for known in _living.valuerefs() if (found := known()) is not None]
 
 
 async def bring_up(

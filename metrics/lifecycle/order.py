@@ -54,6 +54,13 @@ def all_needs(provider: Provider) -> Iterable[Provider]:
     # A container that is overridden passes that on to its providers and stays in use itself.
     if overriding is not None and not isinstance(provider, providers.Container):
         return (overriding,)
+    return related(provider)
+
+
+def related(provider: Provider) -> Iterable[Provider]:
+    """Return what was declared with a provider, and all that lies over it."""
+    if isinstance(provider, providers.Container) and provider.container is None:
+        return ()  # it is still being copied
     return provider.related
 
 

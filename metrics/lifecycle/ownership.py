@@ -22,11 +22,13 @@ from metrics.lifecycle.order import (
     in_order,
     name_of,
     names_of,
+    related,
     selected_needs,
 )
 from metrics.lifecycle.part import Part, State
 from metrics.lifecycle.plan import Step, plan
 from metrics.lifecycle.resource import Resource
+from metrics.lifecycle.singletons import forget, keepers
 
 AnyResource = providers.BaseResource[Any]
 
@@ -138,12 +140,12 @@ class Ownership:
 
     def planned(self, resource_type: type[AnyResource]) -> list[Step]:
         """Return what is to be started, in order."""
-        steps = plan(*selected_needs(self._declarations), self.part_of).steps
+        steps = plan(*selected_needs(self._declarations), self.part_of)
         return [step for step in steps if isinstance(step.provider, resource_type)]
 
     def all_steps(self) -> list[Step]:
         """Return every part that might be started; to look is not to own."""
-        return plan(self._declarations.providers.values(), all_needs, self._look).steps
+        return plan(self._declarations.providers.values(), all_needs, self._look)
 
     def owned(self, resource_type: type[AnyResource]) -> list[Part]:
         """Return the container's own parts of one type."""
@@ -159,13 +161,12 @@ class Ownership:
         When everything stops, what was declared here forgets what was lent to it as well: its owner
         may have started it anew when this starts again.
         """
-        roots = self._declarations.providers.values()
-        keeping = plan(roots, all_needs, self._look).singletons
-        if not keeping:
-            return
-        affected = plan(roots, all_needs, self._look, parts).singletons
-        if all(part in parts for part in self._own):
-            affected += [singleton for singleton in keeping if singleton in self._seen]
+        roots, gone = self._declarations.providers.values(), set(parts)
+        affected = list(keepers(roots, related, lambda resource: self._known(resource) in gone))
+        if gone.issuperset(self._own):
+            # What lies over a singleton hides it from what is lent now.
+            lent = keepers(roots, all_needs, lambda _resource: True)
+            affected += [singleton for singleton in lent if singleton in self._seen]
         for singleton in affected:
             forget(singleton)
 
@@ -225,15 +226,3 @@ class Ownership:
         if container is None:
             raise LifecycleError(f"{self.lifecycle.name} is gone; keep the container")
         return container
-
-
-def forget(singleton: providers.BaseSingleton[Any]) -> None:
-    """Let a singleton be made anew, by every thread and in every context."""
-    singleton.reset()
-    local = isinstance(singleton, providers.ThreadLocalSingleton | providers.ContextLocalSingleton)
-    if local and singleton.last_overriding is None:
-        # What other threads and contexts have of it is out of reach; it gets another place for it.
-        made_of: Any = singleton
-        attributes = singleton.attributes
-        made_of.__init__(singleton.provides, *singleton.args, **singleton.kwargs)
-        made_of.set_attributes(**attributes)

@@ -1,6 +1,6 @@
-"""Which parts a container has, in the order in which they start, and what depends on them."""
+"""Which parts a container has, in the order in which they start, and which have to be awaited."""
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from dependency_injector import providers
@@ -29,31 +29,19 @@ class Step(NamedTuple):
     asynchronous: bool
 
 
-class Plan(NamedTuple):
-    """What is to be started."""
-
-    steps: list[Step]
-    """The parts, each after what it needs."""
-    singletons: list[providers.BaseSingleton[Any]]
-    """What keeps a part once it was asked for."""
-
-
 def plan(
     roots: Iterable[Provider],
     needs: Needs,
     part_of: Callable[[providers.BaseResource[Any]], Part | None],
-    kept: Container[Part] | None = None,
-) -> Plan:
-    """Return what starting the roots takes.
+) -> list[Step]:
+    """Return what starting the roots takes: the parts, each after what it needs.
 
     Args:
         roots: providers, in the order of their declaration.
         needs: what a provider needs.
         part_of: the part of a resource; None when somebody else has started it.
-        kept: the parts that matter to the singletons; all if not given.
     """
-    made = Plan([], [])
-    holding: set[Provider] = set()
+    steps: list[Step] = []
     awaited: set[Provider] = set()
     asynchronous: dict[object, bool] = {}
     for provider, needed in in_order(roots, needs):
@@ -65,20 +53,14 @@ def plan(
             if hook not in asynchronous:
                 asynchronous[hook] = is_async_hook(hook)
             waits = asynchronous[hook]
-        keeps = any(n in holding for n in needed)
-        if keeps and isinstance(provider, providers.BaseSingleton):
-            made.singletons.append(provider)
         if isinstance(provider, providers.BaseResource) and not overridden:
             step = step_of(provider, part_of(provider), waits=waits)
             if step is not None:
-                made.steps.append(step)
+                steps.append(step)
                 waits = step.asynchronous
-                keeps = keeps or kept is None or step.part in kept
         if waits:
             awaited.add(provider)
-        if keeps:
-            holding.add(provider)
-    return made
+    return steps
 
 
 def step_of(

@@ -148,7 +148,7 @@ class Resource(providers.Resource[T]):
         lifecycle.check(part)
         owner = lifecycle.owner()
         part_of = owner.part_of if owner else own_part
-        steps = plan([self], needs_on_demand(owner.container if owner else None), part_of).steps
+        steps = plan([self], needs_on_demand(owner.container if owner else None), part_of)
         if not steps[-1].asynchronous:
             # An async part among them is only handed over, for later.
             steps = [step for step in steps if not step.asynchronous]

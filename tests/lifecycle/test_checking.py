@@ -272,7 +272,7 @@ def test_a_resource_hidden_behind_an_attribute_is_found_and_the_check_ends():
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=60,
         check=True,
     )
     assert done.stdout == f"{(Fault.HIDDEN, 'user')}\n"

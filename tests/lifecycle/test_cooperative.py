@@ -241,7 +241,7 @@ def test_a_cancellation_is_not_lost_when_a_part_is_asked_for_and_starts_in_a_thr
         task.cancel()
         await asyncio.sleep(0)
         go_on.set()
-        done, _ = await asyncio.wait({task}, timeout=1)
+        done, _ = await asyncio.wait({task}, timeout=LONG)
         swallowed = not done
         task.cancel()
         await asyncio.wait({task})

@@ -24,7 +24,7 @@ from metrics.lifecycle import (
 
 BUDGET = 0.2
 # Proves that a hang was left behind; the hooks below hang until the test lets them go.
-PATIENCE = 5.0
+PATIENCE = 30.0
 
 
 class World:
@@ -110,7 +110,7 @@ def test_a_hook_that_hangs_is_named_with_its_stack_and_the_others_stop(world, ha
     hooks[hanging] = world.hanging
     container = chain(world, hooks)
     container.init_resources()
-    (error,) = stop(container, timeout=0.5).exceptions
+    (error,) = stop(container, timeout=1.5).exceptions
     assert isinstance(error, StopTimeoutError)
     assert str(error).startswith(f"'p{hanging}' did not stop in ")
     assert "in hang_here" in str(error)
@@ -121,7 +121,7 @@ def test_a_hook_that_hangs_is_named_with_its_stack_and_the_others_stop(world, ha
     assert world.stopped == [f"p{index}" for index in others]
     assert state(container, f"p{hanging}") is State.FAILED
     assert {state(container, f"p{index}") for index in others} == {State.STOPPED}
-    assert all(left is not None and left <= 0.5 for left in world.remaining)
+    assert all(left is not None and left <= 1.5 for left in world.remaining)
 
 
 def test_several_hooks_that_hang_are_all_named(world):

@@ -275,7 +275,7 @@ def test_exceptions_with_a_meaning_of_their_own_arrive_like_any_other(way, kind)
         target=lambda: found.append(attempt(container.init_resources, awaited=awaited)), daemon=True
     )
     thread.start()
-    thread.join(5)
+    thread.join(30)
     assert found, "the start hangs"
     (raised,) = found
     assert raised is not None

@@ -34,16 +34,26 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
 ]
 
-TIMEOUT = 20
+TIMEOUT = 60
 
 
-def in_child(function, *args):
-    """Return what a function returns in a forked child; fail if it raises, or hangs."""
+def in_child(function, *args, told=""):
+    """Return what a function returns in a forked child; fail if it raises, or hangs.
+
+    What went wrong in the fork itself, which an interpreter only prints, has to be `told`.
+    """
     reader, writer = os.pipe()
-    pid = os.fork()
+    printed = []
+    hook, sys.unraisablehook = sys.unraisablehook, lambda event: printed.append(event.exc_value)
+    try:
+        pid = os.fork()
+    finally:
+        sys.unraisablehook = hook
     if pid == 0:
         try:
             try:
+                assert told in "".join(map(str, printed)), printed
+                assert told or not printed, "".join(traceback.format_exception(printed[0]))
                 outcome = (True, function(*args))
             except BaseException:  # noqa: BLE001 - raised in the parent
                 outcome = (False, traceback.format_exc())
@@ -180,10 +190,22 @@ def test_one_that_cannot_begin_anew_does_not_keep_the_others_up(notes, monkeypat
     container = pair(notes)
     container.init_resources()
     # Whatever the order, one of them comes before it.
-    inherited = [Broken(), *lifecycle.living, Broken()]
-    monkeypatch.setattr(lifecycle, "living", inherited)
-    assert in_child(state, container) is State.NEW
+    inherited = [Broken(), *lifecycle.lifecycles(), Broken()]
+    monkeypatch.setattr(lifecycle, "lifecycles", lambda: inherited)
+    assert in_child(state, container, told="did not begin anew") is State.NEW
     monkeypatch.undo()
+    container.shutdown_resources()
+
+
+def test_a_container_that_was_collected_is_no_trouble_to_the_child(notes):
+    container, gone = pair(notes), pair(notes)
+    container.init_resources()
+    # A container that was embedded in it may hold this longer than it lives.
+    ownership = gone._ownership
+    del gone
+    gc.collect()
+    assert ownership.container is None
+    assert in_child(state, container) is State.NEW
     container.shutdown_resources()
 
 
@@ -503,6 +525,38 @@ def test_the_thread_that_forks_may_be_any(notes):
     thread.join(2 * TIMEOUT)
     container.shutdown_resources()
     assert outcomes == [(True, 0)]
+
+
+def test_a_container_that_is_being_made_is_no_trouble_to_the_child():
+    outcomes = []
+
+    class Forks:
+        def __deepcopy__(self, memo):
+            if making:
+                outcomes.append(in_child(state, running_one))
+            return self
+
+    class Inner(LifecycleContainer):
+        given = providers.Dependency()
+        part = Resource(lambda *_: 1, given)
+
+    class Middle(LifecycleContainer):
+        given = providers.Dependency()
+        inner = providers.Container(Inner, given=given)
+
+    making = False
+    part = Resource(lambda _: 1, Forks())
+    middle = providers.Container(Middle, given=part)
+    # Used before it is declared, so that it is handed out before it is whole.
+    declared = {"user": Resource(lambda _: 1, middle.inner), "middle": middle, "part": part}
+    outer = type("Outer", (LifecycleContainer,), declared)
+    running_one = LifecycleContainer()
+    running_one.init_resources()
+    making = True
+    outer()
+    assert outcomes
+    assert set(outcomes) == {State.NEW}
+    running_one.shutdown_resources()
 
 
 ENDINGS = """

@@ -101,7 +101,7 @@ def terminated(receiver, sender, context):
     try:
         assert receiver.poll(TIMEOUT)
         process.terminate()
-        process.join(5)
+        process.join(TIMEOUT)
         return process.exitcode
     finally:
         process.kill()

@@ -376,7 +376,7 @@ def test_what_a_task_is_starting_is_awaited_by_another_even_if_the_graph_is_sync
         [sys.executable, "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,
-        timeout=15,
+        timeout=60,
         check=False,
     )
     assert (done.stdout, done.stderr) == ("up\nstopped\n", "")

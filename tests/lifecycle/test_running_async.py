@@ -173,7 +173,8 @@ def test_a_time_limit_around_the_block_ends_it_and_is_a_timeout_in_the_end():
     lines = []
 
     async def main():
-        async with asyncio.timeout(0.05), running(container_of(lines)):
+        async with asyncio.timeout(None) as limit, running(container_of(lines)):
+            limit.reschedule(0.0)  # not before everything is up
             await asyncio.Event().wait()
 
     with pytest.raises(TimeoutError):
@@ -554,7 +555,7 @@ def test_what_follows_the_yield_runs_when_the_interpreter_exits_in_the_block():
         [sys.executable, "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("stopped\n", "", 0)
