@@ -33,8 +33,7 @@ class ManualClock:
     def __init__(self, monotonic: Real = 1_000, epoch: Real = 1_700_000_000) -> None:
         self._monotonic_ns = nanoseconds(finite("ManualClock(monotonic)", monotonic))
         self._epoch_ns = nanoseconds(finite("ManualClock(epoch)", epoch))
-        # A member of a ticker may read the clock that its own thread is moving.
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
 
     def monotonic(self) -> float:
         """Return seconds on the clock that never goes back."""

@@ -45,16 +45,19 @@ def metrics_container(
 
     Override it to have your own container started, stopped and recorded.
     """
-    from metrics.lifecycle import MetricsContainer, Resource
+    from dependency_injector import providers
 
-    container = MetricsContainer()
-    container.clock.override(manual_clock)
-    container.ticker.override(Resource(lambda: manual_ticker))
-    container.init_resources()
-    try:
-        yield container
-    finally:
-        container.shutdown_resources()
+    from metrics.lifecycle import MetricsContainer
+    from metrics.testing.overriding import overridden
+
+    # In a provider, because it is started and stopped by the fixture that it comes from.
+    ticker = providers.Object(manual_ticker)
+    with overridden(MetricsContainer(), clock=manual_clock, ticker=ticker) as container:
+        container.init_resources()
+        try:
+            yield container
+        finally:
+            container.shutdown_resources()
 
 
 @pytest.fixture

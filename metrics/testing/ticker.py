@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self, final
 
 from metrics.errors import StopTimeoutError
-from metrics.instruments.arguments import Real, amount
+from metrics.instruments.arguments import Real, amount, positive
 from metrics.instruments.ewma import INTERVAL
 from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Tickable
@@ -46,7 +46,7 @@ class ManualTicker(Shared):
     def __init__(self, interval: Real = INTERVAL, clock: ManualClock | None = None) -> None:
         self._clock = ManualClock() if clock is None else clock
         # Never started, so without a thread; it has the members, and knows how to tick them.
-        self._ticker = Ticker(interval, self._clock)
+        self._ticker = Ticker(positive("ManualTicker(interval)", interval), self._clock)
         # Rounded down, so that no rounding of what is advanced by falls short of a tick.
         self._interval_ns = max(nanoseconds(self._ticker.interval, ROUND_FLOOR), 1)
         self._started_ns: int | None = None
@@ -149,10 +149,12 @@ class ManualTicker(Shared):
                     "or the container it stands in; to let time pass only, advance its clock"
                 )
             end = self._clock.monotonic_ns() + ns
-            while self.running and self._due_ns <= end:
+            while self.running and len(self) and self._due_ns <= end:
                 self._move_to(self._due_ns)
-                self._tick()
-                self._due_ns = self._next_due()
+                try:
+                    self._tick()
+                finally:
+                    self._due_ns = self._next_due()
             self._move_to(end)
 
     def check(self) -> None:

@@ -5,12 +5,13 @@ import threading
 from fractions import Fraction
 
 import pytest
-from dependency_injector import containers, providers
+from dependency_injector import providers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrics import Timer
-from metrics.testing import ManualClock
+from metrics.lifecycle import LifecycleContainer
+from metrics.testing import ManualClock, overridden
 
 SECONDS = st.integers(0, 10**12) | st.floats(0, 1e12, allow_subnormal=False)
 
@@ -112,13 +113,12 @@ def test_no_step_is_lost_when_threads_advance_the_clock_at_once():
 
 
 def test_a_container_and_its_copies_hold_the_very_clock_that_was_given():
-    class Container(containers.DeclarativeContainer):
+    class Container(LifecycleContainer):
         clock = providers.Object(ManualClock())
 
     given = ManualClock()
-    container = Container()
-    container.clock.override(given)
-    assert container.clock() is given
+    with overridden(Container(), clock=given) as container:
+        assert container.clock() is given
     assert copy.deepcopy({"clock": given})["clock"] is given
     assert copy.copy(given) is given
     assert Container().clock() is Container.clock()

@@ -51,9 +51,25 @@ def test_the_container_is_stopped_after_a_test_that_fails_too(pytester):
 
         def test_stopped():
             assert state(kept[0]) is State.STOPPED
-            assert not kept[0].ticker.last_overriding.initialized
+            assert kept[0].clock.overridden == kept[0].ticker.overridden == ()
     """)
     pytester.runpytest_inprocess(*PLUGIN).assert_outcomes(failed=1, passed=1)
+
+
+def test_the_ticker_outlives_the_container_for_what_was_set_up_before_it(pytester):
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.fixture
+        def before(manual_ticker):
+            yield
+            manual_ticker.advance(1)
+
+        def test_stops(before, metrics_container, manual_ticker):
+            metrics_container.shutdown_resources()
+            assert manual_ticker.running
+    """)
+    pytester.runpytest_inprocess(*PLUGIN).assert_outcomes(passed=1)
 
 
 def test_a_conftest_overrides_the_clock_and_the_container(pytester):
@@ -61,7 +77,7 @@ def test_a_conftest_overrides_the_clock_and_the_container(pytester):
         import pytest
         from metrics import resources
         from metrics.lifecycle import MetricsContainer, Resource, running
-        from metrics.testing import ManualClock
+        from metrics.testing import ManualClock, overridden
 
         class Container(MetricsContainer):
             calls = Resource(resources.counter, MetricsContainer.registry, "calls")
@@ -72,10 +88,8 @@ def test_a_conftest_overrides_the_clock_and_the_container(pytester):
 
         @pytest.fixture
         def metrics_container(manual_clock, manual_ticker):
-            container = Container()
-            container.clock.override(manual_clock)
-            container.ticker.override(manual_ticker)
-            with running(container):
+            given = {"clock": manual_clock, "ticker": manual_ticker}
+            with overridden(Container(), given) as container, running(container):
                 yield container
     """)
     pytester.makepyfile("""

@@ -155,6 +155,15 @@ def test_an_option_of_the_configuration_is_set_and_the_others_stay(application):
     assert application.config() == before
 
 
+def test_the_other_options_are_those_that_were_there_of_whatever_kind(application):
+    application.config.from_dict({"pool": {"lock": (lock := Lock()), "size": 1}})
+    for name in ("config.pool.size", "metrics.config.pool.size"):
+        with overridden(application, {name: 2}):
+            assert application.metrics.config.pool.size() == 2
+            assert application.config.pool.lock() is lock
+        assert application.config() == {"pool": {"lock": lock, "size": 1}}
+
+
 def test_a_whole_configuration_is_replaced(application):
     application.config.from_dict({"debug": True})
     with overridden(application, config={"other": 1}):

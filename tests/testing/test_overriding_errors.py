@@ -62,10 +62,33 @@ def test_what_does_not_fit_is_an_error(application):
         (ValueError, "given twice", lambda: overridden(application, {"service": 1}, service=2)),
         (ValueError, "are the same", lambda: overridden(
             application, {"config": {}, "config.debug": 2})),
+        (ValueError, "'config.a' and 'config.a.b' overlap", lambda: overridden(
+            application, {"config.a": {}, "config.ab": 1, "config.a.b": 2})),
+        (ValueError, "'config.a.b' and 'config.a' overlap", lambda: overridden(
+            application, {"config.a.b": 2, "config.a": {}})),
+        (TypeError, "takes names and what replaces .* or a dict, got 3", lambda: overridden(
+            application, 3)),
+        (TypeError, "or a dict, got 'service'", lambda: overridden(application, "service")),
     ]  # fmt: skip
     for error, message, call in cases:
         with pytest.raises(error, match=message):
             call()
+
+
+def test_what_would_be_given_itself_is_refused(application):
+    service, requests = application.service, application.requests
+    before = stacks(application)
+    with pytest.raises(ValueError, match=r"'service' cannot be .* needs it, .*: ask for what is"):
+        overridden(application, service=providers.Factory(dict, real=service))
+    with pytest.raises(ValueError, match="'requests' cannot be overridden by what needs it"):
+        overridden(application, requests=service, service=requests)
+    assert stacks(application) == before
+    # Who is handed a provider asks it when it likes.
+    for handed in (service.provider, providers.Object(service)):
+        with overridden(application, service=providers.Factory(dict, later=handed)):
+            assert application.service().keys() == {"later"}
+    with overridden(application, requests=service):
+        assert application.requests() is service()
 
 
 def test_when_one_fake_fails_to_start_all_is_put_back_and_the_others_are_stopped(application):

@@ -39,6 +39,16 @@ def test_what_a_fake_needs_and_was_up_is_left_up(outer, kind):
     assert calls.lines[3:] == ["stop needed"]
 
 
+def test_a_part_that_was_up_keeps_its_name(outer):
+    needed = Resource(str)
+    fake = Resource(list, needed)
+    fake.init()
+    with overridden(outer, user=fake):
+        assert (needed.part.name, fake.part.name) == ("(str)", "(list)")
+    fake.shutdown()
+    needed.shutdown()
+
+
 @pytest.mark.parametrize("kind", [Resource, providers.Resource])
 def test_a_fake_that_the_test_starts_afterwards_is_not_the_container_s(outer, kind):
     calls = Calls()
@@ -72,3 +82,56 @@ def test_a_part_that_is_overridden_while_it_is_up_still_holds_what_it_was_given(
     ):
         pytest.fail("the block was begun")
     assert outer.user() == "clock"
+
+
+def test_a_part_that_is_up_is_left_up_when_something_that_lies_over_it_loses_what_it_needs(outer):
+    outer.init_resources()
+    before = outer.user.part.leave, outer.inner.base.part.leave
+    whole = {"inner.clock": "fake", "inner.base": "fake", "user": "fake"}
+    first = overridden(outer, whole)
+    first.__enter__()
+    derived = Resource(str, outer.inner.clock)
+    second = overridden(outer, {"inner.base": derived, "user": "other"})
+    second.__enter__()
+    assert outer.inner.base() == "fake"
+    first.__exit__(None, None, None)
+    assert state(derived) is State.NEW
+    assert outer.inner.base() == "clock"
+    second.__exit__(None, None, None)
+    assert (outer.user.part.leave, outer.inner.base.part.leave) == before
+
+
+@pytest.mark.parametrize("kind", [Resource, providers.Resource])
+def test_a_part_in_two_places_is_started_and_stopped_once(outer, kind):
+    calls = Calls()
+    fake = kind(calls.part, "fake")
+    with overridden(outer, {"user": fake, "inner.base": fake}):
+        outer.init_resources()
+        assert outer.user() == outer.inner.base() == "fake"
+    assert calls.lines == ["start fake", "stop fake"]
+    assert not fake.initialized
+
+
+@pytest.mark.parametrize("kind", [Resource, providers.Resource])
+def test_what_two_fakes_need_is_started_once_and_stopped_after_both(outer, kind):
+    calls = Calls()
+    needed = kind(calls.part, "needed")
+    fakes = {name: kind(calls.part, name, needed) for name in ("user", "inner.base")}
+    with overridden(outer, fakes):
+        outer.init_resources()
+    assert calls.lines[0] == "start needed"
+    assert calls.lines[-1] == "stop needed"
+    assert sorted(calls.lines) == sorted(
+        f"{phase} {name}"
+        for phase in ("start", "stop")
+        for name in ("needed", "user", "inner.base")
+    )
+
+
+def test_a_context_manager_in_two_places_is_entered_and_left_once(outer):
+    calls = Calls()
+    fake = calls.part("fake")
+    with overridden(outer, {"user": fake, "inner.base": fake}):
+        assert outer.user() == outer.inner.base() == "fake"
+    assert calls.lines == ["start fake", "stop fake"]
+    assert outer.user.overridden == outer.inner.base.overridden == ()

@@ -88,7 +88,7 @@ class Machine(RuleBasedStateMachine):
             return self.shared
         if kind == "manager":
             return self.manager()
-        if kind == "part" and name in {"user", "inner.base"}:
+        if kind == "part":
             return Resource(self.hook, "fake")
         if kind == "derived" and name in {"user", "inner.base"}:
             return Resource(self.hook, "derived", self.container.inner.clock)

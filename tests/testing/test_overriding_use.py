@@ -1,4 +1,4 @@
-"""`overridden` as `with`, `async with`, decorator and fixture."""
+"""`overridden` as `with`, `async with` and fixture."""
 
 import asyncio
 import inspect
@@ -70,76 +70,6 @@ def test_nothing_is_left_of_the_fixtures_of_another_test():
     assert container.part.overridden == ()
 
 
-@overridden(container, part="fake")
-def test_a_test_is_decorated(decorated_fixture):
-    assert container.user().part == "fake"
-
-
-@overridden(container, part="fake")
-class TestDecorated:
-    def test_its_methods_are_decorated(self, decorated_fixture):
-        assert container.user().part == self.ask() == "fake"
-
-    def ask(self):
-        return container.part()
-
-
-def test_only_the_tests_of_a_class_are_decorated():
-    assert TestDecorated().ask() == "real"
-    container.shutdown_resources()
-    container.part.init()
-    container.shutdown_resources()
-
-
-def test_every_kind_of_function_is_decorated_and_stays_what_it_is():
-    around = overridden(container, other="fake")
-
-    @around
-    def plain(one, *, two):
-        """Say so."""
-        return container.other(), one, two
-
-    @around
-    async def coroutine():
-        await asyncio.sleep(0)
-        return container.other()
-
-    @around
-    def generator():
-        got = yield container.other()
-        return got
-
-    @around
-    async def asynchronous():
-        yield container.other()
-        yield container.other()
-
-    async def main():
-        return await asyncio.gather(coroutine()), [value async for value in asynchronous()]
-
-    assert plain(1, two=2) == ("fake", 1, 2)
-    assert (plain.__name__, plain.__doc__) == ("plain", "Say so.")
-    assert list(inspect.signature(plain).parameters) == ["one", "two"]
-    assert asyncio.run(main()) == (["fake"], ["fake", "fake"])
-    assert inspect.iscoroutinefunction(coroutine)
-    assert inspect.isasyncgenfunction(asynchronous)
-    started = generator()
-    assert next(started) == "fake"
-    with pytest.raises(StopIteration) as stopped:
-        started.send("got")
-    assert stopped.value.value == "got"
-    assert container.other() == "other"
-
-
-def test_a_decorated_function_may_call_itself():
-    @overridden(container, other="fake")
-    def count(n):
-        return len(container.providers["other"].overridden) + (count(n - 1) if n else 0)
-
-    assert count(2) == 1 + 2 + 3
-    assert container.other() == "other"
-
-
 def test_a_block_is_used_again_after_its_end_and_not_before():
     block = overridden(container, other="fake")
     for _ in range(2):
@@ -175,6 +105,32 @@ def test_async_fakes_are_entered_and_left_in_the_event_loop():
         assert calls.lines == ["start", "stop"]
 
     asyncio.run(main())
+
+
+def test_what_can_be_entered_either_way_is_entered_as_the_block_is():
+    calls = Calls()
+
+    class Session:
+        def __enter__(self):
+            calls.run("start sync")
+
+        def __exit__(self, *_) -> None:
+            calls.run("stop sync")
+
+        async def __aenter__(self):
+            calls.run("start async")
+
+        async def __aexit__(self, *_) -> None:
+            calls.run("stop async")
+
+    async def main() -> None:
+        async with overridden(container, other=Session()):
+            pass
+        with overridden(container, other=Session()):
+            pass
+
+    asyncio.run(main())
+    assert calls.lines == ["start async", "stop async", "start sync", "stop sync"]
 
 
 def test_an_async_part_that_holds_a_fake_is_stopped_by_an_async_block_and_reported_by_another():

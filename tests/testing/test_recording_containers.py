@@ -5,7 +5,7 @@ from dependency_injector import containers, providers
 
 from metrics import NotRunningError, Registry, resources
 from metrics.lifecycle import LifecycleContainer, MetricsContainer, Resource, running
-from metrics.testing import recorded
+from metrics.testing import overridden, recorded
 
 
 def test_what_is_registered_in_the_block_is_recorded_from_then_on_and_with_its_container_gone():
@@ -58,7 +58,7 @@ def test_what_has_no_registry_or_none_that_is_up_is_refused_and_not_started():
 
 def test_a_registry_that_stands_in_for_a_containers_own_is_recorded():
     container, registry = MetricsContainer(), Registry()
-    with container.registry.override(registry), recorded(container) as changes:
+    with overridden(container, registry=registry), recorded(container) as changes:
         registry.counter("a").inc()
     assert changes["a"].count == 1
     assert not container.registry.initialized

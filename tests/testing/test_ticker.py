@@ -1,6 +1,5 @@
 """A manual ticker ticks exactly what is due, in the calling thread, at the time it is due."""
 
-import copy
 import threading
 from math import exp
 
@@ -8,31 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics import Healthcheck, Meter, Registry, StopTimeoutError, resources
+from metrics import Registry
 from metrics.testing import ManualClock, ManualTicker
-
-
-class Member:
-    """Writes down when it is ticked, and does then what the test wants."""
-
-    def __init__(self, clock, action=lambda: None) -> None:
-        self.clock = clock
-        self.action = action
-        self.times = []
-        self.threads = set()
-
-    def tick(self) -> None:
-        self.times.append(self.clock.monotonic())
-        self.threads.add(threading.current_thread())
-        self.action()
-
-
-def started(interval=5.0, action=lambda: None):
-    ticker = ManualTicker(interval, ManualClock(0))
-    ticker.start()
-    member = Member(ticker.clock, action)
-    ticker.add(member)
-    return ticker, member
+from tests.testing.ticking import Member, started
 
 
 def test_exactly_the_ticks_that_are_due_come_each_at_its_time_in_the_calling_thread():
@@ -181,6 +158,31 @@ def test_a_member_that_raises_is_logged_and_the_others_are_ticked(caplog):
     assert [record.message.split(" failed")[1][:8] for record in caplog.records] == [" to tick"]
 
 
+def test_a_tick_that_is_interrupted_is_over_and_the_next_one_comes_on_time():
+    def interrupt() -> None:
+        if len(member.times) == 1:
+            raise KeyboardInterrupt
+
+    ticker, member = started(action=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        ticker.advance(60)
+    assert ticker.clock.monotonic() == 5.0
+    ticker.advance(0)
+    assert member.times == [5.0]
+    ticker.advance(5)
+    assert member.times == [5.0, 10.0]
+
+
+def test_with_nothing_to_tick_any_time_passes_at_once():
+    ticker, member = started(1e-9)
+    ticker.discard(member)
+    ticker.advance(1e12)
+    assert ticker.clock.monotonic() == 1e12
+    ticker.add(member)
+    ticker.advance(2e-9)
+    assert len(member.times) == 2
+
+
 @pytest.mark.parametrize("method", ["tick", "advance"])
 def test_a_tick_cannot_be_begun_from_a_tick(method, caplog):
     arguments = (5,) if method == "advance" else ()
@@ -213,85 +215,9 @@ def test_it_has_no_thread():
     ticker.stop()
 
 
-def test_stop_waits_for_a_tick_of_another_thread_and_no_longer_than_it_may():
-    inside, go_on = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        inside.set()
-        go_on.wait(30)
-
-    ticker, member = started(action=wait)
-    worker = threading.Thread(target=ticker.advance, args=(60,))
-    worker.start()
-    assert inside.wait(30)
-    with pytest.raises(StopTimeoutError, match=r"is still ticking after 0\.0 s$"):
-        ticker.stop(0.0)
-    go_on.set()
-    ticker.stop()
-    worker.join(30)
-    assert member.times == [5.0]
-
-
-def test_a_check_fails_when_the_clock_runs_away_and_is_well_after_the_next_tick():
-    ticker, _ = started()
-    check = Healthcheck(ticker.check)
-    ticker.advance(100)
-    assert check.check()
-    ticker.clock.advance(16)
-    assert check.check()
-    ticker.clock.advance(0.1)
-    assert not check.check()
-    assert str(check.error) == "no tick for 16.1 s, though one is due every 5.0 s"
-    ticker.advance(0)
-    assert check.check()
-
-
-def test_what_does_not_run_or_has_nothing_to_tick_is_well():
-    ticker, member = started()
-    ticker.discard(member)
-    ticker.clock.advance(100)
-    ticker.check()
-    ticker.add(member)
-    ticker.check()
-    ticker.stop()
-    ticker.clock.advance(100)
-    ticker.check()
-
-
-def test_it_stands_in_for_a_ticker_wherever_one_is_given():
-    with ManualTicker(2.0) as ticker:
-        registry = Registry(ticker=ticker, clock=ticker.clock)
-        with (
-            resources.meter(registry, ticker, "a", clock=ticker.clock) as meter,
-            resources.timer(registry, ticker, "b", clock=ticker.clock) as timer,
-            resources.family(registry, ticker, "c", Meter, ("method",)) as family,
-            resources.runtime(registry, ticker, ticker.clock),
-        ):
-            family.labels("GET").mark(4)
-            meter.mark(8)
-            timer.update(0.5)
-            ticker.advance(2)
-            assert meter.snapshot().rate1 == pytest.approx(4.0)
-            assert timer.snapshot().rates.rate1 == pytest.approx(0.5)
-            assert family.labels("GET").snapshot().rate1 > 0
-        assert len(ticker) == 0
-
-
-def test_a_copy_is_the_ticker_itself_and_an_empty_one_is_true():
-    ticker = ManualTicker(2)
-    assert copy.deepcopy(ticker) is ticker
-    assert ticker
-    assert ticker.interval == 2.0
-    assert repr(ticker) == "<ManualTicker every 2.0 s, stopped, 0 members>"
-    with ticker as entered:
-        assert entered is ticker
-        assert repr(ticker) == "<ManualTicker every 2.0 s, running, 0 members>"
-    assert not ticker.running
-
-
 @pytest.mark.parametrize("interval", [0, -1, float("nan")])
 def test_an_interval_that_is_none_is_refused(interval):
-    with pytest.raises(ValueError, match=r"^Ticker\(interval\) takes .* got "):
+    with pytest.raises(ValueError, match=r"^ManualTicker\(interval\) takes .* got "):
         ManualTicker(interval)
 
 

@@ -1,10 +1,10 @@
 """One block in which providers are overridden: how it begins, and how it puts everything back."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from inspect import isawaitable
-from typing import Any, TypeAlias, final
+from typing import Any, final
 
 from dependency_injector import containers, providers
 
@@ -12,7 +12,7 @@ from metrics.errors import LifecycleError
 from metrics.lifecycle.container import LifecycleInstance
 from metrics.lifecycle.lifecycle import DOWN, SHUTDOWN_TIMEOUT, Lifecycle
 from metrics.lifecycle.order import in_order
-from metrics.lifecycle.outcome import DONE, Operation, perform
+from metrics.lifecycle.outcome import DONE, Awaited, Operation, perform
 from metrics.lifecycle.part import Part, State
 from metrics.lifecycle.resource import Resource
 from metrics.testing.overriding.copies import copy_singletons, remake, take_back
@@ -42,9 +42,6 @@ from metrics.testing.overriding.layers import (
 )
 from metrics.testing.overriding.replacements import Replacement
 
-Settle: TypeAlias = Callable[[Awaitable[None]], Coroutine[Any, Any, None]]
-"""Waits for a start or a stop, or refuses to where nothing can wait."""
-
 
 @final
 class Block:
@@ -65,27 +62,30 @@ class Block:
         # What finds out anew whether what it provides has to be awaited.
         self._undecided: list[Provider] = []
 
-    async def begin(self, settle: Settle) -> None:
+    async def begin(self, *, in_loop: bool) -> None:
         """Put everything in place.
+
+        Args:
+            in_loop: whether an event loop may be waited for.
 
         Raises:
             LifecycleError: what is to be replaced is in use.
         """
         self._caller = reserve(self._named)
-        instead = self._prepared()
+        instead = self._prepared(in_loop=in_loop)
         if any(isinstance(fake, Entered) for fake in self._fakes.providers.values()):
             self._check()  # before anything starts, and again when it has
-            await settle(self._fakes.init_resources(Entered))
+            await settled(self._fakes.init_resources(Entered), in_loop=in_loop)
         with changing:
             self._check()
             self._put_on(instead)
 
-    async def end(self, settle: Settle, error: BaseException | None) -> list[BaseException]:
+    async def end(self, error: BaseException | None, *, in_loop: bool) -> list[BaseException]:
         """Stop what holds a fake, then the fakes, and put back what was there.
 
         Args:
-            settle: waits for the stops.
             error: what the block has raised, for the hooks to see.
+            in_loop: whether an event loop may be waited for.
 
         Returns:
             What failed on the way.
@@ -98,7 +98,7 @@ class Block:
         stopped, stops = self._stops(changed, error)
         for stop in stops:
             try:
-                await settle(stop())
+                await settled(stop(), in_loop=in_loop)
             except BaseException as failure:  # noqa: BLE001 - raised when everything is put back
                 failures.append(failure)
         try:
@@ -138,10 +138,13 @@ class Block:
                 f"{holding}: override before the container starts, or stop it first"
             )
 
-    def _prepared(self) -> list[Layer]:
+    def _prepared(self, *, in_loop: bool) -> list[Layer]:
         """Make a provider of everything given, and own what it starts."""
         roots = roots_of(self._around)
         known = {provider for provider, _ in in_order(roots, declared_or_put_on)}
+        given_providers: dict[str, Provider] = {}
+        # What is given in several places is one fake.
+        made: dict[int, Provider] = {}
         layers = []
         for name, provider, given in self._replaced:
             replacement: Provider
@@ -150,13 +153,16 @@ class Block:
                 if isinstance(given, providers.Container):
                     self._borrowed.append(Borrowed(given.container))
                 elif given not in known:
-                    own(self._fakes, name, given, known)
+                    given_providers[name] = given
             elif isinstance(given, containers.DynamicContainer):
                 replacement = providers.Object(given)
                 self._borrowed.append(Borrowed(given))
+            elif id(given) in made:
+                replacement = made[id(given)]
             else:
-                replacement = enter(self._fakes, name, given)
+                replacement = made[id(given)] = enter(self._fakes, name, given, in_loop=in_loop)
             layers.append(Layer(provider, replacement))
+        own(self._fakes, given_providers, known)
         return layers
 
     def _put_on(self, layers: list[Layer]) -> None:
@@ -235,6 +241,21 @@ class Block:
     @property
     def _lifecycle_of_fakes(self) -> Lifecycle:
         return self._fakes._ownership.lifecycle
+
+
+async def settled(change: Awaitable[None], *, in_loop: bool) -> None:
+    """Wait for a start or a stop.
+
+    Raises:
+        LifecycleError: it needs an event loop.
+    """
+    if isinstance(change, Awaited) and not in_loop:
+        change.close()
+        raise LifecycleError(
+            "something async is to be started or stopped: write `async with overridden(...)` "
+            "instead of `with`"
+        )
+    await change
 
 
 def stop_stock(resource: AnyResource) -> Awaitable[None]:

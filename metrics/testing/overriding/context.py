@@ -1,16 +1,14 @@
 """What replaces providers for a block or a call: entered and left, sync or async."""
 
-import inspect
-from collections.abc import Awaitable, Callable, Mapping
-from functools import wraps
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Generic, TypeVar, final
 
 from metrics.errors import LifecycleError, ShutdownError
 from metrics.lifecycle.blocking import drive
 from metrics.lifecycle.container import LifecycleContainer, instance_of
-from metrics.lifecycle.outcome import Awaited
-from metrics.testing.overriding.block import Block, Settle
+from metrics.testing.overriding.block import Block
+from metrics.testing.overriding.decorated import decorate
 from metrics.testing.overriding.replacements import replacements
 
 C = TypeVar("C", bound=LifecycleContainer)
@@ -23,12 +21,13 @@ def overridden(
     """Replace providers of a container by others, by values or by context managers, for a while.
 
     `with overridden(container, ticker=ManualTicker(), clock=clock):`, or `async with`, or as a
-    decorator of a test, a fixture or a class of tests. All names are replaced, or none. At the end
-    everything is as it was, in whatever order such blocks end.
+    decorator of a test, a class of tests or, below `@pytest.fixture`, a fixture. All names are
+    replaced, or none. At the end everything is as it was, in whatever order such blocks end.
 
-    - a context manager is entered for the block, and what it gives is what is provided. It takes
-      `async with` to enter an async one. A mock is a value, and so is what `providers.Object(x)`
-      has. A decorator enters it in every call, which one made by `contextlib` allows only once.
+    - a context manager is entered for the block, once, and what it gives is what is provided. It
+      takes `async with` to enter an async one, or as such one that is both. A mock is a value, and
+      so is what `providers.Object(x)` has. A decorator enters it in every call, which one made by
+      `contextlib` allows only once.
     - a provider takes the other's place. Parts in it start when the container starts, or on demand,
       and stop at the end of the block, not when the container stops. What is up, or belongs to
       another container, is left to whoever started it.
@@ -51,16 +50,21 @@ def overridden(
         more: the same, for names without a dot.
 
     Raises:
-        TypeError: `container` is no instance of a `LifecycleContainer`, or a replacement does not
-            fit; here and not at the beginning of the block, as with the next two.
+        TypeError: `container` is no instance of a `LifecycleContainer`, a name is no string, or a
+            replacement does not fit; here, and not at the beginning of the block, as the next two.
         KeyError: there is no provider of a name.
-        ValueError: a provider is named twice, or replaced by itself.
+        ValueError: a provider is named twice, or replaced by itself or by what needs it.
         LifecycleError: at the beginning of the block, when what is up was given what is to be
             replaced, when the container is being started or stopped, or when another thread or task
             overrides the same. At the end of a sync block, when something async is up.
         ShutdownError: at the end of the block, when something failed to stop. If the block has
             raised an exception, that goes on instead, with a note of what failed.
     """
+    if not isinstance(replaced, Mapping | None):
+        raise TypeError(
+            "overridden() takes names and what replaces their providers, "
+            f"`overridden(container, name=...)` or a dict, got {replaced!r}"
+        )
     given = dict(replaced or {})
     for name in more:
         if name in given:
@@ -80,7 +84,7 @@ class Overriding(Generic[C]):
         replacements(self._instance, given)  # raises what is wrong with the names
 
     def __enter__(self) -> C:
-        drive(self._begin(at_once))
+        drive(self._begin(in_loop=False))
         return self._container
 
     def __exit__(
@@ -89,10 +93,10 @@ class Overriding(Generic[C]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        drive(self._end(at_once, error))
+        drive(self._end(error, in_loop=False))
 
     async def __aenter__(self) -> C:
-        await self._begin(waited_for)
+        await self._begin(in_loop=True)
         return self._container
 
     async def __aexit__(
@@ -101,70 +105,34 @@ class Overriding(Generic[C]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._end(waited_for, error)
+        await self._end(error, in_loop=True)
 
     def __call__(self, decorated: F) -> F:
-        """Decorate a function, sync or async, a generator, or a class with methods `test...`."""
-        if isinstance(decorated, type):
-            for name, method in list(vars(decorated).items()):
-                if name.startswith("test") and inspect.isfunction(method):
-                    setattr(decorated, name, self(method))
-            return decorated
-        if isinstance(decorated, staticmethod | classmethod | property):
-            raise TypeError(f"overridden() decorates functions and classes, got {decorated!r}")
-        return wraps(decorated)(self._around(decorated))  # type: ignore[return-value] # as decorated
+        """Decorate a function, sync or async, a generator, or a class with methods `test...`.
 
-    def _around(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        if inspect.isasyncgenfunction(function):
+        Raises:
+            TypeError: it is something else, such as what another decorator has made of a function.
+        """
+        # Each call has a block of its own, because there may be several at a time.
+        return decorate(decorated, lambda: Overriding(self._container, self._given))
 
-            async def each_async(*args: Any, **kwargs: Any) -> Any:
-                async with self._again():
-                    async for value in function(*args, **kwargs):
-                        yield value
-
-            return each_async
-        if inspect.isgeneratorfunction(function):
-
-            def each(*args: Any, **kwargs: Any) -> Any:
-                with self._again():
-                    return (yield from function(*args, **kwargs))
-
-            return each
-        if inspect.iscoroutinefunction(function):
-
-            async def awaited(*args: Any, **kwargs: Any) -> Any:
-                async with self._again():
-                    return await function(*args, **kwargs)
-
-            return awaited
-
-        def called(*args: Any, **kwargs: Any) -> Any:
-            with self._again():
-                return function(*args, **kwargs)
-
-        return called
-
-    def _again(self) -> "Overriding[C]":
-        """Return one for a call, of which there may be several at a time."""
-        return Overriding(self._container, self._given)
-
-    async def _begin(self, settle: Settle) -> None:
+    async def _begin(self, *, in_loop: bool) -> None:
         if self._block is not None:
             raise LifecycleError("this block has begun already: call overridden() for each block")
         block = Block(self._instance, replacements(self._instance, self._given))
         try:
-            await block.begin(settle)
+            await block.begin(in_loop=in_loop)
         except BaseException as error:
-            for failure in await block.end(settle, error):
+            for failure in await block.end(error, in_loop=in_loop):
                 note(error, failure)
             raise
         self._block = block
 
-    async def _end(self, settle: Settle, error: BaseException | None) -> None:
+    async def _end(self, error: BaseException | None, *, in_loop: bool) -> None:
         block, self._block = self._block, None
         if block is None:
             raise LifecycleError("this block has not begun, or has ended already")
-        failures = await block.end(settle, error)
+        failures = await block.end(error, in_loop=in_loop)
         severe = [failure for failure in failures if not isinstance(failure, Exception)]
         if error is None and failures and not severe:
             raise_all(failures)
@@ -177,22 +145,6 @@ class Overriding(Generic[C]):
 
     def __repr__(self) -> str:
         return f"<overridden {', '.join(self._given)} of {self._container!r}>"
-
-
-async def at_once(change: Awaitable[None]) -> None:
-    """Refuse to wait for what needs an event loop; anything else is over."""
-    if isinstance(change, Awaited):
-        change.close()
-        raise LifecycleError(
-            "something async is to be started or stopped: write `async with overridden(...)` "
-            "instead of `with`"
-        )
-    await change
-
-
-async def waited_for(change: Awaitable[None]) -> None:
-    """Wait for a start or a stop."""
-    await change
 
 
 def raise_all(failures: list[BaseException]) -> None:

@@ -1,14 +1,10 @@
 """What stands in for singletons made of what is replaced, so that theirs are kept for later."""
 
 from collections.abc import Iterable
-from typing import Any, TypeAlias, TypeGuard, cast
+from typing import Any, cast
 
-from dependency_injector import providers
-
-from metrics.lifecycle.ownership import forget
+from metrics.lifecycle.singletons import Singleton, forget, is_singleton
 from metrics.testing.overriding.layers import Provider, put_under, take_out
-
-Singleton: TypeAlias = providers.BaseSingleton[Any]
 
 # The copies that lie over singletons at present.
 _copies: set[Provider] = set()
@@ -54,9 +50,3 @@ def remake(stale: Iterable[Provider], in_use: Iterable[Provider]) -> None:
     for provider in in_use:
         if provider not in _copies and is_singleton(provider) and not provider.overridden:
             forget(provider)
-
-
-def is_singleton(provider: Provider) -> TypeGuard[Singleton]:
-    """Return whether a provider keeps what it has made; an abstract one leaves that to others."""
-    abstract = isinstance(provider, providers.AbstractSingleton)
-    return isinstance(provider, providers.BaseSingleton) and not abstract

@@ -1,7 +1,7 @@
 """What takes the place of a part in a test, started and stopped by nobody but its block."""
 
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, cast, final
 
 from dependency_injector import providers
@@ -39,45 +39,55 @@ def is_entered(given: object) -> bool:
     return manager and not (mock is not None and isinstance(given, mock.NonCallableMock))
 
 
-def enter(fakes: LifecycleInstance, name: str, given: object) -> Provider:
-    """Return what provides a value; a context manager becomes a fake, to be started."""
+def enter(fakes: LifecycleInstance, name: str, given: object, *, in_loop: bool) -> Provider:
+    """Return what provides a value; a context manager becomes a fake, to be started.
+
+    Args:
+        fakes: what is to start and stop it.
+        name: what it stands in for.
+        given: the value.
+        in_loop: whether one that is both kinds of context manager is entered as an async one.
+    """
     if not is_entered(given):
         return providers.Object(given)
 
     async def hand_over() -> object:
         return given
 
-    fake = Entered((lambda: given) if hasattr(type(given), "__enter__") else hand_over)
+    kind = type(given)
+    asynchronous = hasattr(kind, "__aenter__") and (in_loop or not hasattr(kind, "__enter__"))
+    fake = Entered(hand_over if asynchronous else lambda: given)
     fakes.set_provider(name, fake)
     return fake
 
 
-def own(fakes: LifecycleInstance, name: str, given: Provider, known: Collection[Provider]) -> None:
-    """Make the parts of a provider fakes, unless they are up, or belong to a container.
+def own(
+    fakes: LifecycleInstance, given: Mapping[str, Provider], known: Collection[Provider]
+) -> None:
+    """Make the parts of providers fakes, unless they are up, or belong to a container.
 
     Args:
         fakes: what is to start and stop them.
-        name: what the provider stands in for.
-        given: the provider.
+        given: the providers, by the names of what they stand in for.
         known: what is declared in the tested container.
     """
     reached = [
         provider
-        for provider, _ in in_order([given], declared_needs)
+        for provider, _ in in_order(given.values(), declared_needs)
         if isinstance(provider, providers.BaseResource)
     ]
-    ownership = fakes._ownership
-    responsible = {part: part.lifecycle for part in parts_of(reached)}
     mine = [r for r in reached if r not in known and not r.initialized and not is_owned(r)]
-    for number, resource in enumerate(mine):
-        fakes.set_provider(name if resource is given else f"{name} ({number})", resource)
-    # What the fakes need was adopted with them, and is given back.
-    for resource in reached:
-        if resource not in mine:
-            ownership.stock.pop(resource, None)
-    for part in parts_of(r for r in reached if r not in mine):
+    others = [r for r in reached if r not in mine]
+    responsible = {part: (part.lifecycle, part.name) for part in parts_of(others)}
+    for name, provider in given.items():
+        fakes.set_provider(name, provider)
+    # What else they need was adopted with them, and is given back.
+    ownership = fakes._ownership
+    for resource in others:
+        ownership.stock.pop(resource, None)
+    for part, known_by in responsible.items():
         ownership.lifecycle.parts.pop(part, None)
-        part.lifecycle = responsible[part]
+        part.lifecycle, part.name = known_by
     for part in parts_of(mine):
         if part.state in {State.STOPPED, State.FAILED}:
             part.reset(State.NEW)
@@ -85,16 +95,15 @@ def own(fakes: LifecycleInstance, name: str, given: Provider, known: Collection[
 
 def disown(fakes: LifecycleInstance, container: LifecycleInstance) -> None:
     """Let the fakes that are down be used again; whoever starts them next, stops them."""
-    ownership = container._ownership
-    for provider in fakes.providers.values():
-        if isinstance(provider, Resource):
-            if not provider.initialized:
-                provider.part.lifecycle = None
-        elif isinstance(provider, providers.BaseResource):
-            part = ownership.stock.pop(provider, None)
-            if part is not None:
-                ownership.lifecycle.record.pop(part, None)
-                ownership.lifecycle.parts.pop(part, None)
+    lent, borrower = fakes._ownership, container._ownership
+    for part in lent.lifecycle.parts:
+        if part.leave is None:
+            part.lifecycle = None
+    for resource in lent.stock:
+        known = borrower.stock.pop(resource, None)
+        if known is not None:
+            borrower.lifecycle.record.pop(known, None)
+            borrower.lifecycle.parts.pop(known, None)
 
 
 def parts_of(among: Iterable[AnyResource]) -> list[Part]:

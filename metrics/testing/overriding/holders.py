@@ -5,7 +5,15 @@ from typing import Any, TypeAlias, cast
 
 from dependency_injector import containers, providers
 
-from metrics.lifecycle.order import Declarations, Needs, all_needs, in_order, name_of, names_of
+from metrics.lifecycle.order import (
+    Declarations,
+    Needs,
+    all_needs,
+    in_order,
+    name_of,
+    names_of,
+    related,
+)
 from metrics.lifecycle.part import State
 from metrics.lifecycle.resource import Resource
 from metrics.testing.overriding.layers import Provider
@@ -55,11 +63,6 @@ def configured(needs: Needs) -> Needs:
     return look
 
 
-def related(provider: Provider) -> Iterable[Provider]:
-    """Return what was declared with a provider and all that lies over it."""
-    return provider.related
-
-
 in_use = configured(all_needs)
 """What a provider needs at present."""
 
@@ -94,12 +97,12 @@ def captors(
         covered: what was, before something else came to lie over it, or over who needs it.
     """
     roots = roots_of(among)
-    found = resources(holders(roots, changed, in_use))
+    # What lies over a part that is up was not given to it.
+    found = [r for r in resources(holders(roots, changed, in_use)) if r.last_overriding is None]
     seen = {provider for provider, _ in in_order(roots, in_use)}
     # A part that something has come to lie over while it was up has what it was started with.
-    for resource in resources(holders(roots, covered, declared_or_put_on)):
-        if resource not in seen or resource.last_overriding is not None:
-            found.append(resource)
+    hidden = resources(holders(roots, covered, declared_or_put_on))
+    found += [r for r in hidden if r not in seen or r.last_overriding is not None]
     return [resource for resource in dict.fromkeys(found) if is_up(resource)]
 
 

@@ -1,13 +1,13 @@
 """What is given in place of what: names to providers, and anything to a provider."""
 
-from collections.abc import Iterator, Mapping
-from copy import deepcopy
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple, cast, final
 
 from dependency_injector import containers, providers
 
-from metrics.lifecycle.order import Declarations
+from metrics.lifecycle.order import Declarations, all_needs, in_order
+from metrics.lifecycle.plan import HANDED_OVER, is_delegated
 from metrics.testing.overriding.layers import Provider
 
 WITHIN = (providers.Container, providers.DependenciesContainer)
@@ -48,7 +48,7 @@ def replacements(container: Declarations, given: Mapping[str, object]) -> list[R
             options[within_configuration] = Options(configuration)
             merged = options[within_configuration].provider
             found.append(Replacement(within_configuration, configuration, merged))
-        options[within_configuration].chosen[option] = value
+        options[within_configuration].choose(option, value, name)
     names: dict[Provider, str] = {}
     for name, provider, given_for_it in found:
         if provider is given_for_it:
@@ -56,7 +56,31 @@ def replacements(container: Declarations, given: Mapping[str, object]) -> list[R
         if provider in names:
             raise ValueError(f"{names[provider]!r} and {name!r} are the same: name it once")
         names[provider] = name
+    check_needs(found)
     return found
+
+
+def check_needs(replaced: Collection[Replacement]) -> None:
+    """Raise ValueError if something would ask itself for what it is to provide."""
+    instead = {
+        provider: given for _, provider, given in replaced if isinstance(given, providers.Provider)
+    }
+
+    def asked(provider: Provider) -> Iterable[Provider]:
+        if provider in instead:
+            return (instead[provider],)
+        # What is handed a provider may ask it later, or never.
+        if isinstance(provider, HANDED_OVER):
+            return ()
+        return (needed for needed in all_needs(provider) if not is_delegated(needed))
+
+    for name, provider, _ in replaced:
+        given = instead.get(provider)
+        if given is not None and provider in {one for one, _ in in_order([given], asked)}:
+            raise ValueError(
+                f"{name!r} cannot be overridden by what needs it, {given!r}, which would be given "
+                "itself: ask for what is there before the block, and give that"
+            )
 
 
 def pieces(name: str, provider: Provider, value: object) -> Iterator[Replacement]:
@@ -122,21 +146,30 @@ class Options:
 
     def __init__(self, configuration: Provider) -> None:
         self._configuration: Any = configuration
-        self.chosen: dict[str, object] = {}
+        self._chosen: dict[str, object] = {}
         self.provider: Provider = providers.Callable(self)
+
+    def choose(self, option: str, value: object, name: str) -> None:
+        """Change an option; raise ValueError if one that is changed is within it, or around it."""
+        for other in self._chosen:
+            if f"{other}.".startswith(f"{option}.") or f"{option}.".startswith(f"{other}."):
+                before = name.removesuffix(option) + other
+                raise ValueError(f"{before!r} and {name!r} overlap: give one value for both")
+        self._chosen[option] = value
 
     def __call__(self) -> dict[str, Any]:
         """Return the whole configuration."""
         stack = self._configuration.overridden
         place = stack.index(self.provider)
         below = stack[place - 1]() if place else self._configuration.get_default()
-        merged: dict[str, Any] = deepcopy(below) or {}
-        for option, value in self.chosen.items():
+        merged: dict[str, Any] = dict(below or {})
+        for option, value in self._chosen.items():
             *path, last = option.split(".")
             inside = merged
             for step in path:
-                if not isinstance(inside.get(step), dict):
-                    inside[step] = {}
+                # Only what changes is copied: the other options may be of any kind.
+                inner = inside.get(step)
+                inside[step] = dict(inner) if isinstance(inner, dict) else {}
                 inside = inside[step]
             inside[last] = value
         return merged
