@@ -4,66 +4,67 @@ import sys
 from collections.abc import Container, Iterator
 from typing import Any
 
-from metrics.testing.inventory import Inventory, Key
-from metrics.testing.naming import is_a_tools, process_of, socket_of
-from metrics.testing.origins import Origin, origins
+from metrics.testing.inventory import Inventory, Key, process_of
+from metrics.testing.naming import holder_of, is_a_tools
+from metrics.testing.origins import Origin, origin_of
 
 
-def without_excused(left: Inventory, now: Inventory, known: Container[int]) -> Inventory:
+def without_excused(
+    left: Inventory, owners: dict[Key, Key], known: Container[int], own: Container[int]
+) -> Inventory:
     """Return what is left without what others answer for.
 
     Args:
         left: what was not there before.
-        now: all that is there.
+        owners: what belongs to something else.
         known: the identities of the threads and tasks that were there before.
+        own: the identities of the thread and the task that are checked.
     """
-    loops = [thing for key, thing in now.items() if key.kind == "event loop"]
-    descriptors = set(kept_by_multiprocessing("_fd", "_forkserver_alive_fd"))
-    descriptors.update(number for loop in loops for number in descriptors_of(loop))
-    processes = set(kept_by_multiprocessing("_pid", "_forkserver_pid"))
-    lasting = [loop for loop in loops if Key("event loop", id(loop)) not in left]
-    threads = {id(thread) for loop in lasting for thread in threads_of(loop)}
+    kept = {
+        "process": set(kept_by_multiprocessing("_pid", "_forkserver_pid")),
+        "descriptor": set(kept_by_multiprocessing("_fd", "_forkserver_alive_fd")),
+    }
+    # Those of an executor that was there before are as good as there before.
+    lasting = {
+        id(thing)
+        for key, thing in left.items()
+        if key in owners and owners[key] not in left and key.kind == "thread"
+    }
 
     def excused(key: Key, thing: Any) -> bool:
-        if key.kind == "thread" and (
-            id(thing) in threads or any(getattr(thing, "loop", None) is loop for loop in lasting)
-        ):
+        if key.kind == "executor" or (key.kind in kept and thing in kept[key.kind]):
             return True
-        if (key.kind == "process" and thing in processes) or (
-            key.kind == "descriptor" and thing in descriptors
-        ):
+        owner = owners.get(key)
+        # A descriptor is told of with what it belongs to.
+        if owner is not None and (owner not in left or key.kind == "descriptor"):
             return True
-        origin = origin_of(key, thing)
-        return origin is not None and (
-            id(origin.thread) in known or id(origin.task) in known or is_a_tools(origin)
-        )
+        origin = started_by(key, thing)
+        return origin is not None and (is_a_tools(origin) or is_theirs(origin))
+
+    def is_theirs(origin: Origin) -> bool:
+        """Return whether it was started by what was there before, or by what that has started."""
+        for starter in origin.starters:
+            alive = starter()
+            if alive is None:
+                continue
+            behind = origin_of(alive)
+            # Who runs the tests was there before, and runs this one.
+            if id(alive) in own or (behind is not None and is_a_tools(behind)):
+                return False
+            if id(alive) in known or id(alive) in lasting:
+                return True
+        return False
 
     return {key: thing for key, thing in left.items() if not excused(key, thing)}
 
 
-def origin_of(key: Key, thing: Any) -> Origin | None:
+def started_by(key: Key, thing: Any) -> Origin | None:
     """Return who started something, as far as that is known."""
     if key.kind == "descriptor":
-        thing = socket_of(thing)
+        thing = holder_of(thing)
     elif key.kind == "process":
         thing = process_of(thing)
-    try:
-        return origins.get(thing)
-    except TypeError:
-        return None  # It cannot be hashed, or nobody knows it.
-
-
-def descriptors_of(loop: Any) -> Iterator[int]:
-    """Yield the descriptors that an event loop opens for itself."""
-    for name in ("_selector", "_ssock", "_csock"):
-        own = getattr(loop, name, None)
-        if own is not None:
-            yield own.fileno()
-
-
-def threads_of(loop: Any) -> list[Any]:
-    """Return the threads of an event loop's default executor, which end with it."""
-    return list(getattr(getattr(loop, "_default_executor", None), "_threads", ()))
+    return origin_of(thing)
 
 
 def kept_by_multiprocessing(*names: str) -> Iterator[int]:

@@ -41,6 +41,8 @@ def take(*, descriptors: bool = True) -> Inventory:
     found: Inventory = {}
     for which, thread in threads():
         found[Key("thread", which)] = thread
+    for executor in executors():
+        found[Key("executor", id(executor))] = executor
     for loop in open_loops():
         found[Key("event loop", id(loop))] = loop
         for task in tasks_of(loop):
@@ -65,14 +67,22 @@ def threads() -> Iterator[tuple[object, Any]]:
     main = threading.main_thread()
     for thread in threading.enumerate():
         ident = thread.ident
-        foreign = isinstance(thread, threading._DummyThread)
-        if thread is not main and ident != here and not (foreign and ident not in running):
+        if isinstance(thread, threading._DummyThread):
+            # Known by its number, because it may be given its object at any time.
+            if ident in running and ident != here:
+                yield ("without an object", ident), thread
+        elif thread is not main and ident != here:
             yield id(thread), thread
         if ident is not None:
             running.pop(ident, None)
     for ident in running:
         if ident != here:
             yield ("without an object", ident), ident
+
+
+def executors() -> list[Any]:
+    """Return the executors; they are not blamed, but answer for threads that they start later."""
+    return origins.living("ThreadPoolExecutor") + origins.living("ProcessPoolExecutor")
 
 
 def open_loops() -> Iterator[Any]:
@@ -96,29 +106,69 @@ def tasks_of(loop: Any) -> Iterable[Any]:
     return found
 
 
-def children() -> Iterable[int]:
+def children() -> set[int]:
     """Return the process ids of children that have not ended."""
+    listed = listed_children()
+    # What a fork server starts is no child of this process.
+    unlisted = (each for each in known_processes() if listed is None or is_forked_by_server(each))
+    return {*(listed or ()), *(process.pid for process in unlisted if runs(process))}
+
+
+def listed_children() -> list[int] | None:
+    """Return the process ids of children as the system lists them; None where it does not."""
     if not hasattr(os, "waitid"):
-        return known_children()
+        return None
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
-        return ()
-    try:
-        listed = [read(f"{TASKS}/{task}/children") for task in os.listdir(TASKS)]  # noqa: PTH208 - it is run after every test
-    except FileNotFoundError:
-        return known_children()
-    return [pid for pids in listed for pid in map(int, pids.split()) if not has_ended(pid)]
+        return []
+    while True:
+        try:
+            listed = [read(f"{TASKS}/{task}/children") for task in os.listdir(TASKS)]  # noqa: PTH208 - it is run after every test
+        except (FileNotFoundError, ProcessLookupError):
+            if not Path(f"{TASKS}/{os.getpid()}/children").exists():
+                return None
+            continue  # A thread has ended meanwhile, and another one has got its children.
+        return [pid for pids in listed for pid in map(int, pids.split()) if not has_ended(pid)]
 
 
-def known_children() -> Iterator[int]:
-    """Yield the process ids of children that Python has started during the check and that run."""
-    for started in list(origins.origins):
-        pid = getattr(started, "pid", None)
-        # The one is subprocess', the other multiprocessing's.
-        ended = getattr(started, "poll", None) or getattr(started, "exitcode", None)
-        if isinstance(pid, int) and (ended() if callable(ended) else ended) is None:
-            yield pid
+def known_processes() -> list[Any]:
+    """Return the processes that Python has started during the check and has not closed."""
+    # Of multiprocessing's, one that is closed refuses to tell its number.
+    started = [each for each in origins.living("BaseProcess") if not each._closed]
+    return [each for each in origins.living("Popen") + started if each.pid is not None]
+
+
+def process_of(pid: int) -> Any:
+    """Return the object of a process, if it was started while a check was active."""
+    return next((each for each in known_processes() if each.pid == pid), None)
+
+
+def is_forked_by_server(process: Any) -> bool:
+    """Return whether a process was started by multiprocessing's fork server."""
+    return getattr(getattr(process, "_popen", None), "method", "") == "forkserver"
+
+
+def runs(process: Any) -> bool:
+    """Return whether a process has not ended, without taking its status from those who wait."""
+    if is_forked_by_server(process):
+        from multiprocessing.connection import wait  # noqa: PLC0415 - loaded by whoever started it
+
+        # Its status may have been read, and the pipe not be closed yet.
+        return process._popen.returncode is None and not wait([process.sentinel], 0)
+    if hasattr(os, "waitid"):
+        try:
+            flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            return os.waitid(os.P_PID, process.pid, flags) is None
+        except ChildProcessError:
+            return False
+    if not hasattr(process, "poll"):
+        return process.exitcode is None
+    origin = origins.origin_of(process)
+    # asyncio waits for its children by itself, and would not find one that was asked for here.
+    if origin and any(frame.module.startswith("asyncio.unix") for frame in origin.stack):
+        return process.returncode is None
+    return process.poll() is None
 
 
 def has_ended(pid: int) -> bool:
@@ -137,7 +187,7 @@ def read(path: str) -> str:
 def running_containers() -> Iterator[Any]:
     """Yield what starts and stops parts, where parts are up."""
     module = sys.modules.get("metrics.lifecycle.lifecycle")
-    for lifecycle in list(module.living) if module else ():
+    for lifecycle in module.lifecycles() if module else ():
         # What has failed to stop has told so, and what of it hangs is a thread.
         if any(part.state != "FAILED" for part in list(lifecycle.record)):
             yield lifecycle
@@ -145,7 +195,7 @@ def running_containers() -> Iterator[Any]:
 
 def initialized_resources() -> Iterator[Any]:
     """Yield dependency-injector's own resources that are up, in the containers that are known."""
-    for container in list(origins.containers):
+    for container in origins.living("DynamicContainer"):
         for resource in resources_of(container):
             if resource.initialized:
                 yield resource
@@ -167,7 +217,10 @@ def resources_of(container: Any) -> Iterable[Any]:
 
 
 def open_descriptors() -> Iterator[tuple[int, tuple[int, int]]]:
-    """Yield each open descriptor, and which file it is; none where the system does not tell."""
+    """Yield each open descriptor, and which file it is; only sockets where nothing lists them."""
+    for socket in origins.living("socket") if not OPEN_FILES else ():
+        if socket.fileno() >= 0:
+            yield socket.fileno(), (0, id(socket))
     for name in os.listdir(OPEN_FILES) if OPEN_FILES else ():  # noqa: PTH208 - as above
         descriptor = int(name)
         if descriptor >= STANDARD_STREAMS:

@@ -1,5 +1,6 @@
 """The leak check in a run of pytest: what each test leaves behind, and each wider fixture."""
 
+import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any, NamedTuple, final
@@ -7,10 +8,11 @@ from typing import Any, NamedTuple, final
 import pytest
 
 from metrics.testing.inventory import Inventory, take
-from metrics.testing.leaks import GRACE, Check, LeakError, patterns
+from metrics.testing.leaks import GRACE, Check, LeakError, patterns, seconds
 from metrics.testing.naming import Ignored, Leak
 from metrics.testing.origins import recorded
-from metrics.testing.runners import watch
+from metrics.testing.plugin import has_fixture
+from metrics.testing.runners import unwatch, watch
 
 Wrapper = Generator[None, Any, Any]
 
@@ -46,14 +48,15 @@ class LeakCheck:
         self._ignore = tuple(config.getini("leakcheck_ignore"))
         self._grace = GRACE
         if grace := config.getini("leakcheck_grace"):
-            self._grace = seconds(grace)
+            self._grace = setting(grace)
         self._recording = ExitStack()
         self._recording.enter_context(recorded())
         self.check: Check | None = None
-        """The check of the test that runs."""
-        # What each wider fixture has started, as long as it is set up; and what it has left then.
-        self._started: dict[Any, Inventory] = {}
-        self._left: list[tuple[str, Inventory]] = []
+        """The check of the test that runs, if it is checked or asks for the fixture."""
+        # What each wider fixture has started, as long as it is set up, and how it is checked.
+        self._started: dict[Any, tuple[Inventory, Settings]] = {}
+        # What each had started that has been torn down, by its name.
+        self._ended: list[tuple[str, Inventory, Settings]] = []
         # The tasks that were there when the loop of a test was closed, which ends them.
         self._cancelled: list[Leak] = []
         # The fixtures that are being set up, one inside the other.
@@ -62,7 +65,7 @@ class LeakCheck:
 
     def pytest_unconfigure(self) -> None:
         """Stop recording."""
-        watch(None)
+        unwatch(self._on_close)
         self._recording.close()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -71,9 +74,10 @@ class LeakCheck:
         wrong = ""
         try:
             self._settings = self._settings_of(item)
-        except (TypeError, pytest.UsageError) as error:
+        except (TypeError, ValueError) as error:
             self._settings, wrong = OFF, str(error)
-        if self._settings.enabled:
+        self.check, self._cancelled = None, []
+        if self._settings.enabled or has_fixture(item):
             self.check = Check(self._settings.ignore, self._settings.grace)
             watch(self._on_close)
         result = yield
@@ -86,13 +90,14 @@ class LeakCheck:
         """Fail a test that has left something, when all of its fixtures are torn down."""
         try:
             result = yield
-        except BaseException as error:
+        except (Exception, pytest.fail.Exception) as error:
             for failure in self._failures(item):
                 error.add_note(str(failure))
             raise
-        failures = list(self._failures(item))
-        if failures:
-            pytest.fail("\n\n".join(map(str, failures)), pytrace=False)
+        except pytest.skip.Exception:
+            self._fail(item)
+            raise
+        self._fail(item)
         return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -111,63 +116,78 @@ class LeakCheck:
             self.check.lend(started)
             if self._nested:
                 self._nested[-1].update(started)
-            self._started[fixturedef] = {
-                key: thing for key, thing in started.items() if key not in inner
-            }
+            own = {key: thing for key, thing in started.items() if key not in inner}
+            self._started[fixturedef] = own, self._settings
 
     @pytest.hookimpl(trylast=True)
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
         """Remember what a wider fixture had started, now that it is torn down."""
-        if started := self._started.pop(fixturedef, None):
-            name = f"{fixturedef.scope}-scoped fixture {fixturedef.argname!r}"
-            self._left.append((name, started))
+        started, settings = self._started.pop(fixturedef, ({}, OFF))
+        if started and settings.enabled:
+            self._ended.append((called(fixturedef), started, settings))
 
     def _on_close(self, loop: Any) -> None:
         """Look at the tasks of a loop that is about to be closed."""
         if self.check is not None:
             self._cancelled += self.check.tasks(loop)
 
+    def _fail(self, item: pytest.Item) -> None:
+        if failures := list(self._failures(item)):
+            pytest.fail("\n\n".join(map(str, failures)), pytrace=False)
+
     def _failures(self, item: pytest.Item) -> Iterator[LeakError]:
         """Yield what a test has left, and what the fixtures have that ended with it."""
         check, self.check = self.check, None
-        left, self._left = self._left, []
+        ended, self._ended = self._ended, []
         leaks, self._cancelled = self._cancelled, []
-        if check is not None and (leaks := leaks + check.leaks()):
+        if check is not None and self._settings.enabled and (leaks := leaks + check.leaks()):
             yield LeakError(leaks, item.name)
-        for name, started in left:
-            settings = self._settings
+        for name, started, settings in ended:
             among = Check(settings.ignore, settings.grace, {}, among=started)
             if leaks := among.leaks():
                 yield LeakError(leaks, name)
 
     def _settings_of(self, item: pytest.Item) -> Settings:
         """Return how a test is checked: the closest marker decides, patterns add up."""
-        enabled = self._everywhere or "leakcheck" in getattr(item, "fixturenames", ())
+        enabled = self._everywhere or has_fixture(item)
         grace, ignore = self._grace, self._ignore
         for marker in reversed(list(item.iter_markers("leakcheck"))):
-            enabled, more, own_grace = read_marker(*marker.args, **marker.kwargs)
+            enabled, more, own_grace = leakcheck(*marker.args, **marker.kwargs)
             ignore += patterns(more)
             grace = grace if own_grace is None else seconds(own_grace)
         return Settings(enabled, ignore, grace)
 
 
-def read_marker(
+def leakcheck(
     enabled: bool = True, *, ignore: Ignored | Iterable[Ignored] = (), grace: float | None = None
 ) -> tuple[bool, Ignored | Iterable[Ignored], float | None]:
-    """Return what a marker says, which may say nothing else."""
+    """Return what a marker says, which may say nothing else.
+
+    Raises:
+        TypeError: it says something else; it has this function's name, which Python's message has.
+    """
+    if not isinstance(enabled, bool):
+        raise TypeError(f"enabled is True or False, and patterns are ignore=; got {enabled!r}")
     return enabled, ignore, grace
 
 
-def seconds(grace: str | float) -> float:
-    """Return the seconds that a setting says.
+def called(fixturedef: pytest.FixtureDef[Any]) -> str:
+    """Return what a fixture is called; pytest makes some of functions like `setup_class`."""
+    made = re.fullmatch(r"_(?:xunit|unittest)_(\w+?)_fixture_(.+)", fixturedef.argname)
+    if made:
+        return f"{made[1]} of {made[2]!r}"
+    return f"{fixturedef.scope}-scoped fixture {fixturedef.argname!r}"
+
+
+def setting(grace: str) -> float:
+    """Return the grace period of the suite.
 
     Raises:
         pytest.UsageError: it is no number, or a negative one.
     """
     try:
-        number = float(grace)
+        return seconds(float(grace))
     except ValueError:
-        number = -1.0
-    if not number >= 0:
-        raise pytest.UsageError(f"leakcheck's grace is a number of seconds, not {grace!r}")
-    return number
+        raise pytest.UsageError(
+            f"leakcheck_grace is a number of seconds, 0 or more, not {grace!r}"
+        ) from None

@@ -2,30 +2,38 @@
 
 import linecache
 import os
-import sys
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from re import Pattern
 from typing import Any, NamedTuple
 
-from metrics.testing.inventory import OPEN_FILES, Key, read
-from metrics.testing.origins import Frame, Origin, Stack, origins
+from metrics.testing.inventory import OPEN_FILES, Key, known_processes, process_of, read
+from metrics.testing.origins import Frame, Origin, Stack, living, origin_of
+from metrics.testing.owners import descriptors_of_process
 
 Ignored = str | Pattern[str]
 
-RUNNERS = {"_pytest", "anyio", "pluggy", "pytest", "pytest_asyncio", "runpy", "unittest", "xdist"}
+RUNNERS = {"_pytest", "pluggy", "pytest", "pytest_asyncio", "runpy", "unittest", "xdist"}
 """Packages that run tests: a stack is shown from what they call."""
 
 STARTERS = {"asyncio", "concurrent", "multiprocessing", "selectors", "socket", "subprocess"}
 """Packages that start things for others, as `threading` does."""
 
 TOOLS = {
+    "_pydev_bundle",
+    "_pydevd_bundle",
     "_pytest",
+    "coverage",
+    "debugpy",
     "execnet",
     "hypothesis",
+    "pydevd",
     "pytest_asyncio",
+    "pytest_cov",
+    "pytest_rerunfailures",
     "pytest_timeout",
     "unittest",
     "xdist",
@@ -50,7 +58,8 @@ class Leak(NamedTuple):
         """Return whether a pattern is for this one: by its name, or by its kind and name."""
         both = f"{self.kind} {self.name}"
         return any(
-            fnmatchcase(self.name, pattern) or fnmatchcase(both, pattern)
+            # As it is written as well: an address like [::1]:80 would be a set of characters.
+            any(pattern == text or fnmatchcase(text, pattern) for text in (self.name, both))
             if isinstance(pattern, str)
             else pattern.search(both)
             for pattern in patterns
@@ -72,7 +81,8 @@ def written(stack: Stack) -> Iterator[str]:
 
 def relevant(stack: Stack) -> Stack:
     """Return a stack without the functions that only run the test, the thread or the task."""
-    run = next((depth for depth, frame in enumerate(stack) if frame.package in RUNNERS), len(stack))
+    runners = (depth for depth, frame in enumerate(stack) if runs_tests(frame, RUNNERS))
+    run = next(runners, len(stack))
     while run and stack[run - 1].package in STARTERS | {"threading"}:
         run -= 1
     return stack[:run] or stack
@@ -88,9 +98,15 @@ def is_a_tools(origin: Origin) -> bool:
 
 def is_tool(frame: Frame) -> bool:
     """Return whether a function belongs to what runs the tests."""
-    # anyio is two things: what is tested may use it, and so does its own plugin.
-    runs_tests = frame.package == "anyio" and frame.code.co_qualname.startswith("TestRunner.")
-    return frame.package in TOOLS or runs_tests
+    return runs_tests(frame, TOOLS)
+
+
+def runs_tests(frame: Frame, packages: set[str]) -> bool:
+    """Return whether a function is one of these packages' that runs tests, not of their rest."""
+    # What is tested may use anyio, and tests use unittest.mock.
+    if frame.package == "anyio":
+        return frame.code.co_qualname.startswith("TestRunner.")
+    return frame.package in packages and frame.module != "unittest.mock"
 
 
 def named(key: Key, thing: Any) -> Leak:
@@ -121,17 +137,25 @@ def named_loop(loop: Any) -> Leak:
 
 
 def named_process(pid: int) -> Leak:
-    """Name a process by its command line."""
+    """Name a process of multiprocessing by its own name, any other by its command line."""
+    process = process_of(pid)
+    stack = stack_of(process)
+    if hasattr(process, "exitcode"):
+        return Leak("process", process.name, f"pid {pid}", stack)
     try:
         command = read(f"/proc/{pid}/cmdline").replace("\0", " ").strip()
+        forked = command == read("/proc/self/cmdline").replace("\0", " ").strip()
     except OSError:
-        command = ""
-    return Leak("process", command or str(pid), f"pid {pid}", stack_of(process_of(pid)))
+        command, forked = written_out(getattr(process, "args", "")), False
+    detail = f"pid {pid}, a fork of this one" if forked else f"pid {pid}"
+    return Leak("process", command or str(pid), detail, stack)
 
 
-def process_of(pid: int) -> Any:
-    """Return the object of a child process, if it was started while a check was active."""
-    return next((each for each in list(origins) if getattr(each, "pid", None) == pid), None)
+def written_out(arguments: Any) -> str:
+    """Return the arguments of a command as a command line."""
+    if isinstance(arguments, str | bytes | os.PathLike) or not isinstance(arguments, Iterable):
+        return os.fsdecode(arguments)
+    return " ".join(map(os.fsdecode, arguments))
 
 
 def named_container(lifecycle: Any) -> Leak:
@@ -151,58 +175,78 @@ def named_resource(resource: Any) -> Leak:
 
 def named_descriptor(descriptor: int) -> Leak:
     """Name an open file by its path, a socket by its addresses."""
+    mode = mode_of(descriptor)
     try:
         target = str(Path(f"{OPEN_FILES}/{descriptor}").readlink())
     except OSError:
-        target = ""
-    detail = f"descriptor {descriptor}"
-    if target.startswith("socket:"):
-        return Leak("socket", addresses(descriptor), detail, stack_of(socket_of(descriptor)))
-    if target.startswith("pipe:"):
-        return Leak("pipe", target, detail)
+        target = ""  # It is closed by now, or the system does not tell.
+    holder = holder_of(descriptor)
+    detail, stack = f"descriptor {descriptor}", stack_of(holder)
+    if hasattr(holder, "getsockname"):
+        return Leak("socket", addresses(holder), detail, stack)
+    if stat.S_ISSOCK(mode):
+        return Leak("socket", addresses_of(descriptor), detail, stack)
+    if stat.S_ISFIFO(mode):
+        return Leak("pipe", target or str(descriptor), detail, stack)
     if target.startswith("/"):
-        return Leak("file", target, detail)
-    return Leak("descriptor", target or str(descriptor), detail)
+        return Leak("file", target, detail, stack)
+    return Leak("descriptor", target or str(descriptor), detail, stack)
 
 
-def socket_of(descriptor: int) -> Any:
-    """Return the socket object that has a descriptor, if it was made while a check was active."""
-    module: Any = sys.modules.get("socket")
-    for started in list(origins) if module else ():
-        if isinstance(started, module.socket) and started.fileno() == descriptor:
+def mode_of(descriptor: int) -> int:
+    """Return what kind of file is open; 0 when none is."""
+    try:
+        return os.fstat(descriptor).st_mode
+    except OSError:
+        return 0
+
+
+def holder_of(descriptor: int) -> Any:
+    """Return the socket that has a descriptor, or the process that it leads to."""
+    for started in living("socket"):
+        if started.fileno() == descriptor:
             return started
-    return None
+    processes = known_processes()
+    return next((each for each in processes if descriptor in descriptors_of_process(each)), None)
 
 
-def addresses(descriptor: int) -> str:
-    """Return where a socket is bound, and where it is connected to."""
-    import socket  # noqa: PLC0415 - loaded by whoever opened the socket
+def addresses_of(descriptor: int) -> str:
+    """Return the addresses of a socket that Python has no object for."""
+    import socket  # noqa: PLC0415 - most leaks are none
 
     try:
         same = socket.socket(fileno=os.dup(descriptor))
     except OSError:
         return str(descriptor)
     with same:
-        told = [address(same.getsockname())]
+        return addresses(same)
+
+
+def addresses(socket: Any) -> str:
+    """Return where a socket is bound, and where it is connected to."""
+    told = []
+    for ask in (socket.getsockname, socket.getpeername):
         with suppress(OSError):
-            told.append(address(same.getpeername()))
-    return " -> ".join(told)
+            told.append(address(ask()))
+    return " -> ".join(told) or "unnamed"
 
 
 def address(where: Any) -> str:
     """Return an address as it is usually written."""
-    if isinstance(where, tuple):
-        host, port = where[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return where or "unnamed"
+    match where:
+        case (str(host), int(port), *_):
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        case bytes():
+            # An abstract one of Linux, which begins with a zero.
+            return where.replace(b"\0", b"@").decode("utf-8", "replace")
+        case str():
+            return where or "unnamed"
+    return repr(where)
 
 
 def stack_of(started: Any) -> Stack:
     """Return where something was started, as far as that is known."""
-    try:
-        origin = origins.get(started)
-    except TypeError:
-        return ()  # It cannot be hashed.
+    origin = origin_of(started)
     return origin.stack if origin else ()
 
 

@@ -1,14 +1,19 @@
-"""Where what runs was started: the stack, the thread and the task, kept while a check is active."""
+"""Where what runs was started: the stack, the threads and tasks, kept while a check is active.
+
+Open files and threads of `_thread` have no stack. They come from functions, not from methods of a
+class: whoever has imported these has them for good, and to replace `open` for all the others would
+cost every one of its calls. A file has its path for a name, which says nearly as much.
+"""
 
 import functools
 import gc
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary, ref
 
 DEPTH = 40
 """Frames kept of a stack, the innermost."""
@@ -37,9 +42,9 @@ class Origin(NamedTuple):
     """Who started something."""
 
     stack: Stack
-    thread: threading.Thread | None
-    task: object
-    """The asyncio task that was running there."""
+    starters: tuple[ref[Any], ...]
+    """The asyncio task and the thread that started it, and those that started them, as far as they
+    lived then; the nearest first. Weak, or each generation would keep the one before."""
 
 
 class Start(NamedTuple):
@@ -53,7 +58,7 @@ class Start(NamedTuple):
     kept: bool = False
     """Whether what it makes is kept, because it is left behind even when nobody has it."""
     earlier: bool = False
-    """Whether what was made before a check is looked for: it may be started within."""
+    """Whether what was made before a check is looked for: it may start something within."""
 
 
 STARTS = (
@@ -61,25 +66,45 @@ STARTS = (
     Start("subprocess", "Popen", "__init__"),
     Start("socket", "socket", "__init__"),
     Start("multiprocessing.process", "BaseProcess", "start"),
+    Start("concurrent.futures.thread", "ThreadPoolExecutor", "__init__", earlier=True),
+    Start("concurrent.futures.process", "ProcessPoolExecutor", "__init__", earlier=True),
     Start("asyncio.base_events", "BaseEventLoop", "__init__", kept=True),
     Start("asyncio.base_events", "BaseEventLoop", "create_task", gives=True),
     Start("metrics.lifecycle.lifecycle", "Lifecycle", "claim"),
     Start("dependency_injector.containers", "DynamicContainer", "__init__", earlier=True),
 )
 
-origins: WeakKeyDictionary[Any, Origin] = WeakKeyDictionary()
-"""What was started, as far as it still exists."""
-
 loops: dict[int, Any] = {}
 """The event loops that were made and not closed; kept, because a loop nobody closes is a leak."""
 
-containers: WeakSet[Any] = WeakSet()
-"""The containers that are not garbage: dependency-injector does not tell which resources are up."""
+# What was started by identity, because equality may be defined in odd ways; per class.
+_started: dict[str, dict[int, tuple[ref[Any], Origin | None]]] = {
+    start.owner: {} for start in STARTS
+}
 
 # Guards the following, which are the same for all checks that are active.
 _lock = threading.Lock()
 _active = 0
-_replaced: dict[Start, tuple[Method, Method]] = {}
+# The class, the method that was there, and the one that is.
+_replaced: dict[Start, tuple[Any, Method, Method]] = {}
+# What each method of ours does; somebody may have put one back long after its check.
+_originals: WeakKeyDictionary[Method, Method] = WeakKeyDictionary()
+
+
+def origin_of(started: Any) -> Origin | None:
+    """Return who started something, as far as that is known."""
+    for entries in _started.values():
+        entry = entries.get(id(started))
+        if entry is not None and entry[0]() is started:
+            return entry[1]
+    return None
+
+
+def living(owner: str) -> list[Any]:
+    """Return what was started of a class, by the class' name, as far as it still exists."""
+    # Copied at once, because other threads go on starting things.
+    found = [entry[0]() for entry in list(_started[owner].values())]
+    return [each for each in found if each is not None]
 
 
 @contextmanager
@@ -107,52 +132,53 @@ def follow(*, late: bool = True) -> None:
     """
     if len(_replaced) == len(STARTS):
         return
+    wanted: dict[Start, Any] = {}
     for start in STARTS:
         if start in _replaced or start.module not in sys.modules:
             continue
         with _lock:
-            owner = owner_of(start)
             # Another thread may be loading the module at this moment.
+            owner = getattr(sys.modules.get(start.module), start.owner, None)
             if owner is None or start in _replaced or not _active:
                 continue
-            original = getattr(owner, start.method)
-            method = recording(original, start)
-            _replaced[start] = original, method
-            setattr(owner, start.method, method)
+            replace(start, owner)
         if start.earlier or (late and start.kept):
-            find(start)
+            wanted[start] = owner
+    if wanted:
+        find(wanted)
+
+
+def replace(start: Start, owner: Any) -> None:
+    """Let a method record what it starts."""
+    original = getattr(owner, start.method)
+    if type(original) is FunctionType:
+        original = _originals.get(original, original)
+    method = recording(original, start)
+    _originals[method] = original
+    _replaced[start] = owner, original, method
+    setattr(owner, start.method, method)
 
 
 def put_back() -> None:
     """Let methods be what they were, unless somebody else has replaced them since."""
-    for start, (original, method) in _replaced.items():
-        owner = owner_of(start)
+    for start, (owner, original, method) in _replaced.items():
         if getattr(owner, start.method) is method:
             setattr(owner, start.method, original)
     _replaced.clear()
     loops.clear()
 
 
-def owner_of(start: Start) -> Any:
-    """Return the class that a method belongs to."""
-    return getattr(sys.modules[start.module], start.owner, None)
-
-
-def find(start: Start) -> None:
+def find(wanted: dict[Start, Any]) -> None:
     """Enter what was made before it could be recorded."""
-    kind = owner_of(start)
+    kinds = tuple(wanted.values())
     for found in gc.get_objects():
         # Asked of its type, because a proxy lies about its class, and may fail to tell.
-        if issubclass(type(found), kind):
-            register(found, start)
-
-
-def register(made: Any, start: Start) -> None:
-    """Enter what a check has to know."""
-    if start.kept:
-        loops[id(made)] = made
-    if start.earlier:
-        containers.add(made)
+        if issubclass(type(found), kinds):
+            start = next(each for each, kind in wanted.items() if issubclass(type(found), kind))
+            if start.kept:
+                loops[id(found)] = found
+            else:
+                enter(found, None, start)
 
 
 def recording(original: Method, start: Start) -> Method:
@@ -162,34 +188,49 @@ def recording(original: Method, start: Start) -> Method:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not _active:
             return original(self, *args, **kwargs)
-        origin = origin_here(self if start.gives else None)
+        origin = Origin(stack_above(2), starters_of(here()))
         if start.method != "__init__" and not start.gives:
             # It may have ended by the time that the original returns.
-            enter(self, origin)
+            enter(self, origin, start)
             return original(self, *args, **kwargs)
         result = original(self, *args, **kwargs)
         started = result if start.gives else self
-        enter(started, origin)
-        register(started, start)
+        enter(started, origin, start)
+        if start.kept:
+            loops[id(started)] = started
         return result
 
     return method
 
 
-def enter(started: Any, origin: Origin) -> None:
-    """Keep an origin. What cannot be hashed, or referred to, has none."""
+def enter(started: Any, origin: Origin | None, start: Start) -> None:
+    """Keep who started something as long as that exists."""
+    entries, key = _started[start.owner], id(started)
+    # What cannot be referred to has no origin.
     with suppress(TypeError):
-        origins[started] = origin
+        entries[key] = ref(started, lambda _: entries.pop(key, None)), origin
 
 
-def origin_here(loop: Any) -> Origin:
-    """Return the stack of whoever called a method that is replaced, and what runs there."""
-    tasks = sys.modules.get("asyncio.tasks") if loop is not None else None
+def here() -> list[Any]:
+    """Return the asyncio task and the thread that run here, as far as Python has objects."""
+    events: Any = sys.modules.get("asyncio.events")
+    loop = events._get_running_loop() if events else None
+    task = sys.modules["asyncio.tasks"].current_task(loop) if loop is not None else None
     # Not threading.current_thread(), which makes an object for a thread that has none.
     active: Any = vars(threading)["_active"]
     thread = active.get(threading.get_ident())
-    task = tasks.current_task(loop) if tasks else None
-    return Origin(stack_above(3), thread, task)
+    return [each for each in (task, thread) if each is not None]
+
+
+def starters_of(running: Iterable[Any]) -> tuple[ref[Any], ...]:
+    """Return references to tasks and threads, and to what has started them and lives."""
+    found: dict[int, ref[Any]] = {}
+    for each in running:
+        origin = origin_of(each)
+        for starter in (ref(each), *(origin.starters if origin else ())):
+            if (alive := starter()) is not None:
+                found.setdefault(id(alive), starter)
+    return tuple(found.values())
 
 
 def stack_above(depth: int) -> Stack:

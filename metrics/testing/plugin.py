@@ -33,11 +33,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("leakcheck", "check every test for leaks", type="bool", default=False)
     parser.addini(
         "leakcheck_ignore",
-        "what tests may leave behind: patterns for a name, or for a kind and a name",
+        "what tests may leave behind: a pattern a line, for a name or a kind and a name, such as "
+        "'worker-*' or 'socket 127.0.0.1:*'",
         type="linelist",
         default=[],
     )
-    parser.addini("leakcheck_grace", "seconds that what is ending may take to end", default="")
+    parser.addini(
+        "leakcheck_grace", "seconds that what is ending may take to end, 1 by default", default=""
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,9 +60,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def asks(item: pytest.Item) -> bool:
     """Return whether a test asks for the check, by a marker or the fixture."""
-    return item.get_closest_marker("leakcheck") is not None or "leakcheck" in getattr(
-        item, "fixturenames", ()
-    )
+    return item.get_closest_marker("leakcheck") is not None or has_fixture(item)
+
+
+def has_fixture(item: pytest.Item) -> bool:
+    """Return whether a test has the fixture of the check as an argument."""
+    return "leakcheck" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture
@@ -69,5 +75,8 @@ def leakcheck(request: pytest.FixtureRequest) -> Check:
     `leakcheck.ignore("worker-*")` blames nobody for what the pattern is for.
     """
     checking: Any = request.config.pluginmanager.get_plugin("leakcheck")
-    check: Check = checking.check
+    check: Check | None = checking and checking.check
+    if check is None:
+        # What was there before the test is not known any more.
+        raise pytest.UsageError("getfixturevalue is too late for leakcheck: make it an argument")
     return check

@@ -10,33 +10,43 @@ from metrics.testing.origins import stack_above
 
 OnClose = Callable[[Any], None]
 
-_cancel: Callable[[Any], None] | None = None
+# The innermost run of pytest is told: one may run another one within itself.
+_told: list[OnClose] = []
+_cancel: OnClose | None = None
 
 
-def watch(on_close: OnClose | None) -> None:
-    """Have a function called with each loop of a test that is about to be closed; None ends that.
+def watch(on_close: OnClose) -> None:
+    """Have a function called with each loop of a test that is about to be closed.
 
     What a test runs with `asyncio.run` ends within the test, and is none of these.
     """
     global _cancel  # noqa: PLW0603 - a function is replaced for the whole process
+    if on_close not in _told:
+        _told.append(on_close)
     runners: Any = sys.modules.get("asyncio.runners")
-    if runners is None or (on_close is None) == (_cancel is None):
-        return
-    if on_close is None:
-        runners._cancel_all_tasks, _cancel = _cancel, None
-    else:
+    if runners is not None and _cancel is None:
         _cancel = runners._cancel_all_tasks
-        runners._cancel_all_tasks = telling(_cancel, on_close)
+        runners._cancel_all_tasks = telling(_cancel)
 
 
-def telling(cancel: OnClose, on_close: OnClose) -> OnClose:
+def unwatch(on_close: OnClose) -> None:
+    """Call a function no more."""
+    global _cancel  # noqa: PLW0603 - as above
+    if on_close in _told:
+        _told.remove(on_close)
+    if not _told and _cancel is not None:
+        sys.modules["asyncio.runners"]._cancel_all_tasks = _cancel  # type: ignore[attr-defined]
+        _cancel = None
+
+
+def telling(cancel: OnClose) -> OnClose:
     """Return a function that tells of a loop before its tasks are cancelled."""
 
     @functools.wraps(cancel)
     def cancel_all_tasks(loop: Any) -> None:
         callers = (frame for frame in stack_above(2) if frame.package not in STARTERS)
-        if (closing := next(callers, None)) is not None and is_tool(closing):
-            on_close(loop)
+        if _told and (closing := next(callers, None)) is not None and is_tool(closing):
+            _told[-1](loop)
         cancel(loop)
 
     return cancel_all_tasks

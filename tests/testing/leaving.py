@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from multiprocessing import get_context
@@ -16,8 +16,20 @@ from dependency_injector import containers, providers
 
 from metrics import Meter, Ticker
 from metrics.lifecycle import LifecycleContainer, MetricsContainer, Resource
+from metrics.testing import Leak, LeakError, no_leaks
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+def blamed(start: Callable[[], object]) -> tuple[object, tuple[Leak, ...]]:
+    """Return what a function returns, and what it leaves behind."""
+    made = None
+    try:
+        with no_leaks(grace=0.0):
+            made = start()
+    except LeakError as error:
+        return made, error.leaks
+    return made, ()
 
 
 @contextmanager

@@ -1,9 +1,14 @@
 """What is there is found where the system tells little, too."""
 
+import asyncio
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 
 import pytest
@@ -41,6 +46,7 @@ def test_a_child_of_multiprocessing_is_there_until_it_has_ended(system: None):
     child.join()
     assert child.pid not in inventory.children()
     child.close()
+    assert inventory.process_of(-1) is None
 
 
 @pytest.mark.skipif(not inventory.OPEN_FILES, reason="the system does not list descriptors")
@@ -54,9 +60,66 @@ def test_a_zombie_does_not_run():
         assert child.pid not in inventory.children()
 
 
-def test_no_descriptor_is_known_where_the_system_lists_none(monkeypatch: pytest.MonkeyPatch):
+def test_a_child_of_a_fork_server_is_there_until_it_has_ended(system: None):
+    child = get_context("forkserver").Process(target=time.sleep, args=(60,))
+    child.start()
+    assert child.pid in inventory.children()
+    child.kill()
+    child.join()
+    assert child.pid not in inventory.children()
+    child.close()
+
+
+def test_a_child_that_asyncio_waits_for_keeps_its_status(system: None):
+    async def run() -> int:
+        child = await asyncio.create_subprocess_exec(sys.executable, "-c", "raise SystemExit(7)")
+        while child.returncode is None:
+            inventory.children()
+            await asyncio.sleep(0)
+        return await child.wait()
+
+    assert asyncio.run(run()) == 7
+
+
+def test_a_thread_is_no_process_whatever_it_has(system: None):
+    class Watcher(threading.Thread):
+        pid = 1
+
+        def poll(self) -> int:
+            raise AssertionError
+
+    watcher = Watcher()
+    watcher.start()
+    watcher.join()
+    assert 1 not in inventory.children()
+
+
+def test_children_are_seen_while_other_threads_start_and_end():
+    over = threading.Event()
+
+    def start_and_end() -> None:
+        while not over.is_set():
+            thread = threading.Thread(target=int)
+            thread.start()
+            thread.join()
+
+    with subprocess.Popen(SLEEP) as child, ThreadPoolExecutor(2) as pool:
+        for _ in range(2):
+            pool.submit(start_and_end)
+        missed = sum(child.pid not in inventory.children() for _ in range(500))
+        over.set()
+        child.kill()
+    assert missed == 0
+
+
+def test_only_sockets_are_known_where_the_system_lists_no_descriptors(
+    monkeypatch: pytest.MonkeyPatch,
+):
     monkeypatch.setattr(inventory, "OPEN_FILES", "")
-    assert "descriptor" not in {key.kind for key in inventory.take()}
+    with recorded(), tempfile.TemporaryFile() as file, socket.socket() as open_socket:
+        found = {thing for key, thing in inventory.take().items() if key.kind == "descriptor"}
+        assert open_socket.fileno() in found
+        assert file.fileno() not in found
 
 
 def test_neither_the_main_thread_nor_this_one_is_counted():

@@ -117,13 +117,13 @@ def test_a_pattern_is_for_the_whole_name():
 @pytest.mark.parametrize("ignore", [1, [None], [b"waiting"]], ids=str)
 def test_what_is_no_pattern_is_refused(ignore):
     with pytest.raises(TypeError):
-        no_leaks(ignore=ignore).__enter__()
+        no_leaks(ignore=ignore)
 
 
-@pytest.mark.parametrize("grace", [-1.0, float("nan")])
-def test_a_negative_grace_period_is_refused(grace: float):
-    with pytest.raises(ValueError, match="0 or more"), no_leaks(grace=grace):
-        pass
+@pytest.mark.parametrize("grace", [-1.0, float("nan"), "1", None], ids=str)
+def test_a_grace_period_that_is_none_is_refused_at_once(grace):
+    with pytest.raises(ValueError, match="0 or more"):
+        no_leaks(grace=grace)
     with pytest.raises(ValueError, match="0 or more"):
         assert_no_leaks(grace=grace)
 
@@ -176,4 +176,5 @@ def test_the_error_lists_all_in_its_first_line():
         "test_x left behind: thread 'a', file '/b'",
         "  thread 'a'",
         "  file '/b' (descriptor 3)",
+        "Stop or close what was started, or allow it: ignore=['thread a', 'file /b']",
     ]

@@ -128,19 +128,29 @@ def test_a_wrong_marker_is_an_error_of_its_test(suite: Suite):
 import pytest
 @pytest.mark.parametrize("wrong", [
     pytest.param(number, marks=pytest.mark.leakcheck(**arguments))
-    for number, arguments in enumerate([{"grace": -1}, {"grace": "x"}, {"only": 1}, {"ignore": 3}])
+    for number, arguments in enumerate(
+        [{"grace": -1}, {"grace": "x"}, {"grace": [1]}, {"only": 1}, {"ignore": 3}]
+    )
 ])
 def test_wrong(wrong): pass
+@pytest.mark.leakcheck("worker-*")
+def test_pattern_without_a_name(): pass
 def test_other(): pass
 """)
-    run.assert_outcomes(passed=1, errors=4)
-    assert run.stdout.str().count("the marker leakcheck is wrong: ") >= 4
+    run.assert_outcomes(passed=1, errors=6)
+    assert run.stdout.str().count("the marker leakcheck is wrong: ") >= 6
+    run.stdout.fnmatch_lines(
+        [
+            "*: leakcheck() got an unexpected keyword argument 'only'",
+            "*: enabled is True or False, and patterns are ignore=; got 'worker-*'",
+        ]
+    )
 
 
 def test_a_wrong_setting_ends_the_run(suite: Suite):
     run = suite.checked("def test_it(): pass", "-o", "leakcheck_grace=soon")
     assert run.ret == pytest.ExitCode.USAGE_ERROR
-    run.stderr.fnmatch_lines(["*a number of seconds, not 'soon'*"])
+    run.stderr.fnmatch_lines(["*leakcheck_grace is a number of seconds, 0 or more, not 'soon'*"])
 
 
 def test_what_ends_within_the_grace_period_is_not_blamed(suite: Suite):

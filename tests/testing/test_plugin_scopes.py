@@ -99,7 +99,7 @@ def test_next(): pass
         *("-o", "leakcheck_grace=0"),
     )
     run.assert_outcomes(passed=3, errors=1)
-    run.stdout.fnmatch_lines(["class-scoped fixture *of-class*"])
+    run.stdout.fnmatch_lines(["setup_class of 'TestIt' left*of-class*"])
 
 
 def test_what_a_server_of_a_wider_fixture_starts_for_a_test_is_its_own(suite: Suite):

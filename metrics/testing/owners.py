@@ -1,0 +1,75 @@
+"""What belongs to something else that is there: it comes and goes with that, and is not its user's.
+
+An executor starts its threads when it is first given work, an event loop has descriptors of its
+own, and a process has pipes.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from metrics.testing.inventory import Inventory, Key, process_of
+
+
+def owners(now: Inventory) -> dict[Key, Key]:
+    """Return whose each thing is that belongs to another; both are among what there is."""
+    descriptors = {thing: key for key, thing in now.items() if key.kind == "descriptor"}
+    found: dict[Key, Key] = {}
+    for key, thing in now.items():
+        if key.kind in DESCRIPTORS:
+            for descriptor in DESCRIPTORS[key.kind](thing):
+                if descriptor in descriptors:
+                    found[descriptors[descriptor]] = key
+        if key.kind in PARTS:
+            found.update(dict.fromkeys(PARTS[key.kind](thing), key))
+        # A worker thread of anyio's serves one loop, and ends with it.
+        if key.kind == "thread" and type(thing).__module__.startswith("anyio."):
+            found[key] = Key("event loop", id(getattr(thing, "loop", None)))
+    found = {key: owner for key, owner in found.items() if owner in now}
+    return {key: owner for key, owner in found.items() if key in now}
+
+
+def descriptors_of_loop(loop: Any) -> Iterator[int]:
+    """Yield the descriptors that an event loop opens for itself."""
+    for name in ("_selector", "_ssock", "_csock"):
+        own = getattr(loop, name, None)
+        # Another thread may be closing it.
+        with suppress(ValueError):
+            if own is not None:
+                yield own.fileno()
+
+
+def descriptors_of_process(process: Any) -> Iterator[int]:
+    """Yield the descriptors that lead to a child process."""
+    for name in ("stdin", "stdout", "stderr"):
+        pipe = getattr(process, name, None)
+        with suppress(ValueError):
+            if pipe is not None:
+                yield pipe.fileno()
+    # multiprocessing closes these when its object is gone.
+    finalizer = getattr(getattr(process, "_popen", None), "finalizer", None)
+    yield from getattr(finalizer, "_args", None) or ()
+
+
+def parts_of_loop(loop: Any) -> Iterator[Key]:
+    """Yield the threads of an event loop's default executor, which end with it."""
+    executor = getattr(loop, "_default_executor", None)
+    yield from parts_of_executor(executor)
+
+
+def parts_of_executor(executor: Any) -> Iterator[Key]:
+    """Yield the threads of an executor, and its processes."""
+    threads = list(getattr(executor, "_threads", ()))
+    threads.append(getattr(executor, "_executor_manager_thread", None))
+    yield from (Key("thread", id(thread)) for thread in threads if thread is not None)
+    yield from (Key("process", pid) for pid in list(getattr(executor, "_processes", None) or ()))
+
+
+DESCRIPTORS: dict[str, Callable[[Any], Iterator[int]]] = {
+    "event loop": descriptors_of_loop,
+    "process": lambda pid: descriptors_of_process(process_of(pid)),
+}
+PARTS: dict[str, Callable[[Any], Iterator[Key]]] = {
+    "executor": parts_of_executor,
+    "event loop": parts_of_loop,
+}

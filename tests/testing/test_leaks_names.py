@@ -1,0 +1,156 @@
+"""What is left is called by a name that a reader knows it by, on every system."""
+
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import closing
+from unittest import mock
+
+import pytest
+
+from metrics.testing import Leak, LeakError, inventory, naming, no_leaks
+from tests.testing.leaving import SLEEP, blamed
+
+
+def left_by(*made: object) -> list[Leak]:
+    """Return how sockets are named."""
+    return [naming.named_descriptor(each.fileno()) for each in made]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="addresses of Linux")
+def test_addresses_that_are_no_host_and_port_are_written_out():
+    with closing(socket.socket(socket.AF_UNIX)) as abstract:
+        abstract.bind(f"\0left-{os.getpid()}")
+        with closing(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)) as netlink:
+            netlink.bind((0, 0))
+            (first, second) = left_by(abstract, netlink)
+    assert first[:2] == ("socket", f"@left-{os.getpid()}")
+    assert second.kind == "socket"
+    assert second.name.endswith(", 0)")
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        (("127.0.0.1", 80), "127.0.0.1:80"),
+        (("::1", 80, 0, 0), "[::1]:80"),
+        ("/run/socket", "/run/socket"),
+        ("", "unnamed"),
+        (b"\0a\xff", "@a\ufffd"),
+        ((3, 1024), "(3, 1024)"),
+        (("can0",), "('can0',)"),
+        (None, "None"),
+    ],
+    ids=str,
+)
+def test_an_address_is_written_as_usual(where: object, name: str):
+    assert naming.address(where) == name
+
+
+def test_what_the_system_has_no_path_for_is_named_by_its_kind(monkeypatch: pytest.MonkeyPatch):
+    reading, writing = os.pipe()
+    monkeypatch.setattr(naming, "OPEN_FILES", "/nowhere")
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+        assert naming.named_descriptor(server.fileno())[:2] == ("socket", f"127.0.0.1:{port}")
+    with tempfile.TemporaryFile() as file:
+        assert naming.named_descriptor(file.fileno()).kind == "descriptor"
+    assert naming.named_descriptor(reading)[:2] == ("pipe", str(reading))
+    os.close(reading)
+    os.close(writing)
+    assert naming.named_descriptor(reading)[:2] == ("descriptor", str(reading))
+
+
+def test_a_socket_that_python_has_no_object_for_is_named_by_its_addresses():
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+        copied = os.dup(server.fileno())
+    try:
+        assert naming.named_descriptor(copied)[:2] == ("socket", f"127.0.0.1:{port}")
+    finally:
+        os.close(copied)
+
+
+def test_a_process_of_multiprocessing_has_its_own_name():
+    context = multiprocessing.get_context("fork")
+    child = context.Process(target=time.sleep, args=(60,), name="worker")
+    _, leaks = blamed(child.start)
+    child.kill()
+    child.join()
+    child.close()
+    assert [leak[:2] for leak in leaks] == [("process", "worker")]
+
+
+def test_a_process_that_is_closed_hinders_nobody():
+    ended = multiprocessing.get_context("fork").Process(target=int)
+
+    def start() -> subprocess.Popen[bytes]:
+        ended.start()
+        ended.join()
+        ended.close()
+        return subprocess.Popen(SLEEP)
+
+    child, leaks = blamed(start)
+    child.kill()
+    child.wait()
+    assert [leak[:2] for leak in leaks] == [("process", " ".join(SLEEP))]
+
+
+def test_a_fork_that_has_the_same_command_line_is_called_one():
+    over, go_on = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(go_on)
+        os.read(over, 1)
+        os._exit(0)
+    try:
+        assert naming.named_process(pid).detail == f"pid {pid}, a fork of this one"
+    finally:
+        os.close(go_on)
+        os.close(over)
+        os.waitpid(pid, 0)
+
+
+@pytest.mark.parametrize(
+    "arguments", [SLEEP, " ".join(SLEEP), [os.fsencode(each) for each in SLEEP]]
+)
+def test_a_command_is_known_where_the_system_does_not_tell(
+    arguments: object, monkeypatch: pytest.MonkeyPatch
+):
+    def unreadable(path: str) -> str:
+        raise FileNotFoundError(path)
+
+    with no_leaks(), subprocess.Popen(arguments, shell=isinstance(arguments, str)) as child:
+        monkeypatch.setattr(naming, "read", unreadable)
+        assert naming.named_process(child.pid).name == " ".join(SLEEP)
+        monkeypatch.undo()
+        child.kill()
+
+
+@pytest.mark.parametrize("name", ["[::1]:80", "pipe:[12]", "a*b", "worker-?"])
+def test_what_the_error_proposes_to_ignore_is_ignored(name: str):
+    leak = Leak("socket", name)
+    assert leak.is_ignored((f"socket {name}",))
+    assert leak.is_ignored((name,))
+    assert not leak.is_ignored((f"{name}0",))
+    assert f"ignore=['socket {name}']" in str(LeakError([leak]))
+
+
+def test_a_stack_begins_in_the_test_though_a_mock_is_between():
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    _, (leak,) = blamed(mock.Mock(side_effect=thread.start))
+    over.set()
+    thread.join()
+    assert "in test_a_stack_begins_in_the_test" in str(leak)
+    assert "_pytest" not in str(leak)
+
+
+def test_there_are_names_for_all_kinds_that_are_blamed():
+    kinds = {key.kind for key in inventory.take()}
+    assert kinds <= {*naming.NAMING, "executor"}
