@@ -18,12 +18,17 @@ LOOPBACK = "127.0.0.1"
 DEADLINE = 20.0
 LOOK_SECONDS = 0.02
 
-# Below those that the system gives to clients, so that nobody gets it meanwhile by chance.
-PORTS = range(20_000, 32_000)
+# Below those that the system gives to clients, so that nobody gets it meanwhile by chance; and each
+# process of a test run has its own, for the time between the choice and the server.
+WORKERS = 16
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+PORTS = range(20_000 + WORKER, 32_000, WORKERS)
 
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 
 T = TypeVar("T")
+
+_given: set[int] = set()
 
 
 def installed(program: str) -> str:
@@ -37,15 +42,18 @@ def installed(program: str) -> str:
     return found
 
 
-def free_port() -> int:
-    """Return a port of the loopback that nobody listens on."""
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    """Return a port of the loopback that nobody has; another one each time."""
     while True:
         port = random.choice(PORTS)
-        with socket.socket() as sock:
+        if port in _given:
+            continue
+        with socket.socket(socket.AF_INET, kind) as sock:
             try:
                 sock.bind((LOOPBACK, port))
             except OSError:
                 continue
+            _given.add(port)
             return port
 
 

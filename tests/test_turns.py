@@ -20,9 +20,11 @@ def test_other_threads_run_while_long_work_goes_on():
 
 
 def test_short_work_is_not_interrupted(monkeypatch):
-    pauses = []
+    pauses, now = [], [0]
     monkeypatch.setattr("metrics.turns.sleep", pauses.append, raising=True)
+    monkeypatch.setattr("metrics.turns.monotonic_ns", lambda: now[0], raising=True)
     turns = Turns()
-    turns.offer()
-    assert TURN > 0
-    assert pauses == []
+    for elapsed, paused in ((TURN - 1, 0), (1, 1), (TURN - 1, 1), (1, 2)):
+        now[0] += elapsed
+        turns.offer()
+        assert len(pauses) == paused

@@ -207,16 +207,18 @@ def test_head_takes_nothing_from_a_resetting_timer(path, registry, ask):
 
 @pytest.mark.parametrize("health_timeout", [0.2])
 def test_a_check_that_hangs_holds_one_thread_however_often_it_is_asked_for(registry, ask):
-    release = threading.Event()
+    begun, release = threading.Event(), threading.Event()
     runs = []
 
     def hang() -> None:
         runs.append(1)
+        begun.set()
         release.wait(PATIENCE)
 
     registry.healthcheck("db", hang)
     try:
         assert [ask("/healthz")[0].status for _ in range(3)] == [503] * 3
+        assert begun.wait(PATIENCE)
     finally:
         release.set()
     assert len(runs) == 1

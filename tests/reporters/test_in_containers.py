@@ -176,7 +176,8 @@ def test_a_server_that_is_killed_and_comes_back_has_every_report(own_influx: Inf
         reported(10)
         own_influx.server.start()
         before = sent.count
-        until(lambda: sent.count > before + 10, "what was kept")
+        # The longer it was away, the longer it is before it is tried again.
+        until(lambda: sent.count > before + 10, "what was kept", 60.0)
         reported(3)
     rows = [row for row in own_influx.rows(database) if row.name == "hits.count"]
     assert [row.time_ns for row in rows] == clock.times

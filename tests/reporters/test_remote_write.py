@@ -117,7 +117,8 @@ def test_a_prometheus_that_comes_back_gets_what_waited(tmp_path: Path):
         hits.inc()
         prometheus.server.start()
         before = sent.count
-        until(lambda: sent.count > before + 5, "what waited")
+        # The longer it was away, the longer it is before it is tried again.
+        until(lambda: sent.count > before + 5, "what waited", 60.0)
         reported = sent.count
         samples = prometheus.every('hits_total{job="shop"}')
     values = [value for _, value in samples]

@@ -6,7 +6,7 @@ from metrics import Registry
 from metrics.lifecycle import MetricsContainer, Resource
 from metrics.reporters import statsd
 from tests.exporters.examples import everything
-from tests.processes import LOOPBACK, until
+from tests.processes import LOOPBACK, free_port, until
 from tests.reporters.receiving import received, udp_socket
 from tests.reporters.servers import Server, Sink
 from tests.reporters.tally import Tally

@@ -14,7 +14,7 @@ from metrics.lifecycle import MetricsContainer, Resource
 from metrics.reporters import syslog
 from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
-from tests.processes import LOOPBACK, until
+from tests.processes import LOOPBACK, free_port, until
 from tests.reporters.receiving import received, udp_socket, unix_reader
 from tests.reporters.servers import Server, Sink
 from tests.reporters.waiting import FOREVER

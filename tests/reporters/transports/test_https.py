@@ -10,6 +10,7 @@ from metrics.reporters.transports.transport import Unavailable
 from tests.reporters.servers import (
     Server,
     Web,
+    accepted,
     certificate,
     dripping,
     response,
@@ -19,7 +20,6 @@ from tests.reporters.servers import (
 )
 from tests.reporters.waiting import DEADLINE, ended
 
-SOON = 0.1
 TOKEN = "s3cr3t/token+with=signs"
 BASIC = b64encode(f"user:{TOKEN}".encode()).decode()
 OK = response(204)
