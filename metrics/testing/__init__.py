@@ -18,7 +18,7 @@
 
     def test_requests_are_metered() -> None:
         container, ticker = Container(), ManualTicker()
-        with no_leaks(), overridden(container, ticker=ticker):
+        with no_leaks(), overridden(container, ticker=ticker, clock=ticker.clock):
             with recorded(container.registry()) as changes:
                 container.handle()
                 ticker.advance(60)  # twelve ticks, in this thread

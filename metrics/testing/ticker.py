@@ -25,7 +25,8 @@ class ManualTicker(Shared):
 
     Args:
         interval: seconds between two ticks, above 0.
-        clock: what `advance` moves; one of its own when not given.
+        clock: what `advance` moves; when not given, the one that is given to `overridden` with the
+            ticker, or else one of its own.
 
     Raises:
         TypeError: `interval` is not a number.
@@ -35,6 +36,7 @@ class ManualTicker(Shared):
     __slots__ = (
         "_advancing",
         "_clock",
+        "_clock_is_given",
         "_due_ns",
         "_interval_ns",
         "_started_ns",
@@ -44,6 +46,7 @@ class ManualTicker(Shared):
     )
 
     def __init__(self, interval: Real = INTERVAL, clock: ManualClock | None = None) -> None:
+        self._clock_is_given = clock is not None
         self._clock = ManualClock() if clock is None else clock
         # Never started, so without a thread; it has the members, and knows how to tick them.
         self._ticker = Ticker(positive("ManualTicker(interval)", interval), self._clock)
@@ -171,6 +174,14 @@ class ManualTicker(Shared):
             raise RuntimeError(
                 f"no tick for {silence:.1f} s, though one is due every {self.interval} s"
             )
+
+    def _go_by(self, clock: ManualClock) -> bool:
+        """Move another clock from now on, unless one was given; return whether it does."""
+        with self._advancing:
+            if self._clock_is_given or self.running:
+                return False
+            self._clock = clock
+            return True
 
     def _tick(self) -> None:
         self._ticking = True

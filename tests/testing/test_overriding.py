@@ -46,10 +46,17 @@ def test_an_application_runs_on_a_clock_and_a_ticker_of_the_test(application):
     assert stacks(application) == before
 
 
-@pytest.mark.parametrize("value", [None, 0, "text", dict, len, Counter(), Mock(), MagicMock()])
+@pytest.mark.parametrize("value", [None, 0, "text", len, Counter(), Mock(), MagicMock()])
 def test_a_value_is_provided_as_it_is(application, value):
     with overridden(application, requests=value):
         assert application.requests() is value
+
+
+def test_a_class_in_a_provider_is_a_value(application):
+    with overridden(application, requests=providers.Object(dict)):
+        assert application.requests() is dict
+        with overridden(application, requests=providers.Object(list)):
+            assert application.requests() is list
 
 
 def test_a_context_manager_in_a_provider_is_a_value(application):

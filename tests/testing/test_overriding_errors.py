@@ -51,6 +51,8 @@ def test_what_does_not_fit_is_an_error(application):
     cases = [
         (TypeError, "takes an instance", lambda: overridden(application, metrics=1)),
         (TypeError, "names of providers, got 3", lambda: overridden(application, {3: 1})),
+        (TypeError, r"'service' was given the class dict: .*, dict\(\.\.\.\), or providers\.Object",
+            lambda: overridden(application, service=dict)),
         (TypeError, "takes a value", lambda: overridden(
             application, {"config.debug": providers.Object(1)})),
         (TypeError, r"call the class, Application\(\)", lambda: overridden(Application, service=1)),

@@ -10,6 +10,7 @@ from metrics.lifecycle.container import LifecycleContainer, instance_of
 from metrics.testing.overriding.block import Block
 from metrics.testing.overriding.decorated import decorate
 from metrics.testing.overriding.replacements import replacements
+from metrics.testing.overriding.shared_clock import share_clock
 
 C = TypeVar("C", bound=LifecycleContainer)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,6 +38,8 @@ def overridden(
       starts of it is stopped at its end
     - "config.name" is an option of a configuration; the others stay
 
+    A `ManualTicker` that was made without a clock goes by the `ManualClock` that is given with it.
+
     Singletons that were made of what is replaced are made anew inside, and are the same as before
     afterwards. Parts that come up inside and are given a fake are stopped at the end, before it.
 
@@ -53,7 +56,8 @@ def overridden(
         TypeError: `container` is no instance of a `LifecycleContainer`, a name is no string, or a
             replacement does not fit; here, and not at the beginning of the block, as the next two.
         KeyError: there is no provider of a name.
-        ValueError: a provider is named twice, or replaced by itself or by what needs it.
+        ValueError: a provider is named twice, or replaced by itself or by what needs it, or a
+            `ManualTicker` moves another clock than the `ManualClock` that is given with it.
         LifecycleError: at the beginning of the block, when what is up was given what is to be
             replaced, when the container is being started or stopped, or when another thread or task
             overrides the same. At the end of a sync block, when something async is up.
@@ -82,6 +86,7 @@ class Overriding(Generic[C]):
         self._given = given
         self._block: Block | None = None
         replacements(self._instance, given)  # raises what is wrong with the names
+        share_clock(given)
 
     def __enter__(self) -> C:
         drive(self._begin(in_loop=False))

@@ -28,7 +28,8 @@ def replacements(container: Declarations, given: Mapping[str, object]) -> list[R
 
     Raises:
         KeyError: the container has no provider of a name.
-        TypeError: a name is no string, or something that is no container is given for one.
+        TypeError: a name is no string, a class is given for what it makes, or something that is no
+            container for one.
         ValueError: a provider is named twice, or replaced by itself.
     """
     known = declared(container)
@@ -85,6 +86,12 @@ def check_needs(replaced: Collection[Replacement]) -> None:
 
 def pieces(name: str, provider: Provider, value: object) -> Iterator[Replacement]:
     """Yield what is replaced when something is: of a container, what is in both."""
+    if isinstance(value, type) and not isinstance(provider, providers.Object):
+        kind = value.__name__
+        raise TypeError(
+            f"{name!r} was given the class {kind}: give what it makes, {kind}(...), or "
+            f"providers.Object({kind}) if it is to provide the class itself"
+        )
     yield Replacement(name, provider, value)
     if not isinstance(provider, WITHIN):
         return
