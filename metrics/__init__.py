@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ShutdownError,
         StopTimeoutError,
     )
+    from metrics.clock import Clock
     from metrics.instruments.buckets import BucketHistogram, BucketHistogramSnapshot
     from metrics.instruments.counter import (
         Counter,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 MODULES = {
     "BucketHistogram": "metrics.instruments.buckets",
     "BucketHistogramSnapshot": "metrics.instruments.buckets",
+    "Clock": "metrics.clock",
     "Counter": "metrics.instruments.counter",
     "CounterSnapshot": "metrics.instruments.counter",
     "DuplicateMetricError": "metrics.errors",
@@ -103,6 +105,7 @@ __all__ = [
     "EWMA",
     "BucketHistogram",
     "BucketHistogramSnapshot",
+    "Clock",
     "Counter",
     "CounterSnapshot",
     "DuplicateMetricError",

@@ -34,6 +34,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from metrics.testing.change import Change, FamilyChange
+    from metrics.testing.changes import Changes
     from metrics.testing.clock import ManualClock
     from metrics.testing.leaks import LeakError, assert_no_leaks, no_leaks
     from metrics.testing.naming import Leak
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
     from metrics.testing.ticker import ManualTicker
 
 MODULES = {
+    "Change": "change",
+    "Changes": "changes",
+    "FamilyChange": "change",
     "ManualClock": "clock",
     "ManualTicker": "ticker",
     "assert_recorded": "recording",
@@ -55,6 +60,9 @@ MODULES = {
 """The module of each public name."""
 
 __all__ = [
+    "Change",
+    "Changes",
+    "FamilyChange",
     "Leak",
     "LeakError",
     "ManualClock",
@@ -74,3 +82,6 @@ if not TYPE_CHECKING:
         if name not in MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f"{__name__}.{MODULES[name]}"), name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

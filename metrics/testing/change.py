@@ -228,15 +228,20 @@ def plain(value: object) -> object:
 
 
 def described(numbers: Mapping[str, object]) -> str:
-    """Return numbers in one line: `count=2, values=[0.1, 0.2]`."""
-    return ", ".join([f"{name}={plain(value)!r}" for name, value in numbers.items()])
+    """Return numbers in one line: `count=2, values=(0.1, 0.2)`."""
+    return ", ".join([f"{name}={alike((), value)!r}" for name, value in numbers.items()])
 
 
 def matches(asked: object, got: object) -> bool:
     """Return whether what was got is what was asked for; a list stands for a tuple."""
-    if isinstance(asked, list) and isinstance(got, tuple):
-        return asked == [*got]
-    return bool(asked == got)
+    return bool(asked == alike(asked, got))
+
+
+def alike(asked: object, got: object) -> object:
+    """Return what was got in the form in which it was asked for."""
+    if isinstance(got, tuple):
+        return list(got) if isinstance(asked, list) else got
+    return dict(got) if isinstance(got, Mapping) else got
 
 
 def missing(name: str, change: Change | FamilyChange) -> str:

@@ -3,12 +3,12 @@
 import threading
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, TypeAlias, final
+from typing import TypeAlias, final
 
 from metrics.instruments.shared import Shared
 from metrics.registry import Registry
 from metrics.registry.entries import Entry
-from metrics.testing.change import Change, FamilyChange, described, matches, missing, plain
+from metrics.testing.change import Change, FamilyChange, alike, described, matches, missing
 from metrics.testing.tracks import Noted, noted
 
 Key: TypeAlias = str | tuple[str, Mapping[str, object]]
@@ -43,17 +43,18 @@ class Changes(Shared):
         # Guards what is followed, and whether anything more is.
         self._lock = threading.RLock()
 
-    def __getitem__(self, key: Key) -> Any:
+    def __getitem__(self, key: Key) -> Change | FamilyChange:
         """Return the change of an instrument, or of a family's child.
 
         Raises:
             KeyError: nothing of this name is or was registered; says which name is like it.
-            TypeError: there are labels, for what is no family.
+            TypeError: the key is neither a name nor a name and labels, or there are labels for what
+                is no family.
             ValueError: the labels do not match the family's.
             Exception: whatever reading the instrument raises.
         """
         if not isinstance(key, str):
-            name, labels = key
+            name, labels = checked_key(key)
             change = self[name]
             if isinstance(change, Change):
                 raise TypeError(f"{name!r} is no family and has no labels, got {dict(labels)}")
@@ -108,15 +109,21 @@ class Changes(Shared):
         Raises:
             AssertionError: it did not; says what was asked and got, and what else changed.
             KeyError: nothing of this name is or was registered.
-            TypeError: this kind of instrument has nothing of the name of an expectation.
+            TypeError: this kind of instrument has nothing of the name of an expectation, or
+                `labels` is no dict.
         """
         __tracebackhide__ = True
+        if labels is not None and not isinstance(labels, Mapping):
+            raise TypeError(
+                f"assert_recorded() takes labels as a dict, got {labels!r}; what is expected has a "
+                f"name, as in assert_recorded({name!r}, count=1)"
+            )
         change = self[name] if labels is None else self[name, labels]
         for field in expected:
             if field not in change.numbers:
                 raise TypeError(f"{name!r}: {missing(field, change)}")
         wrong = [
-            f"  {field}: asked {asked!r}, got {plain(change.numbers[field])!r}"
+            f"  {field}: asked {asked!r}, got {alike(asked, change.numbers[field])!r}"
             for field, asked in expected.items()
             if not matches(asked, change.numbers[field])
         ]
@@ -211,3 +218,14 @@ class Changes(Shared):
     def __repr__(self) -> str:
         lines = [f"{name}: {described(c.numbers)}" for name, c in self._changed().items()]
         return f"<Changes {'; '.join(lines) or 'none'}>"
+
+
+def checked_key(key: object) -> tuple[str, Mapping[str, object]]:
+    """Return the name and the labels of a key that is no name alone; raise TypeError if not."""
+    match key:
+        case (str() as name, Mapping() as labels):
+            return name, labels
+        case _:
+            raise TypeError(
+                f"changes[...] takes a name, or a name and a dict of labels, got {key!r}"
+            )

@@ -113,6 +113,8 @@ def registry_of(source: Any) -> Registry:
     """Return a registry, or that of a container that is up."""
     if isinstance(source, Registry):
         return source
+    if isinstance(source, type) and hasattr(source, "providers"):
+        raise TypeError(f"recorded() takes a container, not its class: call {source.__name__}()")
     if not isinstance(getattr(source, "providers", None), dict):
         raise TypeError(f"recorded() takes a Registry or a container, got {source!r}")
     provider = source.providers.get("registry")

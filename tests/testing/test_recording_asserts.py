@@ -63,7 +63,7 @@ def test_a_failure_shows_what_was_asked_and_got_and_what_else_changed(registry):
         "what else changed:\n"
         '  http{method="PUT"}: count=1\n'
         "  rpc/requests: count=2\n"
-        "  rpc/sizes: count=1, sum=1.0, values=[1.0]"
+        "  rpc/sizes: count=1, sum=1.0, values=(1.0,)"
     )
     assert "http{" not in message(changes, "http", count=1)
 
@@ -166,3 +166,27 @@ def test_a_recording_and_its_changes_say_what_they_are(registry):
     assert repr(changes["rpc/requests"]) == "<Change count=1>"
     assert repr(changes["http"]) == "<FamilyChange of 1 children, count=1>"
     assert "count" in dir(changes["rpc/requests"])
+
+
+def test_what_is_no_key_and_what_are_no_labels_is_said_in_words():
+    registry = Registry()
+    registry.counter("x", labels=("region",))
+    with recorded(registry) as changes:
+        for key in ((), ("x", "eu"), ("x", {}, 1), 3, (1, {})):
+            with pytest.raises(
+                TypeError, match=r"takes a name, or a name and a dict of labels, got"
+            ):
+                changes[key]
+        with pytest.raises(
+            TypeError, match=r"labels as a dict, got 1; .* assert_recorded\('x', co"
+        ):
+            assert_recorded("x", 1)
+
+
+def test_a_tuple_that_was_asked_for_is_shown_as_one():
+    registry = Registry()
+    with recorded(registry) as changes:
+        registry.histogram("x").update(1)
+        changes.assert_recorded("x", values=(1.0,))
+        assert "values: asked (2,), got (1.0,)" in message(changes, "x", values=(2,))
+        assert repr(changes["x"]) == "<Change count=1, sum=1.0, values=(1.0,)>"

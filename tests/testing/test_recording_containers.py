@@ -62,3 +62,8 @@ def test_a_registry_that_stands_in_for_a_containers_own_is_recorded():
         registry.counter("a").inc()
     assert changes["a"].count == 1
     assert not container.registry.initialized
+
+
+def test_the_class_of_a_container_is_refused():
+    with pytest.raises(TypeError, match=r"not its class: call MetricsContainer\(\)"):
+        recorded(MetricsContainer).__enter__()

@@ -9,10 +9,11 @@ ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
 from typing import assert_type
-from metrics import Meter, Registry, Timer, resources
-from metrics.clock import Clock
+from metrics import Clock, Meter, Registry, Timer, resources
 from metrics.lifecycle import MetricsContainer
-from metrics.testing import ManualClock, ManualTicker, assert_recorded, recorded
+from metrics.testing import (
+    Change, Changes, FamilyChange, ManualClock, ManualTicker, assert_recorded, recorded
+)
 
 clock: Clock = ManualClock(epoch=0)
 ticker = ManualTicker(2.0, ManualClock())
@@ -23,7 +24,11 @@ with ticker as entered, resources.meter(registry, ticker, "a", clock=clock) as m
     assert_type(meter, Meter)
     ticker.advance(5)
 with recorded(registry) as changes, recorded(MetricsContainer()):
+    assert_type(changes, Changes)
+    assert_type(changes["a"], Change | FamilyChange)
     assert changes["a"].count == 3
+    assert changes["b"].labels("GET").values == (1.0,)
+    assert changes["b", {"method": "GET"}].count == 1
     assert_type(changes.to_dict(), dict[str, dict[str, object]])
     assert_recorded("a", {"method": "GET"}, count=1)
 """
