@@ -15,6 +15,7 @@ from metrics import compiled
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from metrics.clock import Clock
     from metrics.errors import (
         DuplicateMetricError,
         HealthcheckError,
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
         ShutdownError,
         StopTimeoutError,
     )
-    from metrics.clock import Clock
     from metrics.instruments.buckets import BucketHistogram, BucketHistogramSnapshot
     from metrics.instruments.counter import (
         Counter,
