@@ -105,7 +105,7 @@ def test_victoria_stores_awkward_labels(victoria: Victoria):
     assert found == {text: number for number, text in enumerate(AWKWARD.values())}
 
 
-@settings(max_examples=4, deadline=None, phases=[Phase.generate])
+@settings(max_examples=4, phases=[Phase.generate])
 @given(
     st.dictionaries(
         st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=9).filter(

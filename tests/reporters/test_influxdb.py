@@ -113,7 +113,7 @@ def test_awkward_labels_are_read_back(influx: Influx):
     assert found == {text: {"value": number} for number, text in enumerate(AWKWARD.values())}
 
 
-@settings(max_examples=25, deadline=None, phases=[Phase.generate])
+@settings(max_examples=25, phases=[Phase.generate])
 @given(
     st.dictionaries(
         st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=9).filter(

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 from dependency_injector import providers
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import Timer
@@ -32,7 +32,6 @@ def test_a_tenth_of_a_second_ten_thousand_times_is_exactly_a_thousand_seconds():
     assert clock.monotonic() == clock.time() == 1_000.0
 
 
-@settings(deadline=None)
 @given(steps=st.lists(SECONDS))
 def test_both_times_advance_by_the_sum_of_the_steps_to_half_a_nanosecond_each(steps):
     clock = ManualClock(monotonic=5, epoch=7)
@@ -45,7 +44,6 @@ def test_both_times_advance_by_the_sum_of_the_steps_to_half_a_nanosecond_each(st
     assert abs(error) <= Fraction(len(steps), 2)
 
 
-@settings(deadline=None)
 @given(epoch=st.floats(1e7, 1e10))
 def test_a_time_of_our_days_comes_out_as_it_went_in(epoch):
     assert ManualClock(epoch=epoch).time() == epoch
@@ -55,7 +53,6 @@ def test_seconds_are_taken_as_they_are_written():
     assert ManualClock(epoch=1_700_000_000.1).time_ns() == 1_700_000_000_100_000_000
 
 
-@settings(deadline=None)
 @given(ns=st.integers(0, 10**30))
 def test_nanoseconds_of_any_size_are_exact(ns):
     clock = ManualClock(0, 0)

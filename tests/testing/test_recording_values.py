@@ -1,7 +1,7 @@
 """Every update of a histogram or timer is recorded, in order, and the instrument stays itself."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import (
@@ -30,7 +30,6 @@ NUMBERS = st.lists(st.floats(0, 1e9) | st.integers(0, 10**9))
 
 
 @pytest.mark.parametrize("make", HISTOGRAMS)
-@settings(deadline=None)
 @given(before=NUMBERS, inside=NUMBERS)
 def test_all_updates_are_there_in_order_however_few_the_histogram_keeps(make, before, inside):
     registry = Registry()
@@ -149,7 +148,6 @@ def test_an_instrument_with_two_names_is_recorded_under_both():
     assert changes["a"].values == changes["b"].values == (1.0,)
 
 
-@settings(deadline=None)
 @given(before=NUMBERS, inside=NUMBERS, reads=st.sets(st.integers(0, 20)))
 def test_a_resetting_timer_has_all_updates_in_order_however_often_they_are_looked_at(
     before, inside, reads
@@ -178,7 +176,6 @@ def test_a_resetting_timer_tells_that_it_kept_too_few_to_have_all_values():
         changes["t"].values  # noqa: B018 - it raises
 
 
-@settings(deadline=None)
 @given(before=NUMBERS, inside=NUMBERS)
 def test_of_buckets_there_are_counts_by_upper_bound_too(before, inside):
     registry = Registry()

@@ -4,7 +4,7 @@ import threading
 from math import exp
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import Registry
@@ -45,7 +45,6 @@ def test_a_moving_average_is_that_of_go_ethereum(minutes):
 INTERVALS = st.sampled_from([5.0, 1.0, 0.1, 0.3, 0.57, 1 / 3, 2 / 3, 1 / 7, 10])
 
 
-@settings(deadline=None)
 @given(INTERVALS, st.lists(st.integers(0, 30)))
 def test_so_many_intervals_are_so_many_ticks_in_one_step_or_in_many(interval, steps):
     ticker, member = started(interval)
@@ -58,7 +57,6 @@ def test_so_many_intervals_are_so_many_ticks_in_one_step_or_in_many(interval, st
     assert together.times == member.times
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 50)))
 def test_however_time_is_cut_the_ticks_are_due_at_multiples_of_the_interval(steps):
     ticker, member = started(5.0)
