@@ -96,7 +96,12 @@ class Ticker(Shared):
         return True
 
     def add(self, member: Tickable) -> None:
-        """Tick `member` from now on; adding it again changes nothing."""
+        """Tick `member` from now on; adding it again changes nothing.
+
+        Raises:
+            TypeError: `member` has no `tick` method.
+            RuntimeError: no thread can be started.
+        """
         if not callable(getattr(member, "tick", None)):
             raise TypeError(f"Ticker.add() takes something with a tick() method, got {member!r}")
         with self._changed:

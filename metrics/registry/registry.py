@@ -102,16 +102,21 @@ class Registry(Shared, Shortcuts):
                 is: a gauge `x_count` has no place beside a timer `x`.
             TypeError: `name` is not a str or `instrument` not an instrument.
             ValueError: `name` is empty or holds control characters.
+            RuntimeError: the ticker cannot start its thread; nothing is registered.
         """
         entry = self._entry(name, instrument, description, unit)
         if not self._enabled:
             return noop(instrument)
         with self._entries.lock:
             self._entries.add(entry)
+            try:
+                if self._ticker is not None and ticks(instrument):
+                    self._ticker.add(cast("Tickable", instrument))
+            except BaseException:
+                self._entries.remove(entry.name)
+                raise
             for watcher in self._watchers:
                 watcher(entry)
-            if self._ticker is not None and ticks(instrument):
-                self._ticker.add(cast("Tickable", instrument))
         return instrument
 
     def get(self, name: str) -> Instrument | None:

@@ -81,3 +81,18 @@ def test_buckets_do_not_need_a_ticker():
     registry.bucket_histogram("a")
     registry.histogram("b", labels=("c",))
     assert len(ticker) == 0
+
+
+def test_what_the_ticker_refuses_is_not_registered():
+    class Odd:
+        tick = 5
+
+        def snapshot(self, reader=""):
+            raise AssertionError
+
+    ticker = Ticker()
+    registry = Registry(ticker=ticker)
+    with pytest.raises(TypeError, match=r"something with a tick\(\) method"):
+        registry.register("x", Odd())
+    assert (len(registry), len(ticker)) == (0, 0)
+    registry.counter("x_total")
