@@ -24,7 +24,6 @@ from metrics import (
     Timer,
 )
 from metrics.instruments.noop import noop
-from metrics.instruments.snapshot import Instrument
 from metrics.lifecycle import LifecycleContainer
 from metrics.registry.entries import Entry
 from metrics.testing import overridden
@@ -39,7 +38,8 @@ FINAL = [
     for kind in (getattr(metrics, name) for name in metrics.__all__)
     if isinstance(kind, type)
     and not issubclass(kind, Exception)
-    and kind not in {Snapshot, Instrument}
+    and kind is not Snapshot
+    and not getattr(kind, "_is_protocol", False)
 ]
 LIVE = [kind for kind in FINAL if not kind.__name__.endswith("Snapshot")]
 T = TypeVar("T")
