@@ -7,7 +7,7 @@ import csv
 from collections.abc import Iterator
 from typing import final
 
-from metrics.exporters.reading.series import labels_of, series
+from metrics.exporters.reading.series import labels_text, series
 from metrics.exporters.writing.chunks import chunked
 from metrics.exporters.writing.numbers import bounded
 from metrics.exporters.writing.times import SECOND, checked_ns
@@ -59,17 +59,17 @@ def stream(
 
 def rows(registry: Registry, timestamp: str, *, header: bool, reader: str) -> Iterator[str]:
     """Yield the rows, those of one instrument or child at a time."""
-    written = Written()
-    writer = csv.writer(written)
+    waiting = Waiting()
+    writer = csv.writer(waiting)
     if header:
         writer.writerow(COLUMNS)
-        yield written.taken()
+        yield waiting.taken()
     for one in series(registry, reader):
         name = guarded(one.name)
-        labels = labels_of(one)
+        labels = labels_text(one.labels)
         for field, value in flat(one.snapshot.to_dict()):
             writer.writerow((timestamp, name, labels, guarded(field), cell(value)))
-        yield written.taken()
+        yield waiting.taken()
 
 
 def flat(values: dict[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -96,7 +96,7 @@ def guarded(text: str) -> str:
 
 
 @final
-class Written:
+class Waiting:
     """What a `csv.writer` has written since somebody took it."""
 
     __slots__ = ("_rows",)

@@ -6,8 +6,10 @@ https://graphite.readthedocs.io/en/latest/tags.html
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
 
 from metrics.exporters.reading.fields import fields
+from metrics.exporters.reading.places import placed
 from metrics.exporters.reading.series import Series, labels_and_facts, series
 from metrics.exporters.writing.chunks import chunked
 from metrics.exporters.writing.decimals import decimal
@@ -43,7 +45,8 @@ def render(
     """Return the values of a registry as lines, one for each number, in name order.
 
     Paths are `<prefix>.<name>.<field>`, with go-ethereum's names for the fields; `/` becomes a dot,
-    and what is no letter, ASCII digit, `-` or `_` becomes `_`. NaN and infinities are left out.
+    and what is no letter, ASCII digit, `-` or `_` becomes `_`; a warning is logged when two series
+    are the same after that. NaN and infinities are left out.
 
     Args:
         registry: what to read.
@@ -95,24 +98,25 @@ def stream(
     place = tagged if label_style == "tags" else nested
     return chunked(
         f"{stem}.{path(field)}{tail} {decimal(value)}{end}"
-        for one in series(registry, reader)
-        for stem, tail in place(one, prefix, tags)
+        for one, (stem, tail) in placed(series(registry, reader), partial(place, prefix, tags))
         for field, value in fields(one, times).items()
     )
 
 
-def tagged(one: Series, prefix: str, tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield what stands before the field and after it when labels are tags."""
+def tagged(prefix: str, tags: Mapping[str, str], one: Series) -> tuple[str, str]:
+    """Return what stands before the field and after it when labels are tags."""
     pairs = merged(tags, labels_and_facts(one), tag_name, tag_value, RESERVED)
-    yield path(prefix, one.name), "".join([f";{name}={value}" for name, value in pairs])
+    return path(prefix, one.name), "".join([f";{name}={value}" for name, value in pairs])
 
 
-def nested(one: Series, prefix: str, tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield what stands before the field when labels are nodes; nothing for facts."""
-    if not isinstance(one.snapshot, InfoSnapshot):
-        yield path(prefix, one.name, *nodes(tags, one.labels)), ""
+def nested(prefix: str, tags: Mapping[str, str], one: Series) -> tuple[str, str] | None:
+    """Return what stands before the field when labels are nodes; None for facts."""
+    if isinstance(one.snapshot, InfoSnapshot):
+        return None
+    return path(prefix, one.name, *nodes(tags, one.labels)), ""
 
 
+@lru_cache(maxsize=1024)  # there are few names, and all series have them
 def tag_name(name: str) -> str:
     """Return the name of a tag, with what the server does not take as `_`."""
     return IN_NAME.sub("_", name)

@@ -13,7 +13,7 @@ from metrics.exporters.reading.series import Series, key_of, series
 from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.chunks import chunked
 from metrics.exporters.writing.objects import finite_only, text_of
-from metrics.exporters.writing.quantities import Written, rounded, writer_of
+from metrics.exporters.writing.quantities import Writer, rounded, writer_of
 from metrics.exporters.writing.texts import facts_text, one_line
 from metrics.instruments.buckets import BucketHistogramSnapshot
 from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
@@ -66,39 +66,37 @@ def pairs(one: Series) -> list[str]:
             if error is None:
                 return ["healthy=true"]
             return ["healthy=false", f'error="{escape_label(error)}"']
-    written = writer_of(one.unit)
-    found = measured(one.snapshot, written or rounded)
-    return found if written else [*found, f"unit={one.unit}"]
+    write = writer_of(one.entry.unit)
+    found = measured(one.snapshot, write or rounded)
+    return found if write else [*found, f"unit={one.entry.unit}"]
 
 
-def measured(snapshot: Snapshot, written: Written) -> list[str]:
+def measured(snapshot: Snapshot, write: Writer) -> list[str]:
     """Return the numbers of a snapshot."""
     match snapshot:
         case CounterSnapshot() | UpDownCounterSnapshot():
-            return [f"count={written(number_of(snapshot))}"]
+            return [f"count={write(number_of(snapshot))}"]
         case GaugeSnapshot():
-            return [f"value={written(snapshot.value)}"]
+            return [f"value={write(snapshot.value)}"]
         case MeterSnapshot():
-            return [f"count={written(snapshot.count)}", *rates_of(snapshot, written)]
+            return [f"count={write(snapshot.count)}", *rates_of(snapshot, write)]
         case HistogramSnapshot() | BucketHistogramSnapshot():
-            return distribution(snapshot, written)
+            return distribution(snapshot, write)
         case TimerSnapshot():
             # What comes so many times a second is events, not seconds.
-            return [*distribution(snapshot.durations, written), *rates_of(snapshot.rates, rounded)]
+            return [*distribution(snapshot.durations, write), *rates_of(snapshot.rates, rounded)]
     return [f"{key}={text_of(finite_only(value))}" for key, value in snapshot.to_dict().items()]
 
 
-def distribution(
-    sample: HistogramSnapshot | BucketHistogramSnapshot, written: Written
-) -> list[str]:
+def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, write: Writer) -> list[str]:
     """Return the numbers of a distribution; of an empty one the count alone."""
     numbers = {"min": sample.min, "mean": sample.mean, "max": sample.max}
     numbers.update(zip(PERCENTILES, sample.percentiles(QUANTILES), strict=True))
-    found = [f"{name}={written(value)}" for name, value in numbers.items()] if sample.count else []
+    found = [f"{name}={write(value)}" for name, value in numbers.items()] if sample.count else []
     return [f"count={rounded(sample.count)}", *found]
 
 
-def rates_of(rates: MeterSnapshot, written: Written) -> list[str]:
+def rates_of(rates: MeterSnapshot, write: Writer) -> list[str]:
     """Return the rates of a meter or a timer."""
     windows = {"1m": rates.rate1, "5m": rates.rate5, "15m": rates.rate15, "rate": rates.rate_mean}
-    return [f"{window}={written(rate)}/s" for window, rate in windows.items()]
+    return [f"{window}={write(rate)}/s" for window, rate in windows.items()]

@@ -6,11 +6,13 @@ https://opentsdb.net/docs/build/html/api_http/put.html
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
 from metrics.exporters.reading.fields import fields
-from metrics.exporters.reading.series import Series, labels_and_facts, series
+from metrics.exporters.reading.places import placed
+from metrics.exporters.reading.series import Labels, Series, labels_and_facts, series
 from metrics.exporters.writing.chunks import chunked, encoded
 from metrics.exporters.writing.decimals import decimal
 from metrics.exporters.writing.paths import checked_prefix, plain, tag_name
@@ -32,7 +34,7 @@ class Point(NamedTuple):
 
     metric: str
     value: str
-    tags: list[tuple[str, str]]
+    tags: Labels
 
 
 def render(
@@ -48,10 +50,11 @@ def render(
     """Return the values of a registry as `put` lines, one for each number, in name order.
 
     Metrics are called `<prefix>.<name>.<field>`, with go-ethereum's names for the fields. What
-    stands in names and tags and is no letter, ASCII digit, `-`, `_`, `.` or `/` becomes `_`. NaN
-    and infinities are left out; an int beyond 64 bits is written as a float; numbers have all their
-    digits. The facts of an info are the tags of a 1. A server takes eight tags a series unless it
-    is told otherwise, the host among them.
+    stands in names and tags and is no letter, ASCII digit, `-`, `_`, `.` or `/` becomes `_`; a
+    warning is logged when two series are the same after that. NaN and infinities are left out; an
+    int beyond 64 bits is written as a float; numbers have all their digits. The facts of an info
+    are the tags of a 1. A server takes eight tags a series unless it is told otherwise, the host
+    among them.
 
     Args:
         registry: what to read.
@@ -151,19 +154,18 @@ def points(
     prefix = checked_prefix("prefix", prefix).rstrip(".")
     all_tags = {"host": host, **{k: v for k, v in checked_tags(tags).items() if v}}
     times = per_second(duration_unit)
+    place = partial(place_of, prefix, all_tags)
     return (
-        point
-        for one in series(registry, reader)
-        for point in points_of(one, prefix, all_tags, times)
+        Point(f"{stem}.{plain(field)}", decimal(value), pairs)
+        for one, (stem, pairs) in placed(series(registry, reader), place)
+        for field, value in fields(one, times).items()
     )
 
 
-def points_of(one: Series, prefix: str, tags: Mapping[str, str], times: int) -> Iterator[Point]:
-    """Yield the points of a series."""
+def place_of(prefix: str, tags: Mapping[str, str], one: Series) -> tuple[str, Labels]:
+    """Return what stands before the field of a metric, and the tags."""
     pairs = merged(tags, labels_and_facts(one), tag_name, plain)
-    stem = f"{prefix}.{one.name}" if prefix else one.name
-    for field, value in fields(one, times).items():
-        yield Point(plain(f"{stem}.{field}"), decimal(value), pairs)
+    return plain(f"{prefix}.{one.name}" if prefix else one.name), tuple(pairs)
 
 
 def put_line(point: Point, seconds: int) -> str:

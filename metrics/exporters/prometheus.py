@@ -23,8 +23,9 @@ def render(
     Counters end in `_total`; a meter is a counter and a gauge of rates, `_per_second`, by `window`;
     timers and histograms are summaries, or histograms when they have buckets; values come in base
     units (`percent` becomes a ratio, `milliseconds` become seconds). Of two instruments that would
-    end up under one name the first is kept, and a warning is logged. Other threads get their turns
-    while a large page is made.
+    end up under one name the first is kept, and of a family with both summaries and histograms
+    those that are what was read first; a warning is logged. Other threads get their turns while a
+    large page is made.
 
     go-ethereum's dialect suits dashboards that were made for its nodes: no help, no suffixes,
     counters and meters as gauges, durations in nanoseconds, percentiles as summaries with a

@@ -5,10 +5,12 @@ https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from metrics.exporters.reading.deltas import Deltas
 from metrics.exporters.reading.fields import SINGLE, fields
+from metrics.exporters.reading.places import placed
 from metrics.exporters.reading.series import Series, labels_and_facts, series
 from metrics.exporters.writing.chunks import chunked
 from metrics.exporters.writing.decimals import decimal, finite
@@ -66,7 +68,8 @@ def render(
     Datadog's dialect it does not.
 
     Names and fields are go-ethereum's, with a dot for `/`, and `_` for what is no letter, ASCII
-    digit, `-` or `_`; a tag keeps its dots and slashes. NaN and infinities are left out.
+    digit, `-` or `_`; a tag keeps its dots and slashes. A warning is logged when two series are the
+    same after that. NaN and infinities are left out.
 
     Args:
         registry: what to read.
@@ -145,8 +148,7 @@ def lines(
     place = tagged if dialect == "dogstatsd" else nested
     return (
         text
-        for one in followed(registry, deltas, reader)
-        if (where := place(one, prefix, tags))
+        for one, where in placed(followed(registry, deltas, reader), partial(place, prefix, tags))
         for text in texts_of(one, where, deltas, samples)
     )
 
@@ -158,14 +160,14 @@ def followed(registry: Registry, deltas: Deltas, reader: str) -> Iterator[Series
     deltas.end()
 
 
-def tagged(one: Series, prefix: str, tags: Mapping[str, str]) -> Place:
+def tagged(prefix: str, tags: Mapping[str, str], one: Series) -> Place:
     """Return the place of a series whose labels are tags."""
     pairs = merged(tags, labels_and_facts(one), tag_name, plain)
     tail = ",".join([f"{name}:{value}" for name, value in pairs])
     return Place(path(prefix, one.name), f"|#{tail}" if tail else "", has_tags=True)
 
 
-def nested(one: Series, prefix: str, tags: Mapping[str, str]) -> Place | None:
+def nested(prefix: str, tags: Mapping[str, str], one: Series) -> Place | None:
     """Return the place of a series whose labels are in its name; None for facts."""
     if isinstance(one.snapshot, InfoSnapshot):
         return None

@@ -274,7 +274,8 @@ class Registry(Shared, Shortcuts):
             except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
                 self._unreadable.add(entry, error)
             else:
-                self._unreadable.discard(entry)
+                if self._unreadable:
+                    self._unreadable.discard(entry)
                 yield entry, value
 
     def to_dict(self, reader: str = "") -> dict[str, dict[str, object]]:

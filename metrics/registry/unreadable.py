@@ -28,5 +28,7 @@ class Unreadable:
 
     def discard(self, entry: Entry) -> None:
         """Tell anew when this entry cannot be read again."""
-        if self._names:
-            self._names.discard(entry.name)
+        self._names.discard(entry.name)
+
+    def __bool__(self) -> bool:
+        return bool(self._names)

@@ -85,7 +85,7 @@ def replace(
     Args:
         registry: what to report.
         path: the file, `<folder>/<name>.prom` for node_exporter; the folder has to exist.
-        options: see `Options`.
+        options: see `Options`; `buffered` has no use here, for only the newest page is kept.
 
     Raises:
         OSError: the file cannot be written.
@@ -150,7 +150,7 @@ class Appended:
                     file.truncate(before)
                     raise
         except OSError as error:
-            raise Unavailable(f"{self._path}: {error}") from None
+            raise Unavailable(f"{self._path}: {error.strerror or error}") from None
 
     def abort(self) -> None:
         """Do nothing: a disk cannot be told to hurry."""
@@ -183,8 +183,11 @@ class Replaced:
         if path.is_dir():
             raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
         # Whether the folder can be written is found out at the start.
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
-            pass
+        try:
+            with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
+                pass
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
 
     def send(self, payload: bytes, timeout: float) -> None:  # noqa: ARG002 - as every transport
         """Replace the content; raise `Unavailable`."""
@@ -197,7 +200,7 @@ class Replaced:
         except OSError as error:
             with suppress(OSError):
                 new.unlink(missing_ok=True)
-            raise Unavailable(f"{self._path}: {error}") from None
+            raise Unavailable(f"{self._path}: {error.strerror or error}") from None
 
     def abort(self) -> None:
         """Do nothing: a disk cannot be told to hurry."""

@@ -13,7 +13,7 @@ from metrics.instruments.arguments import size as checked_size
 from metrics.registry import Registry
 from metrics.reporters.delivery.reporter import Reporter
 from metrics.reporters.reporting.lifetime import reporting
-from metrics.reporters.reporting.options import ConnectionOptions, chosen, connect_timeout
+from metrics.reporters.reporting.options import ConnectionOptions, Options, chosen, connect_timeout
 from metrics.reporters.reporting.payloads import Reading
 from metrics.reporters.transports.tcp import Tcp
 from metrics.reporters.transports.udp import Udp
@@ -28,7 +28,7 @@ DATAGRAMS = 10_000
 logger = getLogger(__name__)
 
 
-class StatsdOptions(ConnectionOptions, total=False):
+class StatsdOptions(Options, total=False):
     """What a reporter to StatsD can be told besides.
 
     prefix: what names begin with.
@@ -41,6 +41,10 @@ class StatsdOptions(ConnectionOptions, total=False):
     tags: Mapping[str, str] | None
     dialect: str | None
     samples: int | None
+
+
+class StatsdTcpOptions(StatsdOptions, ConnectionOptions, total=False):
+    """What a reporter to StatsD over TCP can be told besides: both."""
 
 
 def udp(
@@ -81,7 +85,7 @@ def tcp(
     registry: Registry,
     host: str | None = None,
     port: int | None = None,
-    **options: Unpack[StatsdOptions],
+    **options: Unpack[StatsdTcpOptions],
 ) -> AbstractContextManager[Reporter]:
     """Send what has happened in a registry to StatsD over one connection, once an interval.
 
@@ -89,7 +93,7 @@ def tcp(
         registry: what to report.
         host: where the server is, `127.0.0.1` by default.
         port: where it listens, 8125 by default.
-        options: see `StatsdOptions`.
+        options: see `StatsdTcpOptions`.
 
     Raises:
         TypeError, ValueError: an option is malformed.
@@ -103,7 +107,7 @@ def tcp(
     transport = Tcp(
         chosen(host, HOST), chosen(port, PORT), connect_timeout=connect_timeout(options)
     )
-    return reporting(registry, "statsd", read, transport, options, StatsdOptions)
+    return reporting(registry, "statsd", read, transport, options, StatsdTcpOptions)
 
 
 def checked(options: StatsdOptions) -> dict[str, Any]:

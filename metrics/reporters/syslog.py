@@ -17,7 +17,7 @@ from metrics.exporters import lines
 from metrics.registry import Registry
 from metrics.reporters.delivery.reporter import Reporter
 from metrics.reporters.reporting.lifetime import reporting
-from metrics.reporters.reporting.options import ConnectionOptions, chosen, connect_timeout
+from metrics.reporters.reporting.options import ConnectionOptions, Options, chosen, connect_timeout
 from metrics.reporters.reporting.payloads import Reading
 from metrics.reporters.transports.endpoint import is_plain
 from metrics.reporters.transports.tcp import Tcp
@@ -53,11 +53,11 @@ class Origin(NamedTuple):
     app_name: str
 
 
-Written = Callable[[Origin, bytes], bytes]
+Envelope = Callable[[Origin, bytes], bytes]
 """Makes a message of a line."""
 
 
-class SyslogOptions(ConnectionOptions, total=False):
+class SyslogOptions(Options, total=False):
     """What a reporter to syslog can be told besides.
 
     facility: what part of the system sends it, `user` by default (or `daemon`, `local0`, ...).
@@ -68,6 +68,10 @@ class SyslogOptions(ConnectionOptions, total=False):
     facility: str | None
     severity: str | None
     app_name: str | None
+
+
+class SyslogTcpOptions(SyslogOptions, ConnectionOptions, total=False):
+    """What a reporter to syslog over TCP can be told besides: both."""
 
 
 def udp(
@@ -95,13 +99,13 @@ def tcp(
     registry: Registry,
     host: str | None = None,
     port: int | None = None,
-    **options: Unpack[SyslogOptions],
+    **options: Unpack[SyslogTcpOptions],
 ) -> AbstractContextManager[Reporter]:
     """Send a registry to a syslog server over one connection, once an interval; as `udp`."""
     transport = Tcp(
         chosen(host, HOST), chosen(port, PORT), connect_timeout=connect_timeout(options)
     )
-    return sent(registry, transport, options, framed)
+    return sent(registry, transport, options, framed, SyslogTcpOptions)
 
 
 def unix(
@@ -121,7 +125,11 @@ def unix(
 
 
 def sent(
-    registry: Registry, transport: Transport, options: SyslogOptions, written: Written
+    registry: Registry,
+    transport: Transport,
+    options: SyslogOptions,
+    envelope: Envelope,
+    accepted: type = SyslogOptions,
 ) -> AbstractContextManager[Reporter]:
     """Send a registry by way of a transport."""
     priority = priority_of(
@@ -135,9 +143,9 @@ def sent(
         origin = Origin(priority, reading.timestamp_ns, app_name)
         for chunk in lines.stream(registry, reader=reading.reader):
             for line in chunk.splitlines():
-                yield written(origin, line)
+                yield envelope(origin, line)
 
-    return reporting(registry, "syslog", read, transport, options, SyslogOptions)
+    return reporting(registry, "syslog", read, transport, options, accepted)
 
 
 def standard(origin: Origin, line: bytes) -> bytes:

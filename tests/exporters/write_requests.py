@@ -23,7 +23,7 @@ MESSAGES = {
 """The fields of the messages: name, number, type and the message in it."""
 
 
-class Written(NamedTuple):
+class Sent(NamedTuple):
     labels: tuple[tuple[str, str], ...]
     value: float
     timestamp_ms: int
@@ -55,7 +55,7 @@ def write_request():
 WriteRequest = write_request()
 
 
-def read(request: bytes) -> list[Written]:
+def read(request: bytes) -> list[Sent]:
     """Return the samples of a request; fail for what the format does not have."""
     message = WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(request)))
     size = message.ByteSize()
@@ -68,12 +68,12 @@ def read(request: bytes) -> list[Written]:
         names = [name for name, _ in labels]
         assert names == sorted(set(names)), names
         assert all(value for _, value in labels), labels
-        found.append(Written(labels, sample.value, sample.timestamp))
+        found.append(Sent(labels, sample.value, sample.timestamp))
     return found
 
 
 def page(registry: Registry, reader: str = "prometheus") -> dict[object, float]:
-    """Return the samples of the text page, as the official parser reads them, by `Written.key`."""
+    """Return the samples of the text page, as the official parser reads them, by `Sent.key`."""
     text = prometheus.render(registry, reader=reader).decode()
     return {
         (sample.name, frozenset((k, v) for k, v in sample.labels.items() if v)): sample.value

@@ -115,3 +115,10 @@ def test_a_container_leaves_the_last_values_in_the_file(path: Path):
     container.registry().counter("jobs").inc(3)
     container.shutdown_resources()
     assert "\njobs_total 3\n" in path.read_text()
+
+
+def test_a_folder_that_is_not_there_is_an_error_that_names_the_file(tmp_path: Path):
+    path = tmp_path / "gone" / "app.prom"
+    with pytest.raises(FileNotFoundError) as caught, file.replace(Registry(), path):
+        pass
+    assert caught.value.filename == str(path)

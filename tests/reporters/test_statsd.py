@@ -261,11 +261,17 @@ def test_a_datagram_has_a_size():
 
 
 def test_none_is_the_default():
-    nothing = dict.fromkeys(
-        ["prefix", "tags", "dialect", "samples", "name", "interval", "timeout", "connect_timeout"]
-    )
+    nothing = dict.fromkeys(["prefix", "tags", "dialect", "samples", "name", "interval", "timeout"])
     assert (statsd.HOST, statsd.PORT) == (LOOPBACK, 8125)
     with statsd.udp(Registry(enabled=False), None, None, datagram_bytes=None, **nothing):
         pass
-    with statsd.tcp(Registry(enabled=False), None, None, **nothing):
+    with statsd.tcp(Registry(enabled=False), None, None, connect_timeout=None, **nothing):
+        pass
+
+
+def test_datagrams_need_no_connection_and_take_no_time_for_one():
+    with (
+        pytest.raises(TypeError, match="there is no option 'connect_timeout'"),
+        statsd.udp(Registry(), connect_timeout=1.0),
+    ):
         pass

@@ -222,13 +222,12 @@ def test_a_wrong_address_is_an_error_at_the_start(hook, host, port, error, messa
 
 
 def test_none_is_the_default(tmp_path: Path):
-    nothing = dict.fromkeys(
-        ["facility", "severity", "app_name", "name", "interval", "timeout", "connect_timeout"]
-    )
+    nothing = dict.fromkeys(["facility", "severity", "app_name", "name", "interval", "timeout"])
     assert syslog.HOST == LOOPBACK
-    for hook in (syslog.udp, syslog.tcp):
-        with hook(Registry(enabled=False), None, None, **nothing):
-            pass
+    with syslog.udp(Registry(enabled=False), None, None, **nothing):
+        pass
+    with syslog.tcp(Registry(enabled=False), None, None, connect_timeout=None, **nothing):
+        pass
     with syslog.unix(Registry(enabled=False), None, **nothing):
         pass
 
@@ -237,3 +236,12 @@ def test_the_machines_name_is_what_a_message_can_hold(monkeypatch: pytest.Monkey
     for name, shown in [("web 1é\n", "web1"), ("é", "-"), ("x" * 300, "x" * 255)]:
         monkeypatch.setattr(socket, "gethostname", lambda name=name: name)
         assert syslog.host_name() == shown
+
+
+@pytest.mark.parametrize("hook", [syslog.udp, syslog.unix])
+def test_what_makes_no_connection_takes_no_time_for_one(hook):
+    with (
+        pytest.raises(TypeError, match="there is no option 'connect_timeout'"),
+        hook(Registry(), connect_timeout=1.0),
+    ):
+        pass

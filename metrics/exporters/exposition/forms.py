@@ -6,7 +6,7 @@ for each instrument and kept; writing an instrument is then joining that and the
 
 from collections.abc import Sequence
 from math import inf, isnan
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.floats import canonical
@@ -21,11 +21,13 @@ from metrics.instruments.timer import TimerSnapshot
 from metrics.registry.exported_names import exported_name
 from metrics.units import Scale
 
-QUANTILES = (0.5, 0.75, 0.95, 0.99, 0.999, 0.9999)
+SUMMARY_QUANTILES = (0.5, 0.75, 0.95, 0.99, 0.999, 0.9999)
+"""The quantiles of a summary, which are go-ethereum's."""
 
 WINDOWS = ("1m", "5m", "15m", "mean")
 
-SMALL = 1 << 60
+SMALL: Final = 1 << 60
+"""Ints below this are compared in one step."""
 
 Values = tuple[str, ...]
 
@@ -151,9 +153,11 @@ class Summary(Form):
             return self._totals(values) % totals
         kept = self._kept.get(values)
         if kept is None:
-            prefixes = [self.prefix(values, "", "quantile", canonical(q)) for q in QUANTILES]
+            prefixes = [
+                self.prefix(values, "", "quantile", canonical(q)) for q in SUMMARY_QUANTILES
+            ]
             kept = self._kept[values] = self.template(prefixes) + self._totals(values)
-        return kept % (*[self.number(q) for q in sample.percentiles(QUANTILES)], *totals)
+        return kept % (*[self.number(q) for q in sample.percentiles(SUMMARY_QUANTILES)], *totals)
 
     def _totals(self, values: Values) -> str:
         return self.template([self.prefix(values, "_sum"), self.prefix(values, "_count")])

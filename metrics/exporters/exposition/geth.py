@@ -2,11 +2,18 @@
 
 from collections.abc import Sequence
 
-from metrics.exporters.exposition.forms import QUANTILES, About, Form, Values, named_facts
+from metrics.exporters.exposition.forms import (
+    SUMMARY_QUANTILES,
+    About,
+    Form,
+    Values,
+    named_facts,
+    number,
+)
 from metrics.exporters.exposition.layout import Layout
 from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.floats import canonical, go_float
-from metrics.exporters.writing.numbers import LARGEST, Number
+from metrics.exporters.writing.numbers import Number
 from metrics.instruments.buckets import BucketHistogramSnapshot
 from metrics.instruments.info import InfoSnapshot
 from metrics.instruments.labels import escape_label
@@ -92,7 +99,9 @@ class GethPercentiles(GethForm):
         sample = sample_of(snapshot)
         lines = [
             f"{self.before(values, 'quantile', canonical(q))} {self._number(value)}\n"
-            for q, value in zip(QUANTILES, sample.percentiles(QUANTILES), strict=True)
+            for q, value in zip(
+                SUMMARY_QUANTILES, sample.percentiles(SUMMARY_QUANTILES), strict=True
+            )
         ]
         return "".join(lines)
 
@@ -158,8 +167,4 @@ def braced(pairs: Sequence[tuple[str, str]]) -> str:
 
 def go_number(value: Number) -> str:
     """Return a number as Go writes it; ints stay whole."""
-    if isinstance(value, int) and abs(value) < LARGEST:
-        return str(value)
-    if isinstance(value, int):
-        return "+Inf" if value > 0 else "-Inf"
-    return go_float(value)
+    return number(value) if isinstance(value, int) else go_float(value)

@@ -12,6 +12,7 @@ from metrics.exporters.exposition.forms import (
     Summary,
     Values,
 )
+from metrics.exporters.reading.first_kind import first_kind
 from metrics.instruments.buckets import BucketHistogramSnapshot
 from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
 from metrics.instruments.gauge import GaugeSnapshot
@@ -34,13 +35,14 @@ class Layout:
         labelnames: the family's labels; none for an instrument.
     """
 
-    __slots__ = ("_forms", "_help", "_scale", "_stem", "labelnames")
+    __slots__ = ("_first_kind", "_forms", "_help", "_scale", "_stem", "labelnames")
 
     def __init__(self, entry: Entry, labelnames: Values) -> None:
         self.labelnames = labelnames
         self._stem = names.stem(entry.name, entry.unit)
         self._help = entry.description or f"{entry.name} ({kind_of(entry.instrument)})"
         self._scale = scale_of(entry.unit)
+        self._first_kind = first_kind(entry)
         # By type of snapshot: a family may mix timers with a sample and timers with buckets.
         self._forms: dict[object, tuple[Form, ...]] = {}
 
@@ -97,19 +99,21 @@ class TextLayout(Layout):
                     self._form(Rates, names.metered(text, base), "gauge"),
                 ]
             case HistogramSnapshot() | BucketHistogramSnapshot():
-                forms = [self._distribution(names.measured(text, base), snapshot)]
+                forms = self._distribution(names.measured(text, base), snapshot)
             case TimerSnapshot():
                 forms = [
-                    self._distribution(names.timed(text, base), snapshot.durations),
+                    *self._distribution(names.timed(text, base), snapshot.durations),
                     self._form(Rates, names.paced(text, base), "gauge"),
                 ]
         return forms
 
-    def _distribution(self, family: str, snapshot: Snapshot) -> Form:
-        """Return a summary for a sample, a histogram for buckets."""
+    def _distribution(self, family: str, snapshot: Snapshot) -> list[Form]:
+        """Return a summary for a sample, a histogram for buckets; a family is one of the two."""
+        if not self._first_kind.takes(snapshot):
+            return []
         if isinstance(snapshot, BucketHistogramSnapshot):
-            return self._form(Buckets, family, "histogram")
-        return self._form(Summary, family, "summary")
+            return [self._form(Buckets, family, "histogram")]
+        return [self._form(Summary, family, "summary")]
 
     def _form(self, form: type[Form], family: str, kind: str) -> Form:
         """Return a form of a family, given as OpenMetrics has it: its name and its type."""

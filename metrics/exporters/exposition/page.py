@@ -1,6 +1,7 @@
 """A page of Prometheus' text format, and of its dialects, that is being made."""
 
 from collections.abc import Collection, Iterator
+from typing import Final
 
 from metrics.exporters.exposition.forms import Form, Values
 from metrics.exporters.exposition.geth import GethLayout
@@ -21,10 +22,10 @@ from metrics.turns import Turns
 
 DIALECTS: dict[str, type[Layout]] = {"prometheus": TextLayout, "go-ethereum": GethLayout}
 
-CHUNK = 256
+CHUNK: Final = 256
 """Texts that are put together at a time."""
 
-OFTEN = 8
+OFTEN: Final = 8
 """Instruments that are read between two offers to other threads."""
 
 UNLABELLED: Values = ()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from metrics.exporters.exposition.forms import (
-    QUANTILES,
+    SUMMARY_QUANTILES,
     WINDOWS,
     Facts,
     Form,
@@ -52,7 +52,7 @@ def samples(registry: Registry, reader: str) -> Iterator[Sample]:
     """
     turns = Turns()
     read = 0
-    taken: dict[str, Entry] = {}
+    taken: dict[str, tuple[Form, Entry]] = {}
     for entry, snapshot in registry.read(lambda entry: entry.instrument.snapshot(reader), reader):
         for layout, values, child in children(entry, snapshot):
             read += 1
@@ -77,13 +77,14 @@ def children(entry: Entry, snapshot: Snapshot) -> Iterator[tuple[TextLayout, Val
         yield kept, (), snapshot
 
 
-def is_free(entry: Entry, form: Form, taken: dict[str, Entry]) -> bool:
+def is_free(entry: Entry, form: Form, taken: dict[str, tuple[Form, Entry]]) -> bool:
     """Return whether nobody else has the names of a family, and take them."""
     for name in form.names:
-        if taken.get(name, entry) is not entry:
-            warn_once(entry.name, name, taken[name].name)
+        owner = taken.get(name)
+        if owner is not None and owner[0] is not form:
+            warn_once(entry.name, name, owner[1].name)
             return False
-    taken.update(dict.fromkeys(form.names, entry))
+    taken.update(dict.fromkeys(form.names, (form, entry)))
     return True
 
 
@@ -110,7 +111,7 @@ def samples_of(form: Form, labels: Labels, snapshot: Snapshot) -> Iterator[Sampl
             yield Sample(f"{form.name}_count", labels, sample.buckets[-1])
         elif isinstance(sample, HistogramSnapshot):
             # An empty sample has no quantiles, and 0 would be a lie.
-            fractions = QUANTILES if sample.size else ()
+            fractions = SUMMARY_QUANTILES if sample.size else ()
             percentiles = sample.percentiles(fractions)
             for fraction, value in zip(fractions, percentiles, strict=True):
                 at = ("quantile", canonical(fraction))

@@ -26,8 +26,9 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 )
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from metrics.exporters.exposition.forms import QUANTILES, WINDOWS
+from metrics.exporters.exposition.forms import SUMMARY_QUANTILES, WINDOWS
 from metrics.exporters.reading.deltas import Deltas
+from metrics.exporters.reading.first_kind import first_kind
 from metrics.exporters.reading.series import Series
 from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.numbers import Number, bounded
@@ -41,7 +42,7 @@ from metrics.instruments.meter import MeterSnapshot
 from metrics.instruments.sample import HistogramSnapshot
 from metrics.instruments.timer import TimerSnapshot
 
-FRACTIONS = (0.0, *QUANTILES, 1.0)
+FRACTIONS = (0.0, *SUMMARY_QUANTILES, 1.0)
 """The quantiles of a summary; the first and the last are minimum and maximum."""
 
 Attributes = list[KeyValue]
@@ -120,7 +121,7 @@ class Points:
 
     def of(self, one: Series) -> Iterator[Metric]:
         """Yield what a series becomes; nothing if it is not one of the library's own."""
-        code = code_of(one.unit)
+        code = code_of(one.entry.unit)
         labels = [attribute(name, value) for name, value in one.labels]
         match one.snapshot:
             case CounterSnapshot(count=count):
@@ -141,9 +142,9 @@ class Points:
                 yield self._sum(one, code, labels, meter.count)
                 yield from self._rates(one, code, labels, meter)
             case HistogramSnapshot() | BucketHistogramSnapshot() as sample:
-                yield self._distribution(one, code, labels, sample)
+                yield from self._distribution(one, code, labels, sample)
             case TimerSnapshot(durations=durations, rates=rates):
-                yield self._distribution(one, code, labels, durations)
+                yield from self._distribution(one, code, labels, durations)
                 # What comes so many times a second is events, not seconds.
                 yield from self._rates(one, "", labels, rates)
 
@@ -183,9 +184,12 @@ class Points:
         code: str,
         labels: Attributes,
         sample: HistogramSnapshot | BucketHistogramSnapshot,
-    ) -> Metric:
+    ) -> Iterator[Metric]:
+        if not first_kind(one.entry).takes(sample):
+            return
         if isinstance(sample, BucketHistogramSnapshot):
-            return metric_of(one, code, histogram=self._histogram(one, labels, sample))
+            yield metric_of(one, code, histogram=self._histogram(one, labels, sample))
+            return
         # Quantiles of an empty sample there are none, and 0 would be a lie.
         fractions = FRACTIONS if sample.size else ()
         values = zip(fractions, sample.percentiles(fractions), strict=True)
@@ -200,7 +204,7 @@ class Points:
                 for fraction, value in values
             ],
         )
-        return metric_of(one, code, summary=Summary(data_points=[point]))
+        yield metric_of(one, code, summary=Summary(data_points=[point]))
 
     def _histogram(
         self, one: Series, labels: Attributes, sample: BucketHistogramSnapshot
@@ -241,7 +245,7 @@ def metric_of(  # one of the last four is given
     """Return a metric with the name and description of a series, and data of one type."""
     return Metric(
         name=one.name + suffix,
-        description=valid(one.description),
+        description=valid(one.entry.description),
         unit=code,
         sum=sum,
         gauge=gauge,

@@ -48,7 +48,8 @@ def render(
     check is a gauge, 1 when healthy. Names are the registry's, labels are attributes, values stay
     in their units, which are written as UCUM. Ints beyond 64 bits become floats. Instruments that
     are none of the library's own are left out, and so is one that is called like another's rates,
-    for which a warning is logged.
+    and, of a family with both summaries and histograms, what is not as the first that was read; for
+    these two a warning is logged.
 
     Args:
         registry: what to read.

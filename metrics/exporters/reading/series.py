@@ -10,7 +10,7 @@ from metrics.instruments.labels import label_text
 from metrics.instruments.resetting_timer import ResettingTimer
 from metrics.instruments.snapshot import Snapshot
 from metrics.instruments.timer import Timer
-from metrics.registry import Registry
+from metrics.registry import Entry, Registry
 from metrics.registry.exported_names import type_of
 from metrics.turns import Turns
 
@@ -27,8 +27,7 @@ class Series(NamedTuple):
     labels: Labels
     snapshot: Snapshot
     kind: type
-    unit: str
-    description: str
+    entry: Entry
 
     @property
     def is_timer(self) -> bool:
@@ -58,7 +57,7 @@ def series(registry: Registry, reader: str) -> Iterator[Series]:
             read += 1
             if read % OFTEN == 0:
                 turns.offer()
-            yield Series(entry.name, labels, value, kind, entry.unit, entry.description)
+            yield Series(entry.name, labels, value, kind, entry)
 
 
 def labelled(snapshot: Snapshot) -> Iterator[tuple[Labels, Snapshot]]:
@@ -70,16 +69,16 @@ def labelled(snapshot: Snapshot) -> Iterator[tuple[Labels, Snapshot]]:
         yield (), snapshot
 
 
-def labels_of(one: Series) -> str:
-    """Return the labels as `{method="GET",status="200"}`; nothing when there are none."""
-    if not one.labels:
+def labels_text(labels: Labels) -> str:
+    """Return labels as `{method="GET",status="200"}`; nothing when there are none."""
+    if not labels:
         return ""
-    return label_text([name for name, _ in one.labels], [value for _, value in one.labels])
+    return label_text([name for name, _ in labels], [value for _, value in labels])
 
 
 def key_of(one: Series) -> str:
     """Return the full name and the labels."""
-    return one.name + labels_of(one)
+    return one.name + labels_text(one.labels)
 
 
 def keyed(all_series: Iterable[Series]) -> Iterator[tuple[str, Series]]:

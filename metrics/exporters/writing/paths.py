@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 OTHER = re.compile(r"[^A-Za-z0-9_./-]")
 
@@ -14,6 +15,7 @@ def plain(text: str) -> str:
     return OTHER.sub(lambda found: found[0] if found[0].isalpha() else "_", text)
 
 
+@lru_cache(maxsize=1024)  # there are few names, and all series have them
 def tag_name(text: str) -> str:
     """Return the name of a tag as `plain` does; `_` when it is empty."""
     return plain(text) or "_"

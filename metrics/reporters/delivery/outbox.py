@@ -3,6 +3,8 @@
 from collections import deque
 from typing import final
 
+from metrics.exporters.writing.quantities import size_text
+
 
 @final
 class Outbox:
@@ -27,7 +29,9 @@ class Outbox:
     @property
     def limits(self) -> str:
         """What is kept at most, in words."""
-        return f"{self._limit} payloads or {self._size} bytes"
+        if self.newest_only:
+            return f"the newest payload alone, up to {size_text(self._size)}"
+        return f"up to {self._limit} payloads or {size_text(self._size)}"
 
     @property
     def newest_only(self) -> bool:

@@ -215,8 +215,8 @@ class Reporter:
             if not self._unreadable:
                 self._unreadable = True
                 logger.exception(
-                    "%s cannot read what it reports; it tries again every %s s, which is not "
-                    "logged until it works",
+                    "%s cannot read what it reports; it tries again every %g s, which is "
+                    "not logged until it works",
                     self._name,
                     self._interval,
                 )

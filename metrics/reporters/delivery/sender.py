@@ -5,6 +5,7 @@ from math import inf
 from typing import final
 
 from metrics.clock import Clock
+from metrics.exporters.writing.quantities import several, size_text
 from metrics.reporters.delivery.backoff import Backoff
 from metrics.reporters.delivery.outbox import Outbox
 from metrics.reporters.delivery.statistics import Statistics
@@ -52,7 +53,7 @@ class Sender:
         # When to be done, on the clock, with no try after one that failed; none: there is time.
         self.ends: float | None = None
         self._retry_at = -inf
-        self._refusing = False
+        self._refusals = 0
         # Of the outage that there is: when it began, what was lost since, and why.
         self._away_since: float | None = None
         self._lost = 0
@@ -77,11 +78,11 @@ class Sender:
             return
         if not self._lost:
             logger.error(
-                "%s drops payloads, the oldest first: it keeps no more than %s, and the newest has "
-                "%d bytes; the options `buffered` and `buffered_bytes` let it keep more",
+                "%s drops payloads, the oldest first: it keeps %s, and the newest has "
+                "%s; the options `buffered` and `buffered_bytes` let it keep more",
                 self._name,
                 self._outbox.limits,
-                len(payload),
+                size_text(len(payload)),
             )
         self._lost += lost
 
@@ -112,9 +113,9 @@ class Sender:
         if left:
             self._statistics.dropped.inc(left)
             logger.error(
-                "%s ends with %d payloads that it could not deliver, which are lost: %s",
+                "%s ends and has lost %s that it could not deliver: %s",
                 self._name,
-                left,
+                several(left + self._lost, "payload", "payloads"),
                 self._reason or "the time it had to stop was over",
             )
         self._forget()
@@ -136,8 +137,8 @@ class Sender:
         else:
             self._statistics.sent.inc()
             self._statistics.latency.update(max(self._clock.monotonic() - started, 0.0))
-            self._refusing = False
             self._back()
+            self._taken_again()
         return True
 
     def _away(self, error: Unavailable) -> None:
@@ -150,7 +151,7 @@ class Sender:
             self._away_since = now
             if self.ends is None:
                 logger.warning(
-                    "%s cannot deliver: %s; it keeps up to %s, tries again in %.1f s, then less "
+                    "%s cannot deliver: %s; it keeps %s, tries again in %.1f s, then less "
                     "and less often, and says when it works again",
                     self._name,
                     error,
@@ -163,11 +164,11 @@ class Sender:
         if self._away_since is not None:
             logger.log(
                 WARNING if self._lost else INFO,
-                "%s reaches its server again, after %.0f s and %d tries; %d payloads were dropped",
+                "%s reaches its server again, after %.0f s and %s; it dropped %s",
                 self._name,
                 self._clock.monotonic() - self._away_since,
-                self._backoff.failures,
-                self._lost,
+                several(self._backoff.failures, "try", "tries"),
+                several(self._lost, "payload", "payloads"),
             )
             self._forget()
 
@@ -182,8 +183,8 @@ class Sender:
     def _refused(self, reason: str, error: BaseException | None = None) -> None:
         self._statistics.failed.inc()
         self._statistics.dropped.inc()
-        if not self._refusing:
-            self._refusing = True
+        self._refusals += 1
+        if self._refusals == 1:
             logger.error(
                 "%s: a payload was refused and is dropped, as are those that follow until one is "
                 "taken, which are not logged: %s",
@@ -191,3 +192,13 @@ class Sender:
                 reason,
                 exc_info=error,
             )
+
+    def _taken_again(self) -> None:
+        """Say that a payload was taken, if those before it were refused."""
+        if self._refusals:
+            logger.info(
+                "%s: payloads are taken again, after %s",
+                self._name,
+                several(self._refusals, "refusal", "refusals"),
+            )
+            self._refusals = 0

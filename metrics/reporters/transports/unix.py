@@ -30,12 +30,16 @@ class UnixDatagrams:
 
     def send(self, payload: bytes, timeout: float) -> None:
         """Send a payload; raise `Unavailable`, or `Rejected` if it is too large."""
+        seconds = min(timeout, LONGEST)
         try:
             if self._socket is None:
                 self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             # A daemon that does not keep up makes a datagram wait.
-            self._socket.settimeout(min(timeout, LONGEST))
+            self._socket.settimeout(seconds)
             self._socket.sendto(payload, self._path)
+        except TimeoutError:
+            self.close()
+            raise Unavailable(f"{self._path}: nothing was taken within {seconds:.3g} s") from None
         except OSError as error:
             self.close()
             reason = f"{self._path}: {error}"

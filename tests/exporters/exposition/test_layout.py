@@ -1,20 +1,10 @@
 """Names, types and units on a page of Prometheus."""
 
-import logging
-
 import pytest
 
-from metrics import (
-    CounterSnapshot,
-    GaugeSnapshot,
-    HistogramSnapshot,
-    Registry,
-    ResettingTimer,
-    Timer,
-)
-from metrics.exporters import prometheus
+from metrics import Registry, ResettingTimer, Timer
 from tests.exporters.everything import everything
-from tests.exporters.page_reading import Custom, kinds, page, samples
+from tests.exporters.page_reading import kinds, page, samples
 
 
 def test_without_a_description_help_says_where_it_comes_from():
@@ -66,27 +56,6 @@ def test_a_name_that_says_total_says_it_once_and_last():
     }
 
 
-def test_a_custom_instrument_under_the_name_of_another_does_not_break_the_page(caplog):
-    registry = Registry()
-    registry.counter("x").inc(1)
-    registry.register("x/more", Custom(CounterSnapshot(5)))
-    registry.gauge("y_count").set(3)
-    registry.register("y", Custom(HistogramSnapshot(1, 2.0, [2.0])))
-    registry.register("y/", Custom(GaugeSnapshot(1.0)))
-    with caplog.at_level(logging.WARNING):
-        values = samples(registry)
-    assert values == {
-        ("x_total", ()): 1,
-        ("x_more_total", ()): 5,
-        ("y", (("quantile", "0.5"),)): 2,
-        **{("y", (("quantile", q),)): 2 for q in ("0.75", "0.95", "0.99", "0.999", "0.9999")},
-        ("y_sum", ()): 2,
-        ("y_count", ()): 1,
-        ("y_", ()): 1,
-    }
-    assert "'y_count' is left out: 'y_count' is the name of 'y' already" in caplog.text
-
-
 @pytest.mark.parametrize(
     ("name", "unit", "exposed", "value"),
     [
@@ -116,23 +85,3 @@ def test_timers_are_in_seconds_however_they_were_registered():
     assert {"pause_seconds_count", "call_seconds_count", "call_per_second"} <= {
         name for name, _ in samples(registry)
     }
-
-
-def test_what_is_left_out_is_logged_once(caplog):
-    registry = Registry()
-    registry.register("once", Custom(CounterSnapshot(1)))
-    registry.gauge("once_total")
-    for _ in range(3):
-        page(registry)
-    assert len(caplog.records) == 1
-
-
-def test_another_instrument_under_the_name_of_one_before_has_its_own_text():
-    registry = Registry()
-    registry.counter("x", description="first")
-    assert b"# TYPE x_total counter" in prometheus.render(registry)
-    registry.unregister("x")
-    registry.gauge("x", description="second")
-    page = prometheus.render(registry)
-    assert b"# HELP x second" in page
-    assert b"x_total" not in page

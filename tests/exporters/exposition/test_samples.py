@@ -2,7 +2,14 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from metrics import Gauge, Histogram, Registry
+from metrics import (
+    FamilySnapshot,
+    Gauge,
+    GaugeSnapshot,
+    Histogram,
+    HistogramSnapshot,
+    Registry,
+)
 from metrics.exporters import prometheus
 from metrics.exporters.exposition.samples import samples
 from tests.exporters.examples import everything
@@ -52,3 +59,13 @@ def test_what_is_left_out_takes_no_name():
     registry.register("a_b_sum", Custom(Gauge().snapshot()))
     assert [name for name, _, _ in read(registry)] == ["a_b_count", "a_b_sum"]
     assert "\na_b_sum 0" in page(registry)
+
+
+def test_of_children_of_two_types_that_share_a_name_the_first_are_kept():
+    registry = Registry()
+    children = {("a",): GaugeSnapshot(1.0), ("b",): HistogramSnapshot(1, 2.0, [2.0])}
+    registry.register("mixed", Custom(FamilySnapshot(("shop",), children, 0)))
+    assert read(registry) == [("mixed", {"shop": "a"}, 1.0)]
+    assert [line for line in page(registry).splitlines() if line[0] != "#"] == [
+        'mixed{shop="a"} 1.0'
+    ]

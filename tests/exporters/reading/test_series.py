@@ -1,14 +1,14 @@
 """A registry is a stream of series, each with a name and labels of its own."""
 
 from metrics import Info, Registry
-from metrics.exporters.reading.series import key_of, labels_and_facts, labels_of, series
+from metrics.exporters.reading.series import key_of, labels_and_facts, labels_text, series
 
 
 def test_the_key_of_a_child_has_its_labels():
     registry = Registry("geth")
     registry.counter("hits", labels=("method", "status")).labels("GET", 200)
     (one,) = series(registry, "")
-    assert labels_of(one) == '{method="GET",status="200"}'
+    assert labels_text(one.labels) == '{method="GET",status="200"}'
     assert key_of(one) == 'geth/hits{method="GET",status="200"}'
 
 
@@ -16,7 +16,7 @@ def test_the_key_of_an_instrument_without_labels_is_its_name():
     registry = Registry()
     registry.counter("hits")
     (one,) = series(registry, "")
-    assert (labels_of(one), key_of(one)) == ("", "hits")
+    assert (labels_text(one.labels), key_of(one)) == ("", "hits")
 
 
 def test_facts_are_labels_and_a_label_is_stronger():

@@ -14,10 +14,10 @@ from metrics.exporters import remote_write
 from metrics.exporters.reading.clashes import warn_once
 from metrics.exporters.reading.staleness import Staleness
 from tests.exporters.examples import NOW_NS, everything, numbers
-from tests.exporters.write_requests import Written, page, read
+from tests.exporters.write_requests import Sent, page, read
 
 
-def values(found: list[Written]) -> dict[object, float]:
+def values(found: list[Sent]) -> dict[object, float]:
     assert len({one.key for one in found}) == len(found)
     return {one.key: one.value for one in found}
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.exporters.writing.quantities import rounded, writer_of
+from metrics.exporters.writing.quantities import rounded, several, size_text, writer_of
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,16 @@ def test_floats_are_right_to_four_digits(value):
 @pytest.mark.parametrize("value", [9999.6, 999.96, 1e4, 1e14])
 def test_numbers_of_everyday_size_have_no_exponent(value):
     assert "e" not in rounded(value)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (70, "70 B"), (1536, "1.5 KiB"), (1 << 24, "16 MiB"), (20_000_000, "19.07 MiB")],
+)
+def test_a_size_in_a_sentence_has_a_space_before_its_unit(size, text):
+    assert size_text(size) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "no try"), (1, "1 try"), (1000, "1000 tries")])
+def test_what_is_counted_in_a_sentence_agrees_with_its_number(count, text):
+    assert several(count, "try", "tries") == text

@@ -55,7 +55,8 @@ def test_it_can_be_emptied_at_once():
 
 
 def test_its_limits_can_be_told():
-    assert Outbox(5, 70).limits == "5 payloads or 70 bytes"
+    assert Outbox(5, 70).limits == "up to 5 payloads or 70 B"
+    assert Outbox(1, 1 << 24).limits == "the newest payload alone, up to 16 MiB"
 
 
 def test_removing_from_nothing_is_an_error():

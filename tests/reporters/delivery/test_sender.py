@@ -93,10 +93,10 @@ def test_an_outage_is_logged_once_and_so_is_its_end(bench, caplog):
     bench.sender.deliver()
     assert lines(caplog) == [
         (
-            "WARNING db cannot deliver: h:1: refused; it keeps up to 5 payloads or 100 bytes, "
+            "WARNING db cannot deliver: h:1: refused; it keeps up to 5 payloads or 100 B, "
             "tries again in 1.0 s, then less and less often, and says when it works again"
         ),
-        "INFO db reaches its server again, after 180 s and 3 tries; 0 payloads were dropped",
+        "INFO db reaches its server again, after 180 s and 3 tries; it dropped no payload",
     ]
 
 
@@ -123,10 +123,10 @@ def test_the_oldest_are_dropped_and_counted_and_it_is_logged_how_many(bench, cap
     assert bench.counts == (5, 1, 3)
     told = lines(caplog)
     assert len(told) == 3
-    assert told[1].startswith("ERROR db drops payloads, the oldest first: it keeps no more than 5 ")
+    assert told[1].startswith("ERROR db drops payloads, the oldest first: it keeps up to 5 ")
     assert "`buffered`" in told[1]
     assert told[2].startswith("WARNING db reaches its server again")
-    assert told[2].endswith("3 payloads were dropped")
+    assert told[2].endswith("after 60 s and 1 try; it dropped 3 payloads")
 
 
 def test_a_report_larger_than_the_buffer_is_delivered_while_it_is_made(bench, caplog):
@@ -145,7 +145,7 @@ def test_a_payload_that_can_never_be_kept_is_logged_once(bench, caplog):
     assert bench.transport.payloads == [b"fits"] * 3
     assert bench.counts == (3, 0, 3)
     (line,) = lines(caplog)
-    assert "the newest has 101 bytes" in line
+    assert "the newest has 101 B" in line
     assert "`buffered_bytes`" in line
 
 
@@ -181,7 +181,9 @@ def test_what_is_refused_is_dropped_not_retried_and_logged_once(bench, caplog):
     bench.transport.fault = refuse
     bench.add(b"5")
     bench.sender.deliver()
-    assert len(lines(caplog)) == 2
+    _, again, refused = lines(caplog)
+    assert again == "INFO db: payloads are taken again, after 3 refusals"
+    assert refused == line
 
 
 def test_a_server_that_comes_back_and_refuses_is_no_longer_away(bench, caplog):
@@ -237,7 +239,7 @@ def test_when_the_time_is_over_nothing_is_tried(bench, caplog):
     assert bench.counts == (0, 0, 2)
     (line,) = lines(caplog)
     assert line == (
-        "ERROR db ends with 2 payloads that it could not deliver, which are lost: "
+        "ERROR db ends and has lost 2 payloads that it could not deliver: "
         "the time it had to stop was over"
     )
 
@@ -252,7 +254,17 @@ def test_what_is_left_is_counted_once_and_forgotten(bench, caplog):
     assert bench.counts == (0, 1, 2)
     assert bench.transport.closed == 2
     (line,) = lines(caplog)
-    assert line.endswith("2 payloads that it could not deliver, which are lost: h:1: refused")
+    assert line.endswith("2 payloads that it could not deliver: h:1: refused")
+
+
+def test_what_was_dropped_meanwhile_is_told_with_what_is_lost_in_the_end(bench, caplog):
+    bench.transport.fault = away
+    bench.add(b"1")
+    bench.sender.deliver()
+    bench.add(*[b"%d" % number for number in range(2, 9)])
+    bench.sender.finish()
+    assert bench.counts == (0, 1, 8)
+    assert lines(caplog)[-1].startswith("ERROR db ends and has lost 8 payloads that it could not")
 
 
 @given(st.lists(st.sampled_from(["add", "add", "deliver", "fail", "refuse", "work", "wait"])))

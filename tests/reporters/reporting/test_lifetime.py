@@ -134,7 +134,7 @@ def test_a_black_hole_takes_no_more_than_the_budget(kind, caplog, monkeypatch):
             assert workers() == []
             # The other reporter still got its turn.
             assert reported(transport)["hits"][-1] == {"count": 1}
-    assert caplog.text.count("hole ends with 1 payloads that it could not deliver") == 2
+    assert caplog.text.count("hole ends and has lost 1 payload that it could not deliver") == 2
 
 
 @pytest.mark.parametrize("timeout", [None, DEADLINE])
