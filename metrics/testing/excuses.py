@@ -4,9 +4,11 @@ import sys
 from collections.abc import Container, Iterator
 from typing import Any
 
+from metrics.testing.dropped import Dropped
 from metrics.testing.inventory import Inventory, Key, process_of
-from metrics.testing.naming import holder_of, is_a_tools
+from metrics.testing.naming import holder_of
 from metrics.testing.origins import Origin, origin_of
+from metrics.testing.places import is_a_tools
 
 
 def without_excused(
@@ -64,6 +66,8 @@ def started_by(key: Key, thing: Any) -> Origin | None:
         thing = holder_of(thing)
     elif key.kind == "process":
         thing = process_of(thing)
+    elif isinstance(thing, Dropped):
+        thing = thing.lifecycle
     return origin_of(thing)
 
 

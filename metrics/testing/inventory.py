@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from metrics.testing import origins
+from metrics.testing.dropped import dropped
 
 STANDARD_STREAMS = 3
 """Descriptors below this one are redirected by whoever captures output."""
@@ -49,8 +50,8 @@ def take(*, descriptors: bool = True) -> Inventory:
             found[Key("task", id(task))] = task
     for pid in children():
         found[Key("process", pid)] = pid
-    for lifecycle in running_containers():
-        found[Key("container", id(lifecycle))] = lifecycle
+    for which, container in running_containers():
+        found[Key("container", which)] = container
     for resource in initialized_resources():
         found[Key("resource", id(resource))] = resource
     if descriptors:
@@ -87,8 +88,7 @@ def executors() -> list[Any]:
 
 def open_loops() -> Iterator[Any]:
     """Yield the event loops that are not closed, as far as they are known."""
-    asyncio = sys.modules.get("asyncio.events")
-    running = asyncio._get_running_loop() if asyncio else None
+    running = origins.running_loop()
     if running is not None:
         origins.loops.setdefault(id(running), running)
     for key, loop in list(origins.loops.items()):
@@ -130,6 +130,14 @@ def listed_children() -> list[int] | None:
                 return None
             continue  # A thread has ended meanwhile, and another one has got its children.
         return [pid for pids in listed for pid in map(int, pids.split()) if not has_ended(pid)]
+
+
+def is_single_threaded() -> bool:
+    """Return whether there is no thread but this one, not even one that Python does not know."""
+    try:
+        return len(os.listdir(TASKS)) == 1  # noqa: PTH208 - as above
+    except OSError:
+        return False
 
 
 def known_processes() -> list[Any]:
@@ -184,13 +192,14 @@ def read(path: str) -> str:
     return Path(path).read_text("utf-8", "replace")
 
 
-def running_containers() -> Iterator[Any]:
-    """Yield what starts and stops parts, where parts are up."""
+def running_containers() -> Iterator[tuple[int, Any]]:
+    """Yield what starts and stops parts, where parts are up, or were when it was collected."""
     module = sys.modules.get("metrics.lifecycle.lifecycle")
     for lifecycle in module.lifecycles() if module else ():
         # What has failed to stop has told so, and what of it hangs is a thread.
         if any(part.state != "FAILED" for part in list(lifecycle.record)):
-            yield lifecycle
+            yield id(lifecycle), lifecycle
+    yield from list(dropped.items())
 
 
 def initialized_resources() -> Iterator[Any]:

@@ -3,16 +3,23 @@
 import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
-from typing import Any, NamedTuple, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import pytest
 
+from metrics.testing.allowances import GRACE, Ignored, patterns, seconds
 from metrics.testing.inventory import Inventory, take
-from metrics.testing.leaks import GRACE, Check, LeakError, patterns, seconds
-from metrics.testing.naming import Ignored, Leak
+from metrics.testing.leaks import Check, LeakError
 from metrics.testing.origins import recorded
 from metrics.testing.plugin import has_fixture
 from metrics.testing.runners import unwatch, watch
+
+if TYPE_CHECKING:
+    from metrics.testing.naming import Leak
+    from metrics.testing.summary import Blamed
+
+    # Named only here, because pytest has it in public since 8.1 and generic since 8.
+    FixtureDef = pytest.FixtureDef[Any]
 
 Wrapper = Generator[None, Any, Any]
 
@@ -24,6 +31,13 @@ class Settings(NamedTuple):
     ignore: tuple[Ignored, ...]
     grace: float
 
+
+OPENED = {"descriptor", "file", "pipe", "socket"}
+
+LATER = (
+    "If a wider fixture or a module opened it for later use, open it in its setup, or allow it in "
+    "leakcheck_ignore"
+)
 
 OFF = Settings(enabled=False, ignore=(), grace=0.0)
 
@@ -47,7 +61,7 @@ class LeakCheck:
         self._everywhere = everywhere
         self._ignore = tuple(config.getini("leakcheck_ignore"))
         self._grace = GRACE
-        if grace := config.getini("leakcheck_grace"):
+        if grace := config.getoption("leakcheck_grace") or config.getini("leakcheck_grace"):
             self._grace = setting(grace)
         self._recording = ExitStack()
         self._recording.enter_context(recorded())
@@ -62,6 +76,8 @@ class LeakCheck:
         # The fixtures that are being set up, one inside the other.
         self._nested: list[Inventory] = []
         self._settings = OFF
+        # What the test is blamed for that has just ended.
+        self._blamed: list[Blamed] = []
 
     def pytest_unconfigure(self) -> None:
         """Stop recording."""
@@ -76,7 +92,7 @@ class LeakCheck:
             self._settings = self._settings_of(item)
         except (TypeError, ValueError) as error:
             self._settings, wrong = OFF, str(error)
-        self.check, self._cancelled = None, []
+        self.check, self._cancelled, self._blamed = None, [], []
         if self._settings.enabled or has_fixture(item):
             self.check = Check(self._settings.ignore, self._settings.grace)
             watch(self._on_close)
@@ -101,7 +117,18 @@ class LeakCheck:
         return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Wrapper:
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Wrapper:
+        """Report what was left, for the summary; a test that was to fail was not to leave it."""
+        report = yield
+        if self._blamed and call.when == "teardown":
+            report.leaks = self._blamed
+            report.outcome = "failed"
+            if hasattr(report, "wasxfail"):
+                del report.wasxfail
+        return report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: "FixtureDef") -> Wrapper:
         """Have a wider fixture answer for what it starts."""
         if self.check is None or fixturedef.scope == "function":
             return (yield)
@@ -120,7 +147,7 @@ class LeakCheck:
             self._started[fixturedef] = own, self._settings
 
     @pytest.hookimpl(trylast=True)
-    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+    def pytest_fixture_post_finalizer(self, fixturedef: "FixtureDef") -> None:
         """Remember what a wider fixture had started, now that it is torn down."""
         started, settings = self._started.pop(fixturedef, ({}, OFF))
         if started and settings.enabled:
@@ -137,11 +164,17 @@ class LeakCheck:
 
     def _failures(self, item: pytest.Item) -> Iterator[LeakError]:
         """Yield what a test has left, and what the fixtures have that ended with it."""
+        for error in self._errors(item):
+            self._blamed += ((leak.pattern, leak.place) for leak in error.leaks)
+            yield error
+
+    def _errors(self, item: pytest.Item) -> Iterator[LeakError]:
         check, self.check = self.check, None
         ended, self._ended = self._ended, []
         leaks, self._cancelled = self._cancelled, []
         if check is not None and self._settings.enabled and (leaks := leaks + check.leaks()):
-            yield LeakError(leaks, item.name)
+            opened = any(leak.kind in OPENED for leak in leaks)
+            yield LeakError(leaks, item.name, LATER if opened else "")
         for name, started, settings in ended:
             among = Check(settings.ignore, settings.grace, {}, among=started)
             if leaks := among.leaks():
@@ -171,7 +204,7 @@ def leakcheck(
     return enabled, ignore, grace
 
 
-def called(fixturedef: pytest.FixtureDef[Any]) -> str:
+def called(fixturedef: "FixtureDef") -> str:
     """Return what a fixture is called; pytest makes some of functions like `setup_class`."""
     made = re.fullmatch(r"_(?:xunit|unittest)_(\w+?)_fixture_(.+)", fixturedef.argname)
     if made:
@@ -189,5 +222,5 @@ def setting(grace: str) -> float:
         return seconds(float(grace))
     except ValueError:
         raise pytest.UsageError(
-            f"leakcheck_grace is a number of seconds, 0 or more, not {grace!r}"
+            f"the grace period (leakcheck_grace) is a number of seconds, 0 or more, not {grace!r}"
         ) from None

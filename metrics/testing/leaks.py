@@ -2,45 +2,61 @@
 
 import gc
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from re import Pattern
 from time import sleep
 from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, Self, TypeVar, final
 
+from metrics.testing.allowances import GRACE, Ignored, patterns, seconds
 from metrics.testing.excuses import without_excused
-from metrics.testing.inventory import Inventory, Key, take, tasks_of
-from metrics.testing.naming import Ignored, Leak, named
-from metrics.testing.origins import here, recorded
+from metrics.testing.inventory import Inventory, Key, is_single_threaded, take, tasks_of
+from metrics.testing.naming import Leak, named
+from metrics.testing.origins import here, recorded, running_loop
 from metrics.testing.owners import owners
 
-GRACE = 1.0
-"""Seconds that things may take to end, unless told otherwise."""
+F = TypeVar("F", bound=Callable[..., Any])
 
 FIRST_PAUSE = 0.0005
 LONGEST_PAUSE = 0.02
+
+IN_COROUTINE = (
+    "Write `async with no_leaks()` in a coroutine: its event loop stands still in a plain `with`, "
+    "and what runs in it cannot end"
+)
 
 PATIENCE = 0.01
 """Seconds after which garbage is collected, because it may hold what is left."""
 
 
 class LeakError(AssertionError):
-    """Something was left behind."""
+    """Something was left behind.
 
-    def __init__(self, leaks: Iterable[Leak], what: str = "the block") -> None:
+    Args:
+        leaks: what it was.
+        what: who has left it.
+        advice: what to do, beside to stop it.
+    """
+
+    def __init__(self, leaks: Iterable[Leak], what: str = "the block", advice: str = "") -> None:
         self.leaks = tuple(leaks)
+        self._what = what
+        self._advice = advice
         named = ", ".join(f"{leak.kind} {leak.name!r}" for leak in self.leaks)
-        listed = "\n".join(f"  {leak}" for leak in self.leaks)
-        allowed = [f"{leak.kind} {leak.name}" for leak in self.leaks]
-        super().__init__(
-            f"{what} left behind: {named}\n{listed}\n"
+        listed = "".join(f"  {leak}\n" for leak in self.leaks)
+        allowed = list(dict.fromkeys(leak.pattern for leak in self.leaks))
+        message = (
+            f"{what} left behind: {named}\n{listed}"
             f"Stop or close what was started, or allow it: ignore={allowed!r}"
         )
+        super().__init__(f"{message}\n{advice}" if advice else message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.leaks, self._what, self._advice), vars(self)
 
 
 def no_leaks(*, ignore: Ignored | Iterable[Ignored] = (), grace: float = GRACE) -> "NoLeaks":
-    """Fail when a `with` block leaves behind what was not there before it.
+    """Fail when a `with` block, or a test that is decorated, leaves what was not there before it.
 
     That are threads, daemons too, and those of executors; child processes; event loops that are not
     closed, and tasks that are not done; sockets and other descriptors; running containers and
@@ -133,7 +149,7 @@ class Check:
 
     async def leaks_async(self) -> list[Leak]:
         """Return what is left; the event loop goes on meanwhile."""
-        for pause in self._pauses():
+        for pause in self._pauses(in_loop=True):
             await run_for(pause)
         return self._left
 
@@ -146,19 +162,22 @@ class Check:
     def verify(self, what: str = "the block") -> None:
         """Raise LeakError if something is left."""
         if leaks := self.leaks():
-            raise LeakError(leaks, what)
+            raise LeakError(leaks, what, IN_COROUTINE if running_loop() else "")
 
-    def _pauses(self, loop: Any = None) -> Iterator[float]:
+    def _pauses(self, loop: Any = None, *, in_loop: bool = False) -> Iterator[float]:
         """Yield how long to wait before looking again, until nothing is left or time is up.
 
         Pauses are added up, instead of asking a clock that a test may have stopped.
         """
         spent, pause, collected = 0.0, FIRST_PAUSE, False
-        while self._look(loop):
-            if not collected and (spent >= PATIENCE or spent >= self._grace):
+        while left := self._look(loop):
+            # Nothing ends by itself but threads, what threads close, processes and tasks.
+            runs = in_loop or loop is not None or any(leak.kind == "process" for leak in left)
+            over = spent >= self._grace or not (runs or not is_single_threaded())
+            if not collected and (spent >= PATIENCE or over):
                 gc.collect()
                 collected = True
-            elif spent >= self._grace:
+            elif over:
                 return
             else:
                 yield pause
@@ -220,6 +239,17 @@ class NoLeaks:
             if error is None and check is not None:
                 check.verify()
 
+    def __call__(self, decorated: F) -> F:
+        """Check each call of a function, sync or async, or of a class' methods `test...`.
+
+        Raises:
+            TypeError: it is something else, such as what another decorator has made of a function.
+        """
+        from metrics.testing.overriding.decorated import decorate  # noqa: PLC0415 - few decorate
+
+        # Each call has a block of its own, because there may be several at a time.
+        return decorate(decorated, lambda: NoLeaks(self._ignored, self._grace))
+
     async def __aenter__(self) -> Self:
         return self.__enter__()
 
@@ -250,31 +280,3 @@ async def run_for(seconds: float) -> None:
 def identities(things: Inventory) -> set[int]:
     """Return the identities of the threads and tasks among things."""
     return {id(thing) for key, thing in things.items() if key.kind in {"thread", "task"}}
-
-
-def seconds(grace: Any) -> float:
-    """Return a grace period.
-
-    Raises:
-        ValueError: it is no number, or a negative one.
-    """
-    if not isinstance(grace, int | float) or not grace >= 0:
-        raise ValueError(f"grace is a number of seconds, 0 or more; got {grace!r}")
-    return float(grace)
-
-
-def patterns(ignore: Ignored | Iterable[Ignored]) -> tuple[Ignored, ...]:
-    """Return one pattern or several as a tuple.
-
-    Raises:
-        TypeError: something is no pattern.
-    """
-    given = (
-        tuple(ignore) if isinstance(ignore, Iterable) and not isinstance(ignore, str) else (ignore,)
-    )
-    for pattern in given:
-        if not isinstance(pattern, str | Pattern):
-            raise TypeError(
-                f"ignore takes patterns, strings or compiled expressions; got {pattern!r}"
-            )
-    return given

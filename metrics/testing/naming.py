@@ -1,44 +1,24 @@
 """What a thing that was left behind is called, and where it was started."""
 
-import linecache
 import os
+import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
-from re import Pattern
+from textwrap import indent
 from typing import Any, NamedTuple
 
+from metrics.testing.allowances import Ignored
+from metrics.testing.dropped import Dropped
 from metrics.testing.inventory import OPEN_FILES, Key, known_processes, process_of, read
-from metrics.testing.origins import Frame, Origin, Stack, living, origin_of
+from metrics.testing.origins import living, origin_of
 from metrics.testing.owners import descriptors_of_process
+from metrics.testing.places import Place, is_foreign, places
 
-Ignored = str | Pattern[str]
-
-RUNNERS = {"_pytest", "pluggy", "pytest", "pytest_asyncio", "runpy", "unittest", "xdist"}
-"""Packages that run tests: a stack is shown from what they call."""
-
-STARTERS = {"asyncio", "concurrent", "multiprocessing", "selectors", "socket", "subprocess"}
-"""Packages that start things for others, as `threading` does."""
-
-TOOLS = {
-    "_pydev_bundle",
-    "_pydevd_bundle",
-    "_pytest",
-    "coverage",
-    "debugpy",
-    "execnet",
-    "hypothesis",
-    "pydevd",
-    "pytest_asyncio",
-    "pytest_cov",
-    "pytest_rerunfailures",
-    "pytest_timeout",
-    "unittest",
-    "xdist",
-}
-"""Packages that start things for themselves, and are not what is tested."""
+# One that stands for itself: not of an address or a version, and not of a word.
+NUMBER = re.compile(r"(?<![A-Za-z\d.])\d+(?![A-Za-z\d.])")
 
 
 class Leak(NamedTuple):
@@ -51,62 +31,39 @@ class Leak(NamedTuple):
     """What it is called: a thread's or container's name, a command line, an address, a path."""
     detail: str = ""
     """What else is known of it."""
-    stack: Stack = ()
-    """Where it was started, the innermost function first; empty when that is not known."""
+    stack: tuple[Place, ...] = ()
+    """Where it was started, the innermost function first, without those that only pass the call on;
+    empty when that is not known."""
+
+    @property
+    def pattern(self) -> str:
+        """What ignores this one in every run: numbers differ from one to the next."""
+        name, numbers = NUMBER.subn("*", self.name)
+        return f"{self.kind} {name.replace('[', '?') if numbers else name}"
+
+    @property
+    def place(self) -> str:
+        """The line of the code that is tested, or of the test, which started it; or nothing."""
+        own = (place for place in self.stack if not is_foreign(place.file))
+        place = next(own, self.stack[0] if self.stack else None)
+        return f"{place.file}:{place.line}" if place else ""
 
     def is_ignored(self, patterns: tuple[Ignored, ...]) -> bool:
         """Return whether a pattern is for this one: by its name, or by its kind and name."""
-        both = f"{self.kind} {self.name}"
+        # The last one is as the error has it.
+        texts = self.name, f"{self.kind} {self.name}", f"{self.kind} {self.name!r}"
         return any(
             # As it is written as well: an address like [::1]:80 would be a set of characters.
-            any(pattern == text or fnmatchcase(text, pattern) for text in (self.name, both))
+            any(pattern == text or fnmatchcase(text, pattern) for text in texts)
             if isinstance(pattern, str)
-            else pattern.search(both)
+            else pattern.search(texts[1])
             for pattern in patterns
         )
 
     def __str__(self) -> str:
         text = f"{self.kind} {self.name!r}{self.detail and f' ({self.detail})'}"
-        lines = list(written(self.stack))
-        return "\n".join([f"{text}, started at", *lines]) if lines else text
-
-
-def written(stack: Stack) -> Iterator[str]:
-    """Yield the lines of a stack, the innermost function last."""
-    for _, code, line in reversed(relevant(stack)):
-        yield f'    File "{code.co_filename}", line {line}, in {code.co_name}'
-        if source := linecache.getline(code.co_filename, line).strip():
-            yield f"      {source}"
-
-
-def relevant(stack: Stack) -> Stack:
-    """Return a stack without the functions that only run the test, the thread or the task."""
-    runners = (depth for depth, frame in enumerate(stack) if runs_tests(frame, RUNNERS))
-    run = next(runners, len(stack))
-    while run and stack[run - 1].package in STARTERS | {"threading"}:
-        run -= 1
-    return stack[:run] or stack
-
-
-def is_a_tools(origin: Origin) -> bool:
-    """Return whether something was started by what runs the tests, for itself."""
-    for frame in origin.stack:
-        if frame.package not in STARTERS | {"threading"}:
-            return is_tool(frame)
-    return False
-
-
-def is_tool(frame: Frame) -> bool:
-    """Return whether a function belongs to what runs the tests."""
-    return runs_tests(frame, TOOLS)
-
-
-def runs_tests(frame: Frame, packages: set[str]) -> bool:
-    """Return whether a function is one of these packages' that runs tests, not of their rest."""
-    # What is tested may use anyio, and tests use unittest.mock.
-    if frame.package == "anyio":
-        return frame.code.co_qualname.startswith("TestRunner.")
-    return frame.package in packages and frame.module != "unittest.mock"
+        places = "\n".join(str(place) for place in reversed(self.stack))
+        return f"{text}, started at\n{indent(places, ' ' * 4)}" if places else text
 
 
 def named(key: Key, thing: Any) -> Leak:
@@ -118,10 +75,11 @@ def named_thread(thread: Any) -> Leak:
     """Name a thread, or the number of one that Python has no object for."""
     if isinstance(thread, int):
         return Leak("thread", str(thread), "started without threading")
-    stack = stack_of(thread)
-    executor = any(frame.module.startswith("concurrent.futures") for frame in stack[:3])
+    origin = origin_of(thread)
+    frames = origin.stack[:3] if origin else ()
+    executor = any(frame.module.startswith("concurrent.futures") for frame in frames)
     kind = "executor thread" if executor else "thread"
-    return Leak(kind, thread.name, "daemon" if thread.daemon else "", stack)
+    return Leak(kind, thread.name, "daemon" if thread.daemon else "", stack_of(thread))
 
 
 def named_task(task: Any) -> Leak:
@@ -160,6 +118,10 @@ def written_out(arguments: Any) -> str:
 
 def named_container(lifecycle: Any) -> Leak:
     """Name a container, and what is up in it."""
+    if isinstance(lifecycle, Dropped):
+        lifecycle, names = lifecycle
+        detail = f"garbage collected while running, with {', '.join(names)}"
+        return Leak("container", lifecycle.name, detail, stack_of(lifecycle))
     parts = ", ".join(part.name for part in list(lifecycle.record))
     # One that is in no container stands for itself.
     alone = [part.name for part in lifecycle.parts] == [lifecycle.name]
@@ -244,10 +206,10 @@ def address(where: Any) -> str:
     return repr(where)
 
 
-def stack_of(started: Any) -> Stack:
+def stack_of(started: Any) -> tuple[Place, ...]:
     """Return where something was started, as far as that is known."""
     origin = origin_of(started)
-    return origin.stack if origin else ()
+    return tuple(places(origin.stack)) if origin else ()
 
 
 NAMING: dict[str, Callable[[Any], Leak]] = {

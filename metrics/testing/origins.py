@@ -15,6 +15,8 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
+from metrics.testing import dropped
+
 DEPTH = 40
 """Frames kept of a stack, the innermost."""
 
@@ -59,6 +61,8 @@ class Start(NamedTuple):
     """Whether what it makes is kept, because it is left behind even when nobody has it."""
     earlier: bool = False
     """Whether what was made before a check is looked for: it may start something within."""
+    then: Callable[[Any], None] = lambda _: None
+    """Who else is told of what starts."""
 
 
 STARTS = (
@@ -70,7 +74,7 @@ STARTS = (
     Start("concurrent.futures.process", "ProcessPoolExecutor", "__init__", earlier=True),
     Start("asyncio.base_events", "BaseEventLoop", "__init__", kept=True),
     Start("asyncio.base_events", "BaseEventLoop", "create_task", gives=True),
-    Start("metrics.lifecycle.lifecycle", "Lifecycle", "claim"),
+    Start("metrics.lifecycle.lifecycle", "Lifecycle", "claim", then=dropped.watch),
     Start("dependency_injector.containers", "DynamicContainer", "__init__", earlier=True),
 )
 
@@ -102,8 +106,9 @@ def origin_of(started: Any) -> Origin | None:
 
 def living(owner: str) -> list[Any]:
     """Return what was started of a class, by the class' name, as far as it still exists."""
+    entries = _started[owner]
     # Copied at once, because other threads go on starting things.
-    found = [entry[0]() for entry in list(_started[owner].values())]
+    found = [entry[0]() for entry in list(entries.values())] if entries else []
     return [each for each in found if each is not None]
 
 
@@ -166,6 +171,7 @@ def put_back() -> None:
             setattr(owner, start.method, original)
     _replaced.clear()
     loops.clear()
+    dropped.forget()
 
 
 def find(wanted: dict[Start, Any]) -> None:
@@ -192,6 +198,7 @@ def recording(original: Method, start: Start) -> Method:
         if start.method != "__init__" and not start.gives:
             # It may have ended by the time that the original returns.
             enter(self, origin, start)
+            start.then(self)
             return original(self, *args, **kwargs)
         result = original(self, *args, **kwargs)
         started = result if start.gives else self
@@ -211,10 +218,15 @@ def enter(started: Any, origin: Origin | None, start: Start) -> None:
         entries[key] = ref(started, lambda _: entries.pop(key, None)), origin
 
 
+def running_loop() -> Any:
+    """Return the event loop that runs here, if any does."""
+    events: Any = sys.modules.get("asyncio.events")
+    return events._get_running_loop() if events else None
+
+
 def here() -> list[Any]:
     """Return the asyncio task and the thread that run here, as far as Python has objects."""
-    events: Any = sys.modules.get("asyncio.events")
-    loop = events._get_running_loop() if events else None
+    loop = running_loop()
     task = sys.modules["asyncio.tasks"].current_task(loop) if loop is not None else None
     # Not threading.current_thread(), which makes an object for a thread that has none.
     active: Any = vars(threading)["_active"]

@@ -30,6 +30,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail every test that leaves something running or open",
     )
+    group.addoption(
+        "--leakcheck-grace",
+        metavar="SECONDS",
+        help="seconds that what is ending may take to end, instead of leakcheck_grace; fewer find "
+        "many leaks sooner",
+    )
     parser.addini("leakcheck", "check every test for leaks", type="bool", default=False)
     parser.addini(
         "leakcheck_ignore",
@@ -39,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
     )
     parser.addini(
-        "leakcheck_grace", "seconds that what is ending may take to end, 1 by default", default=""
+        "leakcheck_grace", "seconds that what is ending may take to end, 0.5 by default", default=""
     )
 
 
@@ -56,6 +62,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from metrics.testing.leakcheck import LeakCheck  # noqa: PLC0415 - few runs need it
 
         config.pluginmanager.register(LeakCheck(config, everywhere=wanted), "leakcheck")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tell what was left most often, and where it was started."""
+    reports = terminalreporter.getreports("error")
+    if tests := [report.leaks for report in reports if hasattr(report, "leaks")]:
+        from metrics.testing.summary import summary  # noqa: PLC0415 - few runs need it
+
+        terminalreporter.section("leakcheck")
+        for line in summary(tests):
+            terminalreporter.write_line(line)
 
 
 def asks(item: pytest.Item) -> bool:

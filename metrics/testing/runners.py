@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from metrics.testing.naming import STARTERS, is_tool
 from metrics.testing.origins import stack_above
+from metrics.testing.places import STARTERS, is_tool
 
 OnClose = Callable[[Any], None]
 

@@ -16,8 +16,8 @@ def test_durations_are_seconds_or_say_otherwise():
 
 
 @pytest.mark.parametrize("kind", [Timer, ResettingTimer])
-@given(st.integers(0, 2**63 // 10**9 - 1))
-def test_whole_seconds_are_exact(kind, seconds):
+@given(st.integers(0, 100 * 365 * 24 * 3600))
+def test_whole_seconds_are_exact_for_a_hundred_years(kind, seconds):
     clock = ManualClock()
     timer = kind(clock=clock)
     timer.update_ns(seconds * 10**9)

@@ -740,6 +740,7 @@ def test_a_singleton_that_holds_an_async_part_is_made_anew_in_the_next_loop(line
     assert made[0] is not made[1]
 
 
+@pytest.mark.leakcheck(ignore="container Container")
 def test_a_container_left_with_an_async_part_up_warns_when_it_is_collected(lines):
     class Container(LifecycleContainer):
         part = Resource(generator, "part")

@@ -20,6 +20,9 @@ from metrics.lifecycle import (
     subscribe,
 )
 
+# What these tests are about is a leak.
+pytestmark = pytest.mark.leakcheck(ignore="container *")
+
 TIMEOUT = 20
 
 

@@ -463,6 +463,7 @@ def collect(kept):
     gc.collect()
 
 
+@pytest.mark.leakcheck(ignore="container LifecycleContainer")
 def test_a_running_container_that_is_collected_is_stopped_and_warned_of():
     diary = Diary()
     kept = both(diary, "part")

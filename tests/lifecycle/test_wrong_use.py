@@ -329,6 +329,7 @@ def collect(kept):
     gc.collect()
 
 
+@pytest.mark.leakcheck(ignore="container Container")
 def test_a_container_that_is_left_running_names_its_parts_when_it_is_collected():
     container = Container()
     container.init_resources()

@@ -175,6 +175,10 @@ class Suite:
         lines = [f"{name} = {value}" for name, value in settings.items()]
         self._pytester.makeini("\n".join(["[pytest]", *lines]))
 
+    def add(self, module: str, source: str) -> None:
+        """Add another module beside the tests."""
+        self._pytester.makepyfile(**{module: source})
+
     def run(self, source: str, *options: str) -> pytest.RunResult:
         """Run one module, which may add to `stoppers` what stops what it leaves."""
         self._pytester.makepyfile(

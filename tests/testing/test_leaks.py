@@ -24,7 +24,7 @@ def test_what_is_left_is_named_with_where_it_was_started(planted: Callable):
             left.__enter__()
         pattern = PLANTED[planted].replace("(", r"\(").replace(")", r"\)")
         (blamed, *_) = [leak for leak in caught.value.leaks if re.match(pattern, str(leak))]
-        functions = {frame.code.co_name for frame in blamed.stack}
+        functions = {place.function for place in blamed.stack}
         assert (planted.__name__ in functions) is (planted not in WITHOUT_STACK)
         assert str(blamed) in str(caught.value)
     finally:
@@ -163,7 +163,7 @@ def test_a_task_that_goes_on_is_blamed():
         asyncio.run(starting([], 60.0))
     (leak,) = caught.value.leaks
     assert leak[:3] == ("task", "started", "sleep")
-    assert "starting" in {frame.code.co_name for frame in leak.stack}
+    assert "starting" in {place.function for place in leak.stack}
 
 
 def test_a_leak_of_which_nothing_is_known_has_one_line():

@@ -12,6 +12,8 @@ from contextlib import closing
 from unittest import mock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from metrics.testing import Leak, LeakError, inventory, naming, no_leaks
 from tests.testing.leaving import SLEEP, blamed
@@ -138,7 +140,39 @@ def test_what_the_error_proposes_to_ignore_is_ignored(name: str):
     assert leak.is_ignored((f"socket {name}",))
     assert leak.is_ignored((name,))
     assert not leak.is_ignored((f"{name}0",))
-    assert f"ignore=['socket {name}']" in str(LeakError([leak]))
+    assert leak.is_ignored((f"socket {name!r}",))
+    assert str(LeakError([leak])).endswith(f"allow it: ignore=['{leak.pattern}']")
+
+
+@given(st.sampled_from(["thread", "socket"]), st.text(st.characters(codec="utf-8")))
+def test_a_leak_is_ignored_by_its_own_pattern(kind: str, name: str):
+    leak = Leak(kind, name)
+    assert leak.is_ignored((leak.pattern,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "pattern", "again"),
+    [
+        ("socket", "127.0.0.1:80", "socket 127.0.0.1:*", "127.0.0.1:8080"),
+        ("socket", "[::1]:80", "socket ?::*]:*", "[::1]:1"),
+        ("pipe", "pipe:[12]", "pipe pipe:?*]", "pipe:[345]"),
+        ("thread", "Thread-1 (work)", "thread Thread-* (work)", "Thread-12 (work)"),
+        ("executor thread", "Pool-0_0", "executor thread Pool-*_*", "Pool-10_2"),
+        ("file", "/tmp/pytest-3/x0/l", "file /tmp/pytest-*/x0/l", "/tmp/pytest-4/x0/l"),
+        ("process", "python3.11 -m x", "process python3.11 -m x", "python3.11 -m x"),
+        ("thread", "a[b]", "thread a[b]", "a[b]"),
+    ],
+    ids=str,
+)
+def test_a_pattern_is_for_the_next_run_as_well(kind: str, name: str, pattern: str, again: str):
+    assert Leak(kind, name).pattern == pattern
+    assert Leak(kind, again).is_ignored((pattern,))
+    assert not Leak(kind, f"other {again}").is_ignored((pattern,))
+
+
+def test_what_is_proposed_to_ignore_is_told_once():
+    error = LeakError([Leak("thread", f"worker-{number}") for number in range(3)])
+    assert str(error).endswith("ignore=['thread worker-*']")
 
 
 def test_a_stack_begins_in_the_test_though_a_mock_is_between():

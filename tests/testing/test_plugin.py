@@ -150,7 +150,7 @@ def test_other(): pass
 def test_a_wrong_setting_ends_the_run(suite: Suite):
     run = suite.checked("def test_it(): pass", "-o", "leakcheck_grace=soon")
     assert run.ret == pytest.ExitCode.USAGE_ERROR
-    run.stderr.fnmatch_lines(["*leakcheck_grace is a number of seconds, 0 or more, not 'soon'*"])
+    run.stderr.fnmatch_lines(["*(leakcheck_grace) is a number of seconds, 0 or more, not 'soon'*"])
 
 
 def test_what_ends_within_the_grace_period_is_not_blamed(suite: Suite):

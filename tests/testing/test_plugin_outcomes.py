@@ -240,3 +240,21 @@ def test_a_repeated_test_is_checked_each_time(suite: Suite):
         f"{THREAD}\ndef test_guilty(): start()\ndef test_next(): pass\n", *NONE, "--reruns=2"
     )
     run.assert_outcomes(passed=4, errors=1)
+
+
+def test_a_test_that_was_to_fail_was_not_to_leave_anything(suite: Suite):
+    run = suite.checked(
+        f"""{THREAD}
+import pytest
+@pytest.mark.xfail
+def test_guilty():
+    start()
+    assert False
+@pytest.mark.xfail(strict=False)
+def test_guilty_though_it_passes(): start()
+@pytest.mark.xfail
+def test_innocent(): assert False
+""",
+        *NONE,
+    )
+    run.assert_outcomes(xfailed=2, xpassed=1, errors=2)
