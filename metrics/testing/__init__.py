@@ -34,28 +34,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from metrics.testing.change import Change, FamilyChange
-    from metrics.testing.changes import Changes
     from metrics.testing.clock import ManualClock
-    from metrics.testing.leaks import LeakError, assert_no_leaks, no_leaks
-    from metrics.testing.naming import Leak
+    from metrics.testing.leaks import Leak, LeakError, assert_no_leaks, no_leaks
     from metrics.testing.overriding import overridden
-    from metrics.testing.recording import assert_recorded, recorded
+    from metrics.testing.recording import Change, Changes, FamilyChange, assert_recorded, recorded
     from metrics.testing.ticker import ManualTicker
 
 MODULES = {
-    "Change": "change",
-    "Changes": "changes",
-    "FamilyChange": "change",
+    "Change": "recording",
+    "Changes": "recording",
+    "FamilyChange": "recording",
+    "Leak": "leaks",
+    "LeakError": "leaks",
     "ManualClock": "clock",
     "ManualTicker": "ticker",
+    "assert_no_leaks": "leaks",
     "assert_recorded": "recording",
+    "no_leaks": "leaks",
     "overridden": "overriding",
     "recorded": "recording",
-    "Leak": "naming",
-    "LeakError": "leaks",
-    "assert_no_leaks": "leaks",
-    "no_leaks": "leaks",
 }
 """The module of each public name."""
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import pytest
 
-from metrics.testing.allowances import GRACE, Ignored, patterns, seconds
-from metrics.testing.inventory import Inventory, take
-from metrics.testing.leaks import Check, LeakError
-from metrics.testing.origins import recorded
+from metrics.testing.leaks.allowances import GRACE, Ignored, patterns, seconds
+from metrics.testing.leaks.check import Check, LeakError
+from metrics.testing.leaks.inventory import Inventory, take
+from metrics.testing.leaks.origins import recorded
+from metrics.testing.leaks.runners import unwatch, watch
 from metrics.testing.plugin import has_fixture
-from metrics.testing.runners import unwatch, watch
 
 if TYPE_CHECKING:
-    from metrics.testing.naming import Leak
+    from metrics.testing.leaks.naming import Leak
     from metrics.testing.summary import Blamed
 
     # Named only here, because pytest has it in public since 8.1 and generic since 8.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from metrics.testing.leaks import Check
+    from metrics.testing.leaks.check import Check
 
 pytest_plugins = ["metrics.testing.fixtures"]
 

@@ -145,7 +145,7 @@ def test_loading_the_fixtures_loads_nothing_that_they_need():
     for name in (
         "dependency_injector",
         "metrics.lifecycle",
-        "metrics.testing.recording",
+        "metrics.testing.recording.block",
         "decimal",
     ):
         assert repr(name) not in done.stdout

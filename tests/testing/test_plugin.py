@@ -28,7 +28,7 @@ def test_nothing_is_checked_when_nobody_asks(suite: Suite):
 def test_planting(): start()
 def test_the_check_is_not_loaded():
     import sys, threading
-    assert "metrics.testing.leaks" not in sys.modules
+    assert "metrics.testing.leaks.check" not in sys.modules
     assert threading.Thread.start.__module__ == "threading"
 """)
     run.assert_outcomes(passed=2)

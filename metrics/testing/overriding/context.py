@@ -7,8 +7,8 @@ from typing import Any, Generic, TypeVar, final
 from metrics.errors import LifecycleError, ShutdownError
 from metrics.lifecycle.blocking import drive
 from metrics.lifecycle.container import LifecycleContainer, instance_of
+from metrics.testing.decorated import decorate
 from metrics.testing.overriding.block import Block
-from metrics.testing.overriding.decorated import decorate
 from metrics.testing.overriding.replacements import replacements
 from metrics.testing.overriding.shared_clock import share_clock
 

@@ -13,8 +13,8 @@ from multiprocessing import get_context
 
 import pytest
 
-from metrics.testing import inventory
-from metrics.testing.origins import recorded
+from metrics.testing.leaks import inventory
+from metrics.testing.leaks.origins import recorded
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 

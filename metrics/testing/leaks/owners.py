@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from metrics.testing.inventory import Inventory, Key, process_of
+from metrics.testing.leaks.inventory import Inventory, Key, process_of
 
 
 def owners(now: Inventory) -> dict[Key, Key]:

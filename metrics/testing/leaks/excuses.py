@@ -4,11 +4,11 @@ import sys
 from collections.abc import Container, Iterator
 from typing import Any
 
-from metrics.testing.dropped import Dropped
-from metrics.testing.inventory import Inventory, Key, process_of
-from metrics.testing.naming import holder_of
-from metrics.testing.origins import Origin, origin_of
-from metrics.testing.places import is_a_tools
+from metrics.testing.leaks.dropped import Dropped
+from metrics.testing.leaks.inventory import Inventory, Key, process_of
+from metrics.testing.leaks.naming import holder_of
+from metrics.testing.leaks.origins import Origin, origin_of
+from metrics.testing.leaks.places import is_a_tools
 
 
 def without_excused(

@@ -15,7 +15,7 @@ from unittest import mock
 import pytest
 
 from metrics.testing import LeakError, no_leaks
-from tests.testing.leaving import SLEEP, blamed
+from tests.testing.leaks.leaving import SLEEP, blamed
 
 
 @contextmanager

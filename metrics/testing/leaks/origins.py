@@ -15,7 +15,7 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
-from metrics.testing import dropped
+from metrics.testing.leaks import dropped
 
 DEPTH = 40
 """Frames kept of a stack, the innermost."""

@@ -8,8 +8,15 @@ from typing import TypeAlias, final
 from metrics.instruments.shared import Shared
 from metrics.registry import Registry
 from metrics.registry.entries import Entry
-from metrics.testing.change import Change, FamilyChange, alike, described, matches, missing
-from metrics.testing.tracks import Noted, noted
+from metrics.testing.recording.change import (
+    Change,
+    FamilyChange,
+    alike,
+    described,
+    matches,
+    missing,
+)
+from metrics.testing.recording.tracks import Noted, noted
 
 Key: TypeAlias = str | tuple[str, Mapping[str, object]]
 """A name, or a name and labels."""

@@ -8,8 +8,8 @@ import pytest
 from metrics import resources
 from metrics.lifecycle import LifecycleContainer, MetricsContainer, Resource, running
 from metrics.testing import LeakError, no_leaks
-from metrics.testing.dropped import dropped
-from tests.testing.leaving import blamed
+from metrics.testing.leaks.dropped import dropped
+from tests.testing.leaks.leaving import blamed
 
 
 class Forgotten(MetricsContainer):

@@ -14,7 +14,8 @@ import freezegun
 import pytest
 import time_machine
 
-from metrics.testing import no_leaks, origins
+from metrics.testing import no_leaks
+from metrics.testing.leaks import origins
 
 
 @pytest.fixture

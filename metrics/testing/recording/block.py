@@ -11,7 +11,7 @@ from dependency_injector import providers
 
 from metrics.errors import NotRunningError
 from metrics.registry import Registry
-from metrics.testing.changes import Changes
+from metrics.testing.recording.changes import Changes
 
 _recordings: ContextVar[tuple[Changes, ...]] = ContextVar("metrics-recordings", default=())
 """The recordings of this context, the innermost last."""

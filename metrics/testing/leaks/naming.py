@@ -10,12 +10,12 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any, NamedTuple
 
-from metrics.testing.allowances import Ignored
-from metrics.testing.dropped import Dropped
-from metrics.testing.inventory import OPEN_FILES, Key, known_processes, process_of, read
-from metrics.testing.origins import living, origin_of
-from metrics.testing.owners import descriptors_of_process
-from metrics.testing.places import Place, is_foreign, places
+from metrics.testing.leaks.allowances import Ignored
+from metrics.testing.leaks.dropped import Dropped
+from metrics.testing.leaks.inventory import OPEN_FILES, Key, known_processes, process_of, read
+from metrics.testing.leaks.origins import living, origin_of
+from metrics.testing.leaks.owners import descriptors_of_process
+from metrics.testing.leaks.places import Place, is_foreign, places
 
 # One that stands for itself: not of an address or a version, and not of a word.
 NUMBER = re.compile(r"(?<![A-Za-z\d.])\d+(?![A-Za-z\d.])")

@@ -13,8 +13,8 @@ from metrics.instruments.sample import HistogramSnapshot
 from metrics.instruments.shared import Shared
 from metrics.instruments.snapshot import Instrument, Snapshot
 from metrics.instruments.timer import Timer
-from metrics.testing.change import Change, FamilyChange
-from metrics.testing.tapes import (
+from metrics.testing.recording.change import Change, FamilyChange
+from metrics.testing.recording.tapes import (
     attend,
     histogram_of,
     listen,

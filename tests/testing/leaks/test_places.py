@@ -14,7 +14,7 @@ import pytest
 from metrics import Meter, Ticker
 from metrics.lifecycle import MetricsContainer
 from metrics.testing import Leak
-from tests.testing.leaving import blamed
+from tests.testing.leaks.leaving import blamed
 
 FOREIGN = "\n".join(
     f"def f{depth}(start): return f{depth + 1}(start)" if depth < 9 else "def f9(start): start()"

@@ -13,7 +13,7 @@ from weakref import ref
 import pytest
 
 from metrics.testing import Leak, LeakError, assert_no_leaks, no_leaks
-from tests.testing.leaving import PLANTED, WITHOUT_STACK, thread
+from tests.testing.leaks.leaving import PLANTED, WITHOUT_STACK, thread
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.__name__)

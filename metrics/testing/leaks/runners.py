@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from metrics.testing.origins import stack_above
-from metrics.testing.places import STARTERS, is_tool
+from metrics.testing.leaks.origins import stack_above
+from metrics.testing.leaks.places import STARTERS, is_tool
 
 OnClose = Callable[[Any], None]
 

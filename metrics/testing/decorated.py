@@ -29,7 +29,7 @@ def decorate(decorated: F, block: Callable[[], Around]) -> F:
         return decorated
     if not isinstance(decorated, FUNCTIONS):
         raise TypeError(
-            f"overridden() decorates functions and classes, got {decorated!r}: put it below the "
+            f"only functions and classes can be decorated, got {decorated!r}: put this below the "
             "decorators that make something else of a function"
         )
     kinds = {
@@ -104,7 +104,7 @@ def plain_function(function: Function, block: Callable[[], Around]) -> Function:
                 result.close()
                 raise TypeError(
                     f"{function!r} is no `async def`, but returned a coroutine, which would run "
-                    "after the end of overridden(): put that below what wraps the `async def`"
+                    "after the end of the block: put this below what wraps the `async def`"
                 )
             return result
 

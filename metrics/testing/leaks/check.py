@@ -8,12 +8,12 @@ from time import sleep
 from types import TracebackType
 from typing import Any, Self, TypeVar, final
 
-from metrics.testing.allowances import GRACE, Ignored, patterns, seconds
-from metrics.testing.excuses import without_excused
-from metrics.testing.inventory import Inventory, Key, is_single_threaded, take, tasks_of
-from metrics.testing.naming import Leak, named
-from metrics.testing.origins import here, recorded, running_loop
-from metrics.testing.owners import owners
+from metrics.testing.leaks.allowances import GRACE, Ignored, patterns, seconds
+from metrics.testing.leaks.excuses import without_excused
+from metrics.testing.leaks.inventory import Inventory, Key, is_single_threaded, take, tasks_of
+from metrics.testing.leaks.naming import Leak, named
+from metrics.testing.leaks.origins import here, recorded, running_loop
+from metrics.testing.leaks.owners import owners
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -245,7 +245,7 @@ class NoLeaks:
         Raises:
             TypeError: it is something else, such as what another decorator has made of a function.
         """
-        from metrics.testing.overriding.decorated import decorate  # noqa: PLC0415 - few decorate
+        from metrics.testing.decorated import decorate  # noqa: PLC0415 - few decorate
 
         # Each call has a block of its own, because there may be several at a time.
         return decorate(decorated, lambda: NoLeaks(self._ignored, self._grace))

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from metrics.testing import origins
-from metrics.testing.dropped import dropped
+from metrics.testing.leaks import origins
+from metrics.testing.leaks.dropped import dropped
 
 STANDARD_STREAMS = 3
 """Descriptors below this one are redirected by whoever captures output."""

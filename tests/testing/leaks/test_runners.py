@@ -7,7 +7,7 @@ from unittest import IsolatedAsyncioTestCase
 
 import pytest
 
-from metrics.testing import runners
+from metrics.testing.leaks import runners
 
 
 @pytest.fixture(autouse=True)

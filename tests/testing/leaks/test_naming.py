@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.testing import Leak, LeakError, inventory, naming, no_leaks
-from tests.testing.leaving import SLEEP, blamed
+from metrics.testing import Leak, LeakError, no_leaks
+from metrics.testing.leaks import inventory, naming
+from tests.testing.leaks.leaving import SLEEP, blamed
 
 
 def left_by(*made: object) -> list[Leak]:

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from metrics.testing import Leak, LeakError, leaks, no_leaks
-from tests.testing.leaving import listener, process, thread
+from metrics.testing import Leak, LeakError, no_leaks
+from metrics.testing.leaks import check as leaks
+from tests.testing.leaks.leaving import listener, process, thread
 
 
 def test_a_function_is_checked_in_each_call():
@@ -63,7 +64,7 @@ def test_a_class_of_tests_is_checked():
 
 
 def test_what_is_neither_a_function_nor_a_class_is_not_decorated():
-    with pytest.raises(TypeError, match="decorates functions and classes"):
+    with pytest.raises(TypeError, match="only functions and classes can be decorated"):
         no_leaks()(3)
 
 

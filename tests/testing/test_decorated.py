@@ -187,9 +187,7 @@ def test_a_coroutine_that_would_run_after_the_block_is_an_error():
     def hidden():
         return ask()
 
-    with pytest.raises(
-        TypeError, match=r"would run after the end of overridden\(\): put that below"
-    ):
+    with pytest.raises(TypeError, match=r"would run after the end of the block: put this below"):
         hidden()
     assert container.other() == "other"
 
@@ -201,5 +199,5 @@ class Callable:
 
 @pytest.mark.parametrize("other", [staticmethod(len), property(len), Callable(), 3])
 def test_what_is_no_function_is_refused(other):
-    with pytest.raises(TypeError, match=r"decorates functions and classes, got .*: put it below"):
+    with pytest.raises(TypeError, match=r"only functions and classes can be .*: put this below"):
         around(other)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrics import Registry
-from metrics.testing import ManualClock, ManualTicker, assert_recorded, recorded, recording
+from metrics.testing import ManualClock, ManualTicker, assert_recorded, recorded
+from metrics.testing.recording import block as recording
 
 
 @settings(deadline=None)
