@@ -197,4 +197,7 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     # A worker of this suite is none of that one.
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    # Where these are set, pytest says everything twice.
+    for name in ("CI", "BUILD_NUMBER"):
+        monkeypatch.delenv(name, raising=False)
     return Suite(pytester)
