@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from metrics.clock import Clock
     from metrics.errors import (
+        CheckError,
         DuplicateMetricError,
         HealthcheckError,
         LifecycleError,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         MetricTypeError,
         NotRunningError,
         ShutdownError,
+        StartTimeoutError,
         StopTimeoutError,
     )
     from metrics.instruments.buckets import BucketHistogram, BucketHistogramSnapshot
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
 MODULES = {
     "BucketHistogram": "metrics.instruments.buckets",
     "BucketHistogramSnapshot": "metrics.instruments.buckets",
+    "CheckError": "metrics.errors",
     "Clock": "metrics.clock",
     "Counter": "metrics.instruments.counter",
     "CounterSnapshot": "metrics.instruments.counter",
@@ -90,6 +93,7 @@ MODULES = {
     "ResettingTimer": "metrics.instruments.resetting_timer",
     "ShutdownError": "metrics.errors",
     "Snapshot": "metrics.instruments.snapshot",
+    "StartTimeoutError": "metrics.errors",
     "StopTimeoutError": "metrics.errors",
     "Ticker": "metrics.ticker",
     "Timer": "metrics.instruments.timer",
@@ -105,6 +109,7 @@ __all__ = [
     "EWMA",
     "BucketHistogram",
     "BucketHistogramSnapshot",
+    "CheckError",
     "Clock",
     "Counter",
     "CounterSnapshot",
@@ -136,6 +141,7 @@ __all__ = [
     "ResettingTimer",
     "ShutdownError",
     "Snapshot",
+    "StartTimeoutError",
     "StopTimeoutError",
     "Ticker",
     "Timer",

@@ -1,7 +1,7 @@
-"""Where time comes from.
+"""Clocks: the source of monotonic and wall-clock time.
 
-Everything that needs the time is given a `Clock`, so that a test can hand in its own and a
-15-minute rate can be checked without waiting 15 minutes.
+All code that needs the time takes a `Clock`, so that a test can pass its own and check a 15-minute
+rate without waiting for 15 minutes.
 """
 
 import time as system_time
@@ -12,7 +12,7 @@ class Clock(Protocol):
     """A source of monotonic and of wall-clock time, safe to use from any thread."""
 
     def monotonic(self) -> float:
-        """Return seconds on a clock that never goes back; only differences mean something."""
+        """Return seconds on a clock that never goes back; only differences have a meaning."""
 
     def monotonic_ns(self) -> int:
         """Return nanoseconds on the same clock as `monotonic`."""
@@ -26,14 +26,14 @@ class Clock(Protocol):
 
 @final
 class SystemClock:
-    """The machine's own clock.
+    """The clock of the machine.
 
-    The monotonic methods are the interpreter's functions themselves, so that a caller that keeps
-    `clock.monotonic_ns` pays for one C call and nothing else.
+    The monotonic methods are the interpreter's own functions, so that a caller that keeps
+    `clock.monotonic_ns` pays for one C call only.
 
-    Under freezegun and time-machine the wall clock tells the time that the test has set, while the
-    monotonic clock goes on: durations stay true, ticks and reports come, and a stop ends on time. A
-    test that wants to drive both has `metrics.testing.ManualClock`.
+    Under freezegun and time-machine the wall clock shows the time that the test has set, while the
+    monotonic clock runs on: durations stay true, ticks and reports come, and a stop ends on time. A
+    test that controls both uses `metrics.testing.ManualClock`.
     """
 
     __slots__ = ()
@@ -43,7 +43,7 @@ class SystemClock:
 
     def time(self) -> float:
         """Return seconds since the Unix epoch."""
-        # Looked up when called: freezegun puts its own function in this one's place.
+        # Looked up at each call, because freezegun replaces the function.
         return system_time.time()
 
     def time_ns(self) -> int:
@@ -51,7 +51,7 @@ class SystemClock:
         return system_time.time_ns()
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        """Return the clock itself: containers deep-copy what their providers hold."""
+        """Return the clock itself: containers deep-copy the values of their providers."""
         return self
 
     def __repr__(self) -> str:
@@ -59,3 +59,4 @@ class SystemClock:
 
 
 SYSTEM_CLOCK = SystemClock()
+"""The clock of the machine, the default of all code that takes a clock."""

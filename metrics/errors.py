@@ -1,6 +1,6 @@
-"""Every exception the library raises.
+"""Exceptions of the library.
 
-Each is a `MetricsError` and also the built-in exception that a caller who does not know this
+Each is a `MetricsError`, and also the built-in exception that a caller without knowledge of this
 library would expect (`ValueError`, `TypeError`, `RuntimeError`, ...).
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 class MetricsError(Exception):
-    """The root of this library's exceptions."""
+    """The base class of the library's exceptions."""
 
 
 class DuplicateMetricError(MetricsError, ValueError):
@@ -16,31 +16,52 @@ class DuplicateMetricError(MetricsError, ValueError):
 
 
 class MetricTypeError(MetricsError, TypeError):
-    """A name is asked for as another type, or with other labels, than it was created with."""
+    """A name is requested as another type, or with other labels, than it was created with."""
 
 
 class HealthcheckError(MetricsError):
-    """A health check answered False instead of raising an exception that says what is wrong."""
+    """A health check returned False instead of raising an exception that explains the failure."""
 
 
 class LifecycleError(MetricsError, RuntimeError):
-    """A container or a part is started, stopped or copied at a time when it cannot be."""
+    """A container or a resource is started, stopped or copied in a state that does not allow it."""
 
 
 class NotRunningError(LifecycleError):
-    """A part is asked for while its container stops or after it has stopped."""
+    """A resource is requested while its container stops, or after it has stopped or failed."""
+
+
+class CheckError(LifecycleError):
+    """The declarations of a container have faults, which are found before any hook runs.
+
+    Args:
+        message: one line for each fault.
+        problems: the faults.
+    """
+
+    def __init__(self, message: str, problems: Sequence[object] = ()) -> None:
+        super().__init__(message)
+        self.problems: tuple[object, ...] = tuple(problems)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # By default an exception is pickled as its message alone; notes are in the namespace.
+        return type(self), (*self.args, self.problems), self.__dict__
+
+
+class StartTimeoutError(MetricsError, TimeoutError):
+    """A resource did not start within its time limit."""
 
 
 class StopTimeoutError(MetricsError, TimeoutError):
-    """A part did not stop within the time it was given."""
+    """A resource did not stop within its time limit."""
 
 
 class ShutdownError(MetricsError, ExceptionGroup[Exception]):
-    """Parts that failed to stop; every other part is down.
+    """Resources that failed to stop; all other resources are stopped.
 
-    Each contained exception is the part's own and names the part in a note.
+    Each contained exception was raised by the resource that its note names.
     """
 
     def derive(self, excs: Sequence[Exception]) -> "ShutdownError":  # type: ignore[override]
-        """Return one with other exceptions, as `except*` and `split` ask for."""
+        """Return a group of other exceptions with this message, for `except*` and `split`."""
         return ShutdownError(self.message, excs)

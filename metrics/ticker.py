@@ -1,10 +1,12 @@
 """The one background worker: it advances rates and samples at a fixed interval."""
 
+import sys
 import threading
 from math import floor, inf
 from types import TracebackType
 from typing import Self, final
 
+from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import join
 from metrics.errors import StopTimeoutError
@@ -33,6 +35,9 @@ class Ticker(Shared):
     Something that raises is logged once, until it works again, and does not keep the others from
     their tick. Safe to use from any thread, from a tick too.
 
+    In a forked process the ticker is as it was, but for its thread, which starts at the first use
+    of the library there: a registry is read, an instrument registered, a container used.
+
     Args:
         interval: seconds between two ticks, above 0.
         clock: tells when the next tick is due.
@@ -47,9 +52,12 @@ class Ticker(Shared):
         "_clock",
         "_current",
         "_failing",
+        "_generation",
+        "_held",
         "_in_order",
         "_interval",
         "_members",
+        "_owners",
         "_started_at",
         "_ticked_at",
         "_ticking",
@@ -63,6 +71,8 @@ class Ticker(Shared):
         self._clock = clock
         # By identity, so that nothing added needs to be hashable.
         self._members: dict[int, Tickable] = {}
+        # Of the members that a hook added, see `metrics._fork.registering`.
+        self._owners: dict[int, object] = {}
         # The members as they are ticked; None when they have changed.
         self._in_order: list[Tickable] | None = None
         self._failing: set[int] = set()
@@ -77,6 +87,9 @@ class Ticker(Shared):
         self._ticking = threading.Lock()
         self._ticking_thread: int | None = None
         self._current: Tickable | None = None
+        self._generation: int = _fork.generation
+        # Of a ticker that has a worker, or had one in the parent process: see `_fork.hold`.
+        self._held: int | None = None
 
     @property
     def interval(self) -> float:
@@ -104,8 +117,12 @@ class Ticker(Shared):
         """
         if not callable(getattr(member, "tick", None)):
             raise TypeError(f"Ticker.add() takes something with a tick() method, got {member!r}")
-        with self._changed:
-            self._members.setdefault(id(member), member)
+        owner = _fork.registering.get()
+        with self._guard():
+            if id(member) not in self._members:
+                self._members[id(member)] = member
+                if owner is not None:
+                    self._owners[id(member)] = owner
             self._in_order = None
             self._ensure_worker()
 
@@ -114,18 +131,17 @@ class Ticker(Shared):
 
         A tick of `member` that has begun in another thread may still be going on.
         """
-        with self._changed:
-            self._members.pop(id(member), None)
-            self._in_order = None
-            self._failing.discard(id(member))
-            self._changed.notify_all()
+        changed = self._guard()
+        with changed:
+            self._remove(id(member))
+            changed.notify_all()
 
     def start(self) -> None:
         """Begin to tick, the first time one interval from now. Does nothing when started."""
-        with self._changed:
+        with self._guard():
             if self._started_at is None:
                 self._started_at = self._clock.monotonic()
-                self._ensure_worker()
+            self._ensure_worker()
 
     def stop(self, timeout: float | None = None) -> None:
         """Stop ticking and end the worker, whatever the interval. Does nothing when stopped.
@@ -140,9 +156,13 @@ class Ticker(Shared):
             StopTimeoutError: the tick has not ended in that time. The ticker is stopped all the
                 same: the worker ends as soon as the tick does.
         """
-        with self._changed:
+        changed = self._guard()
+        with changed:
             self._started_at = None
-            self._changed.notify_all()
+            # A worker that still ticks goes on if the ticker is started again meanwhile.
+            if not self._working:
+                self._release()
+            changed.notify_all()
             worker = self._worker
         inside = self._ticking_thread == threading.get_ident()
         if worker is None or self._at_work() or inside:
@@ -168,7 +188,9 @@ class Ticker(Shared):
             RuntimeError: the ticker runs and has members, but no tick has ended for three
                 intervals and a second.
         """
-        with self._changed:
+        if _fork.dormant:
+            _fork.resume()
+        with self._guard():
             ticked_at = self._ticked_at
             idle = not self.running or not self._members
         if idle or ticked_at is None:
@@ -180,12 +202,13 @@ class Ticker(Shared):
             )
 
     def _tick(self, expected: type[BaseException]) -> None:
+        self._renew()
         if self._ticking_thread == threading.get_ident():
             raise RuntimeError("Ticker.tick() was called from inside a tick")
         with self._ticking:
             self._ticking_thread = threading.get_ident()
             try:
-                with self._changed:
+                with self._guard():
                     if self._in_order is None:
                         self._in_order = list(reversed(self._members.values()))
                     members = self._in_order
@@ -197,6 +220,63 @@ class Ticker(Shared):
                 self._ticked_at = self._clock.monotonic()
                 self._current = None
                 self._ticking_thread = None
+
+    def _guard(self) -> threading.Condition:
+        """Return the lock, which a forked process renews."""
+        if sys.is_finalizing() or _fork.alone:
+            # No other thread runs, and one may have been frozen while it held the lock.
+            return threading.Condition()
+        self._renew()
+        return self._changed
+
+    def _renew(self) -> None:
+        """Renew locks and worker once in a forked process, which lacks the parent's threads."""
+        if self._generation == _fork.generation:
+            return
+        with _fork.renewing:
+            if self._generation == _fork.generation:
+                return
+            self._changed = threading.Condition(threading.RLock())
+            # Also when a tick has forked: the child may never return from it.
+            self._ticking = threading.Lock()
+            self._leave_worker()
+            self._generation = _fork.generation
+
+    def _after_fork(self) -> None:
+        # Locks are renewed at the first use: a server's worker may patch `threading` before, and
+        # gevent's threads would deadlock with native locks.
+        self._leave_worker()
+
+    def _leave_worker(self) -> None:
+        """Leave the worker, and a tick that is going on, to the parent process."""
+        self._worker = None
+        self._working = False
+        self._ticked_at = None
+        self._failing = set()
+        self._ticking_thread = None
+        self._current = None
+
+    def _resume(self) -> None:
+        with self._guard():
+            self._ensure_worker()
+
+    def _drop(self, owners: frozenset[int]) -> None:
+        """Tick the members of owners no more; the owners are given by identity."""
+        with self._guard():
+            for key, owner in list(self._owners.items()):
+                if id(owner) in owners:
+                    self._remove(key)
+
+    def _remove(self, key: int) -> None:
+        self._members.pop(key, None)
+        self._owners.pop(key, None)
+        self._in_order = None
+        self._failing.discard(key)
+
+    def _release(self) -> None:
+        if self._held is not None:
+            _fork.release(self._held)
+            self._held = None
 
     def _at_work(self) -> bool:
         return threading.current_thread() is self._worker
@@ -231,15 +311,26 @@ class Ticker(Shared):
             self._failing.discard(key)
 
     def _ensure_worker(self) -> None:
-        if self.running and self._members and not self._working:
+        if (
+            self.running
+            and self._members
+            and not self._working
+            # A thread does not start any more then, and would be waited for.
+            and not sys.is_finalizing()
+        ):
             self._worker = threading.Thread(target=self._work, name=THREAD_NAME, daemon=True)
             self._working = True
+            if self._held is None:
+                # The thread holds the ticker in any case.
+                self._held = _fork.hold(self)
             self._ticked_at = self._clock.monotonic()
             try:
                 self._worker.start()
-            except RuntimeError:
+            except BaseException:
+                # A thread that an interrupted start leaves behind is not the worker and ends.
                 self._worker = None
                 self._working = False
+                self._release()
                 raise
 
     def _work(self) -> None:
@@ -250,24 +341,29 @@ class Ticker(Shared):
                 self._tick(BaseException)
         finally:
             # A clock that raises ends this worker; the next add() or start() makes a new one.
-            if self._at_work():
+            if self._at_work() and self._working:
                 self._working = False
+                self._release()
 
     def _wait_until_due(self) -> bool:
         """Return True when a tick is due, False when the worker is to end."""
-        with self._changed:
+        changed = self._guard()
+        with changed:
             started_at: float | None = None
             due = inf
-            while self._started_at is not None and self._members:
+            # In a process that a tick has forked, another worker may have taken over.
+            while self._at_work() and self._started_at is not None and self._members:
                 now = self._clock.monotonic()
                 if started_at != self._started_at:
                     started_at = self._started_at
                     due = next_due(started_at, self._interval, now)
                 if now >= due:
                     return True
-                self._changed.wait(min(due - now, threading.TIMEOUT_MAX))
-            # Said under the lock, so that an add() from now on starts a new worker.
-            self._working = False
+                changed.wait(min(due - now, threading.TIMEOUT_MAX))
+            # Under the lock, so that an add() from now on starts a new worker.
+            if self._at_work():
+                self._working = False
+                self._release()
             return False
 
     def __enter__(self) -> Self:

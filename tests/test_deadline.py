@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import subprocess
+import sys
 import threading
 from contextvars import copy_context
 
@@ -122,3 +124,62 @@ def test_a_thread_that_comes_to_wait_for_the_stop_is_waited_for_no_more(busy):
     waiting.add(busy.ident)
     stopping.join(10)
     assert joined == [True]
+
+
+def test_no_thread_is_waited_for_while_the_interpreter_exits(busy, monkeypatch):
+    monkeypatch.setattr("sys.is_finalizing", lambda: True)
+    assert join(busy, None)
+    assert busy.is_alive()
+
+
+EXIT = """
+import os, sys
+from metrics import Registry, Ticker
+from metrics.reporters import file
+
+ticker = Ticker(0.001)
+registry = Registry(ticker=ticker)
+registry.meter("hits")
+reporter = file.append(registry, sys.argv[1], interval=0.001)
+ticker.start()
+reporter.__enter__()
+
+# Nothing else is there any more when the interpreter has come to this.
+def stop(exits=sys.is_finalizing, write=os.write, ticker=ticker, reporter=reporter):
+    write(1, b"exits\\n" if exits() else b"too early\\n")
+    ticker.stop()
+    reporter.__exit__(None, None, None)
+    ticker.discard(ticker)
+    write(1, b"stopped\\n")
+
+class Owner:
+    def __del__(self, stop=stop):
+        stop()
+
+def suspended(stop=stop):
+    try:
+        yield
+    finally:
+        stop()
+"""
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "kept = Owner()",
+        "kept = suspended(); next(kept)",
+        "kept = [Owner()]; kept.append(kept)",
+    ],
+)
+def test_a_stop_while_the_interpreter_exits_returns_at_once(kept, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", f"{EXIT}\n{kept}", tmp_path / "report.csv"],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=30,
+    )
+    assert done.stdout == "exits\nstopped\n", done.stderr
+    assert done.stderr == ""
+    assert done.returncode == 0

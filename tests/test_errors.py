@@ -5,12 +5,14 @@ import pytest
 
 import metrics
 from metrics import (
+    CheckError,
     DuplicateMetricError,
     HealthcheckError,
     MetricsError,
     MetricTypeError,
     NotRunningError,
     ShutdownError,
+    StartTimeoutError,
     StopTimeoutError,
 )
 
@@ -22,6 +24,8 @@ from metrics import (
         (MetricTypeError, TypeError),
         (HealthcheckError, Exception),
         (NotRunningError, RuntimeError),
+        (CheckError, RuntimeError),
+        (StartTimeoutError, TimeoutError),
         (StopTimeoutError, TimeoutError),
         (ShutdownError, ExceptionGroup),
     ],
@@ -35,7 +39,7 @@ def test_each_error_is_the_librarys_and_the_built_in_one(error, builtin):
 def test_every_exported_exception_is_a_metrics_error():
     exported = [getattr(metrics, name) for name in metrics.__all__]
     errors = [x for x in exported if isinstance(x, type) and issubclass(x, BaseException)]
-    assert len(errors) == 8
+    assert len(errors) == 10
     assert all(issubclass(error, MetricsError) for error in errors)
 
 
@@ -115,3 +119,14 @@ def test_a_shutdown_error_survives_copying_and_pickling(copied):
     assert type(error) is ShutdownError
     assert error.message == "2 parts failed"
     assert [type(part) for part in error.exceptions] == [ValueError, OSError]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_a_check_error_keeps_its_problems_when_it_is_copied_and_pickled(copied):
+    original = CheckError("2 problems\n- a\n- b", ["a", "b"])
+    original.add_note("while starting")
+    error = copied(original)
+    assert type(error) is CheckError
+    assert str(error) == "2 problems\n- a\n- b"
+    assert error.problems == ("a", "b")
+    assert error.__notes__ == ["while starting"]

@@ -2,6 +2,7 @@
 
 from typing import final
 
+from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.collectors.owned import Owned
 from metrics.collectors.process import CpuLoad, load_psutil
@@ -61,6 +62,7 @@ class HostCollector:
             self._disks = Totals(disk_instruments(owned, interval, clock))
             self._network = Totals(network_instruments(owned, interval, clock))
             self.tick()
+        _fork.track(self)
 
     def tick(self) -> None:
         """Read the machine once and update. The ticker calls this."""
@@ -85,6 +87,13 @@ class HostCollector:
     def close(self) -> None:
         """Take the instruments out of the registry. Does nothing the second time."""
         self._owned.close()
+
+    def _after_fork(self) -> None:
+        """Count from the first tick in the forked process; the parent counts what was before."""
+        self._load.rebase()
+        self._wait.rebase()
+        self._disks.rebase()
+        self._network.rebase()
 
     def _disk_totals(self) -> dict[str, tuple[int, ...]]:
         try:
@@ -127,6 +136,10 @@ class Totals:
     def __init__(self, instruments: tuple[tuple[Meter | Counter, ...], ...]) -> None:
         self._instruments = instruments
         self._last: dict[str, tuple[int, ...]] = {}
+
+    def rebase(self) -> None:
+        """Let the next update set all base lines."""
+        self._last = {}
 
     def update(self, totals: dict[str, tuple[int, ...]]) -> None:
         """Take the totals of everything there is, by its name."""

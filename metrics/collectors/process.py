@@ -4,6 +4,7 @@ import sys
 from types import ModuleType
 from typing import final
 
+from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.collectors.owned import Owned
 from metrics.instruments.counter import FloatCounter
@@ -32,15 +33,16 @@ class ProcessCollector:
 
     def __init__(self, registry: Registry, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
-        self._process = load_psutil().Process()
-        # When the process began is known in the system's wall-clock time only.
-        age = SYSTEM_CLOCK.time() - self._process.create_time()
-        self._started = clock.monotonic() - max(age, 0.0)
+        self._psutil = load_psutil()
+        self._watch()
         with Owned(registry) as owned:
             self._owned = owned
             add = owned.add
+            self._percent = add(
+                "system/cpu/procload", Gauge(), "CPU time of this process", "percent"
+            )
             self._load = CpuLoad(
-                add("system/cpu/procload", Gauge(), "CPU time of this process", "percent"),
+                self._percent,
                 add(
                     "system/cpu/procload/total",
                     FloatCounter(),
@@ -64,6 +66,7 @@ class ProcessCollector:
                     "Most file descriptors this process may open; 0 if there is no limit",
                 )
             self.tick()
+        _fork.track(self)
 
     def tick(self) -> None:
         """Read the process once and update. The ticker calls this."""
@@ -92,6 +95,21 @@ class ProcessCollector:
         """Take the instruments out of the registry. Does nothing the second time."""
         self._owned.close()
 
+    def _watch(self) -> None:
+        """Measure the process that this runs in from now on."""
+        self._process = self._psutil.Process()
+        # When the process began is known in the system's wall-clock time only.
+        age = SYSTEM_CLOCK.time() - self._process.create_time()
+        self._started = self._clock.monotonic() - max(age, 0.0)
+
+    def _after_fork(self) -> None:
+        """Measure the forked process, whose values are on its page at once."""
+        if self._owned.active:
+            self._watch()
+            self._load.rebase()
+            self._percent.set(0.0)
+            self.tick()
+
 
 @final
 class CpuLoad:
@@ -111,6 +129,11 @@ class CpuLoad:
         self._total = total
         self._last: float | None = None
         self._at = 0.0
+        self._unrated = 0.0
+
+    def rebase(self) -> None:
+        """Let the next update set the base line."""
+        self._last = None
         self._unrated = 0.0
 
     def update(self, seconds: float, now: float) -> None:

@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 from typing import final
 
+from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.collectors.owned import Owned
 from metrics.instruments.counter import Counter
@@ -87,6 +88,7 @@ class RuntimeCollector:
         self._callback = self._on_collection
         if owned.active:
             gc.callbacks.append(self._callback)
+        _fork.track(self)
 
     def tick(self) -> None:
         """Read the interpreter once and update. The ticker calls this."""
@@ -105,6 +107,11 @@ class RuntimeCollector:
         with suppress(ValueError):
             gc.callbacks.remove(self._callback)
         self._owned.close()
+
+    def _after_fork(self) -> None:
+        """Count the threads of the forked process, and no collection that it does not end."""
+        self._began = None
+        self.tick()
 
     def _on_collection(self, phase: str, about: dict[str, int]) -> None:
         """Measure a collection; run by the interpreter before and after it.

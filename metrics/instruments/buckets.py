@@ -226,6 +226,11 @@ class BucketHistogram(Shared):
         self._sum += number
         self._count += 1
 
+    def _after_fork(self) -> None:
+        self._counts = [0] * (len(self._bounds) + 1)
+        self._count = 0
+        self._sum = 0.0
+
     @property
     def count(self) -> int:
         """Number of updates."""

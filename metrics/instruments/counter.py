@@ -48,6 +48,9 @@ class Counter(Shared):
         """Start again from 0."""
         self._count = 0
 
+    def _after_fork(self) -> None:
+        self._count = 0
+
     @property
     def count(self) -> int:
         """Events since creation or the last `clear`."""
@@ -83,6 +86,9 @@ class FloatCounter(Shared):
 
     def clear(self) -> None:
         """Start again from 0."""
+        self._count = 0.0
+
+    def _after_fork(self) -> None:
         self._count = 0.0
 
     @property
@@ -148,6 +154,9 @@ class UpDownCounter(Shared):
 
     def clear(self) -> None:
         """Start again from 0."""
+        self._count = 0
+
+    def _after_fork(self) -> None:
         self._count = 0
 
     @property

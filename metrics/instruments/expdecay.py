@@ -5,6 +5,7 @@ from array import array
 from math import ceil, exp, inf, log, log1p
 from typing import final
 
+from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments.arguments import Real, Whole, finite, positive
 from metrics.instruments.arguments import size as checked_size
@@ -53,6 +54,7 @@ class ExpDecayReservoir(Shared):
         "_busy",
         "_clock",
         "_count",
+        "_generation",
         "_next",
         "_origin",
         "_patience",
@@ -76,6 +78,7 @@ class ExpDecayReservoir(Shared):
         self._clock = clock
         self._rng = rng
         self._busy = threading.Lock()
+        self._generation: int = _fork.generation
         self._start = clock.monotonic()
         self._age = 0.0
         self._sum = 0.0
@@ -106,7 +109,10 @@ class ExpDecayReservoir(Shared):
 
     def tick(self) -> None:
         """Refresh the age, and with it the chance of an update to be kept."""
-        if not self._busy.acquire(blocking=False):
+        if self._generation != _fork.generation:
+            self._renew_lock()
+        busy = self._busy
+        if not busy.acquire(blocking=False):
             return
         try:
             self._age = self._alpha * (self._clock.monotonic() - self._start)
@@ -117,7 +123,7 @@ class ExpDecayReservoir(Shared):
             used = self._rate * passed if passed else 0.0
             self._wait(sample, max(self._patience - used, 0.0))
         finally:
-            self._busy.release()
+            busy.release()
 
     def clear(self) -> None:
         """Forget everything."""
@@ -126,6 +132,10 @@ class ExpDecayReservoir(Shared):
         self._count = 0
         self._next = 0
         self._sample = sample
+
+    def _after_fork(self) -> None:
+        self._renew_lock()
+        self.clear()
 
     @property
     def count(self) -> int:
@@ -141,7 +151,10 @@ class ExpDecayReservoir(Shared):
 
     def _enter(self, value: float) -> None:
         """Keep `value`, unless another thread is keeping one just now."""
-        if not self._busy.acquire(blocking=False):
+        if self._generation != _fork.generation:
+            self._renew_lock()
+        busy = self._busy
+        if not busy.acquire(blocking=False):
             return
         try:
             sample = self._sample
@@ -153,7 +166,14 @@ class ExpDecayReservoir(Shared):
             if len(sample) == self._size:
                 self._wait(sample, -log(1.0 - self._rng.random()))
         finally:
-            self._busy.release()
+            busy.release()
+
+    def _renew_lock(self) -> None:
+        """Replace the lock in a forked process, which lacks the thread that may hold it."""
+        with _fork.renewing:
+            if self._generation != _fork.generation:
+                self._busy = threading.Lock()
+                self._generation = _fork.generation
 
     def _wait(self, sample: "RankedSample", patience: float) -> None:
         """Set the count at which the next update enters, at the present age."""

@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast, final
 
+from metrics import _fork
 from metrics.instruments.arguments import Whole
 from metrics.instruments.arguments import size as checked_size
 from metrics.instruments.labels import checked_labelnames, label_text, text_of
@@ -92,6 +94,7 @@ class Family(Shared, Generic[I]):
     __slots__ = (
         "_children",
         "_factory",
+        "_generation",
         "_kind",
         "_labelnames",
         "_lock",
@@ -120,6 +123,7 @@ class Family(Shared, Generic[I]):
         self._overflowed = 0
         # A signal handler may ask for a child while its own thread is making one.
         self._lock = threading.RLock()
+        self._generation = _fork.generation
 
     @property
     def kind(self) -> type[I]:
@@ -166,19 +170,19 @@ class Family(Shared, Generic[I]):
         Raises:
             ValueError: the values do not match the family's labels.
         """
-        with self._lock:
+        with self._guard():
             texts = self._texts(self._in_order(values, named) if named else values)
             return self._children.pop(texts, None) is not None
 
     def clear(self) -> None:
         """Drop every child, the overflow child too."""
-        with self._lock:
+        with self._guard():
             self._children.clear()
             self._overflow = None
 
     def children(self) -> dict[tuple[str, ...], I]:
         """Return label values to child, in the order of the label values; overflow comes last."""
-        with self._lock:
+        with self._guard():
             children = dict(sorted(self._children.items()))
             if self._overflow is not None:
                 children[self._overflow_values] = self._overflow
@@ -190,7 +194,7 @@ class Family(Shared, Generic[I]):
 
         Two copies of lists and no more: for whoever reads many children often.
         """
-        with self._lock:
+        with self._guard():
             values = list(self._children)
             children = list(self._children.values())
             if self._overflow is not None:
@@ -208,6 +212,27 @@ class Family(Shared, Generic[I]):
         """Return every child's snapshot."""
         children = {values: child.snapshot(reader) for values, child in self.children().items()}
         return FamilySnapshot(self._labelnames, children, self._overflowed)
+
+    def _after_fork(self) -> None:
+        # Children stay: the program may hold one, and what it counts belongs on the page.
+        children: list[Instrument] = [*self._children.values()]
+        if self._overflow is not None:
+            children.append(self._overflow)
+        for child in children:
+            if isinstance(child, Shared):
+                child._after_fork()  # noqa: SLF001 - the same method of another object
+        self._overflowed = 0
+
+    def _guard(self) -> AbstractContextManager[bool]:
+        """Return the lock; a new one in a forked process that would wait for the old one."""
+        if self._generation != _fork.generation:
+            with _fork.renewing:
+                if self._generation != _fork.generation:
+                    # One that this thread held when it forked is still its own.
+                    if _fork.is_orphaned(self._lock):
+                        self._lock = threading.RLock()
+                    self._generation = _fork.generation
+        return self._lock
 
     def _in_order(self, values: tuple[object, ...], named: dict[str, object]) -> tuple[object, ...]:
         """Return label values that were given by name, in the order of the labels."""
@@ -234,7 +259,7 @@ class Family(Shared, Generic[I]):
         )
 
     def _child(self, values: tuple[str, ...]) -> I:
-        with self._lock:
+        with self._guard():
             child = self._children.get(values)
             if child is not None:
                 return child

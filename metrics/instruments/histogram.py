@@ -47,6 +47,12 @@ class Histogram(Shared):
         """Forget everything."""
         self._reservoir.clear()
 
+    def _after_fork(self) -> None:
+        if isinstance(self._reservoir, Shared):
+            self._reservoir._after_fork()  # noqa: SLF001 - the same method of another object
+        else:
+            self._reservoir.clear()
+
     @property
     def count(self) -> int:
         """Number of updates since creation or the last `clear`."""

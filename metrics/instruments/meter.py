@@ -108,6 +108,10 @@ class Rates(Shared):
             rate5 = moved(self._rate5, instant, self._alpha5)
             rate15 = moved(self._rate15, instant, self._alpha15)
         else:
+            if self._seen < 0:
+                # In a forked process the ticker may start long after the count did.
+                elapsed_ns = (self._clock.monotonic() - self._start) * 1e9
+                instant = count / max(self._interval_ns, elapsed_ns)
             rate1 = rate5 = rate15 = instant
         self._seen = count
         self._ticked = True
@@ -115,6 +119,16 @@ class Rates(Shared):
         self._rate1 = rate1
         self._rate5 = rate5
         self._rate15 = rate15
+
+    def _restart(self) -> None:
+        """Begin again in a forked process, with a count of zero."""
+        # Below zero until the first tick, which averages over the time since the fork.
+        self._seen = -1
+        self._ticked = False
+        self._rate1 = 0.0
+        self._rate5 = 0.0
+        self._rate15 = 0.0
+        self._start = self._clock.monotonic()
 
     def _read(self, count: int) -> MeterSnapshot:
         """Return the rates beside `count`, which is what the count is now."""
@@ -158,6 +172,10 @@ class Meter(Rates):
     def tick(self) -> None:
         """End the current interval and fold its rate into the averages. The ticker calls this."""
         self._advance(self._count)
+
+    def _after_fork(self) -> None:
+        self._count = 0
+        self._restart()
 
     @property
     def count(self) -> int:

@@ -6,6 +6,7 @@ Never compiled, because what is compiled cannot be inherited from as a protocol.
 from random import Random
 from typing import Protocol
 
+from metrics import _fork
 from metrics.instruments.arguments import Real
 from metrics.instruments.sample import HistogramSnapshot
 
@@ -40,5 +41,13 @@ class Reservoir(Protocol):
         """Return the sample now."""
 
 
+class Chance(Random):
+    """A random source of the library's own; forked processes do not repeat each other's numbers."""
+
+    def _after_fork(self) -> None:
+        self.seed()
+
+
 # The program's own `random` stays untouched, so that seeding it gives the same numbers as ever.
-RANDOM = Random()  # noqa: S311 - sampling needs no secrecy
+RANDOM = Chance()
+_fork.track(RANDOM)

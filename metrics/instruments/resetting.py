@@ -4,6 +4,7 @@ import threading
 from array import array
 from typing import final
 
+from metrics import _fork
 from metrics.instruments.arguments import Real, Whole, finite
 from metrics.instruments.arguments import size as checked_size
 from metrics.instruments.sample import HistogramSnapshot, total
@@ -32,7 +33,7 @@ class ResettingReservoir(Shared):
         ValueError: `size` is not positive.
     """
 
-    __slots__ = ("_log", "_read", "_reading", "_size", "_trimming")
+    __slots__ = ("_generation", "_log", "_read", "_reading", "_size", "_trimming")
 
     def __init__(self, size: Whole = DEFAULT_SIZE) -> None:
         self._size = checked_size("ResettingReservoir(size)", size)
@@ -42,6 +43,7 @@ class ResettingReservoir(Shared):
         self._trimming = threading.Lock()
         # A signal handler may read while its own thread is reading.
         self._reading = threading.RLock()
+        self._generation: int = _fork.generation
 
     def update(self, value: Real) -> None:
         """Keep `value` for every reader.
@@ -62,6 +64,7 @@ class ResettingReservoir(Shared):
 
     def clear(self) -> None:
         """Forget everything, for every reader."""
+        self._renew_locks()
         with self._reading:
             self._log = Log(0, 0.0)
             self._read.clear()
@@ -74,6 +77,7 @@ class ResettingReservoir(Shared):
 
     def snapshot(self, reader: str = "") -> HistogramSnapshot:
         """Return the values since `reader` last called this, and start afresh for that reader."""
+        self._renew_locks()
         with self._reading:
             log = self._log
             values = log.values[:]
@@ -91,9 +95,26 @@ class ResettingReservoir(Shared):
             total_sum,
         )
 
+    def _after_fork(self) -> None:
+        self.clear()
+
+    def _renew_locks(self) -> None:
+        """Replace the locks in a forked process, which lacks the threads that may hold them."""
+        if self._generation == _fork.generation:
+            return
+        with _fork.renewing:
+            if self._generation != _fork.generation:
+                self._trimming = threading.Lock()
+                # One that this thread held when it forked is still its own.
+                if _fork.is_orphaned(self._reading):
+                    self._reading = threading.RLock()
+                self._generation = _fork.generation
+
     def _trim(self) -> None:
         """Drop the oldest values, all but `size`."""
-        if not self._trimming.acquire(blocking=False):
+        self._renew_locks()
+        trimming = self._trimming
+        if not trimming.acquire(blocking=False):
             return
         try:
             log = self._log
@@ -109,7 +130,7 @@ class ResettingReservoir(Shared):
                 trimmed.values = log.values[surplus:]
                 self._log = trimmed
         finally:
-            self._trimming.release()
+            trimming.release()
 
     def __repr__(self) -> str:
         return f"ResettingReservoir(size={self._size})"

@@ -30,6 +30,9 @@ class ResettingTimer(Durations):
     def _record(self, seconds: float) -> None:
         self._reservoir.update(seconds)
 
+    def _after_fork(self) -> None:
+        self._reservoir._after_fork()  # noqa: SLF001 - the same method of another object
+
     @property
     def count(self) -> int:
         """Number of durations since creation, whoever has read them."""

@@ -23,6 +23,12 @@ class Shared:
         super().__init_subclass__()
         refuse_subclass(cls, Shared)
 
+    def _after_fork(self) -> None:
+        """Renew locks, and start totals at zero, in a forked process; by default nothing.
+
+        The parent still reports its totals. A current value, such as that of a gauge, stays.
+        """
+
     def __copy__(self) -> Self:
         return self
 

@@ -87,6 +87,10 @@ class Timer(Durations):
         if isinstance(self._histogram, Histogram):
             self._histogram.tick()
 
+    def _after_fork(self) -> None:
+        self._histogram._after_fork()  # noqa: SLF001 - the same method of another object
+        self._rates._restart()  # noqa: SLF001 - as above
+
     @property
     def count(self) -> int:
         """Number of durations since creation."""

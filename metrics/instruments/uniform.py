@@ -4,6 +4,7 @@ import threading
 from math import exp, floor, inf, log, log1p
 from typing import final
 
+from metrics import _fork
 from metrics.instruments.arguments import Real, Whole, finite
 from metrics.instruments.arguments import size as checked_size
 from metrics.instruments.reservoir import DEFAULT_SIZE, RANDOM, RandomSource
@@ -29,12 +30,23 @@ class UniformReservoir(Shared):
         ValueError: `size` is not positive.
     """
 
-    __slots__ = ("_busy", "_count", "_next", "_rng", "_size", "_sum", "_values", "_weight")
+    __slots__ = (
+        "_busy",
+        "_count",
+        "_generation",
+        "_next",
+        "_rng",
+        "_size",
+        "_sum",
+        "_values",
+        "_weight",
+    )
 
     def __init__(self, size: Whole = DEFAULT_SIZE, rng: RandomSource = RANDOM) -> None:
         self._size = checked_size("UniformReservoir(size)", size)
         self._rng = rng
         self._busy = threading.Lock()
+        self._generation: int = _fork.generation
         self._count = 0
         self._sum = 0.0
         self._next = 0
@@ -67,6 +79,10 @@ class UniformReservoir(Shared):
         self._weight = 1.0
         self._values = values
 
+    def _after_fork(self) -> None:
+        self._renew_lock()
+        self.clear()
+
     @property
     def count(self) -> int:
         """Number of updates since creation or the last `clear`."""
@@ -79,8 +95,18 @@ class UniformReservoir(Shared):
         total = self._sum
         return HistogramSnapshot(count, total, values)
 
+    def _renew_lock(self) -> None:
+        """Replace the lock in a forked process, which lacks the thread that may hold it."""
+        with _fork.renewing:
+            if self._generation != _fork.generation:
+                self._busy = threading.Lock()
+                self._generation = _fork.generation
+
     def _keep(self, value: float) -> None:
-        if not self._busy.acquire(blocking=False):
+        if self._generation != _fork.generation:
+            self._renew_lock()
+        busy = self._busy
+        if not busy.acquire(blocking=False):
             return
         try:
             values = self._values
@@ -99,7 +125,7 @@ class UniformReservoir(Shared):
                 self._weight = weight
                 self._next = self._count + skip + 1
         finally:
-            self._busy.release()
+            busy.release()
 
     def __repr__(self) -> str:
         return f"UniformReservoir(size={self._size}, count={self._count})"

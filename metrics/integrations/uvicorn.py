@@ -6,12 +6,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
+from metrics import _fork
 from metrics.deadline import join, remaining
 from metrics.errors import StopTimeoutError
 
 if TYPE_CHECKING:
+    import uvicorn
     from uvicorn import Config
 
 DEFAULT_HOST = "127.0.0.1"
@@ -47,7 +49,8 @@ def serve(
 
     The port is bound before anything else, in the calling thread, and the block is entered once
     the server accepts. At the end it finishes the requests that are under way, for a second at
-    most, and then neither its thread nor a socket is left and the port is free.
+    most, and then neither its thread nor a socket is left and the port is free. A forked process
+    does not serve: its copies of the sockets are closed at once.
 
     Args:
         application: the ASGI application.
@@ -148,6 +151,8 @@ def running(config: "Config", listener: socket.socket) -> Iterator[None]:
                 connection.transport.abort()
 
     server = Server(config)
+    inherited = Inherited(listener, server)
+    _fork.track(inherited)
 
     def run() -> None:
         try:
@@ -158,8 +163,8 @@ def running(config: "Config", listener: socket.socket) -> Iterator[None]:
             up.set()
 
     thread = threading.Thread(target=run, name=THREAD_NAME, daemon=True)
-    thread.start()
     try:
+        thread.start()
         up.wait()
         if not failures:
             yield
@@ -175,6 +180,39 @@ def running(config: "Config", listener: socket.socket) -> Iterator[None]:
             )
     if failures:
         raise failures[0]
+
+
+@final
+class Inherited:
+    """The sockets of a server that a forked process inherits, which has no thread to serve them.
+
+    A child that kept them would keep the port from being bound again, and clients waiting.
+    """
+
+    def __init__(self, listener: socket.socket, server: "uvicorn.Server") -> None:
+        self._listener = listener
+        self._server = server
+
+    def _after_fork(self) -> None:
+        """Close the descriptors. The sockets themselves are the parent's and are not shut down."""
+        # Not by way of the event loop, whose epoll object is the parent's too.
+        descriptor = self._listener.detach()
+        if descriptor >= 0:
+            os.close(descriptor)
+        for connection in self._server.server_state.connections:
+            transport = getattr(connection, "transport", None)
+            sock = None if transport is None else transport.get_extra_info("socket")
+            if sock is not None and sock.fileno() >= 0:
+                park(sock.fileno())
+
+
+def park(descriptor: int) -> None:
+    """Let a descriptor refer to nothing, so that closing it once more does no harm."""
+    null = os.open(os.devnull, os.O_RDWR)
+    try:
+        os.dup2(null, descriptor, inheritable=False)
+    finally:
+        os.close(null)
 
 
 def time_to_stop() -> float:

@@ -3,6 +3,7 @@
 import threading
 from typing import final
 
+from metrics import _fork
 from metrics.errors import DuplicateMetricError
 from metrics.instruments.family import Family
 from metrics.instruments.shared import Shared
@@ -20,9 +21,19 @@ class Entry(Shared):
         description: what it measures.
         unit: what it is measured in.
         registered: when it was registered, in seconds since the Unix epoch.
+        owner: the owner of the name, see `metrics._fork.registering`.
     """
 
-    __slots__ = ("description", "instrument", "kept", "name", "registered", "unit")
+    __slots__ = (
+        "description",
+        "instrument",
+        "kept",
+        "name",
+        "owner",
+        "registered",
+        "settled",
+        "unit",
+    )
 
     def __init__(
         self,
@@ -31,12 +42,16 @@ class Entry(Shared):
         description: str,
         unit: str,
         registered: float = 0.0,
+        owner: object | None = None,
     ) -> None:
         self.name = name
         self.instrument = instrument
         self.description = description
         self.unit = unit
         self.registered = registered
+        self.owner = owner
+        # False while a thread registers it, which a forked process may never end.
+        self.settled = True
         # What exporters make once and keep, by format, for as long as the instrument is registered.
         self.kept: dict[str, object] = {}
 
@@ -57,7 +72,7 @@ class Entries:
     count of a timer `a` and a gauge `a_count`), so that no exporter ever meets them together.
     """
 
-    __slots__ = ("_by_name", "_exported", "_in_order", "_names_of", "lock")
+    __slots__ = ("_by_name", "_exported", "_generation", "_in_order", "_names_of", "lock")
 
     def __init__(self) -> None:
         self._by_name: dict[str, Entry] = {}
@@ -65,6 +80,7 @@ class Entries:
         # How many names an instrument has, by identity.
         self._names_of: dict[int, int] = {}
         self._in_order: tuple[Entry, ...] | None = ()
+        self._generation: int = _fork.generation
         # A factory that makes one instrument may register another.
         self.lock = threading.RLock()
 
@@ -92,12 +108,15 @@ class Entries:
                         f"name {entry.name!r} would be exported as {name!r}, "
                         f"which {self._exported[name]!r} already is"
                     )
-            self._by_name[entry.name] = entry
-            for name in names:
-                self._exported[name] = entry.name
+            self._put(entry, names)
             self._in_order = None
-            key = id(entry.instrument)
-            self._names_of[key] = self._names_of.get(key, 0) + 1
+
+    def _put(self, entry: Entry, names: list[str]) -> None:
+        self._by_name[entry.name] = entry
+        for name in names:
+            self._exported[name] = entry.name
+        key = id(entry.instrument)
+        self._names_of[key] = self._names_of.get(key, 0) + 1
 
     def has(self, instrument: Instrument) -> bool:
         """Return whether an instrument is here, under whatever name."""
@@ -118,6 +137,30 @@ class Entries:
             if not self._names_of[key]:
                 del self._names_of[key]
             return entry
+
+    def owned_by(self, owners: frozenset[int]) -> list[Entry]:
+        """Return the entries of owners, which are given by identity."""
+        return [entry for entry in self._by_name.values() if id(entry.owner) in owners]
+
+    def renewed(self) -> list[Entry]:
+        """Return all entries, after renewing the table in a forked process.
+
+        An entry that another thread was registering is removed: nobody in the child has it. The
+        second time in a process there is nothing to renew, and the list is empty.
+        """
+        if self._generation == _fork.generation:
+            return []
+        self._generation = _fork.generation
+        if _fork.is_orphaned(self.lock):
+            self.lock = threading.RLock()
+            settled = [entry for entry in self._by_name.values() if entry.settled]
+            self._by_name = {}
+            self._exported = {}
+            self._names_of = {}
+            for entry in settled:
+                self._put(entry, entry.names())
+            self._in_order = None
+        return list(self._by_name.values())
 
     def in_order(self, prefix: str) -> tuple[Entry, ...]:
         """Return the entries whose names begin with `prefix`, in name order."""

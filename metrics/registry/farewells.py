@@ -1,12 +1,14 @@
 """What is unregistered, kept for readers that come later.
 
-A container stops its parts in reverse order, so that a reporter that was declared before a meter
-makes its final report when the meter is no longer registered. What it would miss is kept for it.
+A container stops its resources in reverse order, so that a reporter that was declared before a
+meter makes its final report when the meter is no longer registered. What it would miss is kept for
+it.
 """
 
 import threading
 from typing import final
 
+from metrics import _fork
 from metrics.instruments.gauge import Gauge, IntGauge
 from metrics.instruments.snapshot import Instrument, Snapshot
 from metrics.registry.entries import Entry
@@ -35,22 +37,28 @@ class Last:
 class Farewells:
     """What was unregistered, by reader and name. Safe to use from any thread."""
 
-    __slots__ = ("_kept", "_lock")
+    __slots__ = ("_kept", "_lock", "_owners")
 
     def __init__(self) -> None:
         self._kept: dict[str, dict[str, Entry]] = {}
+        # Of the readers that a hook opened.
+        self._owners: dict[str, object] = {}
         # A signal handler may unregister something while its own thread does.
         self._lock = threading.RLock()
 
     def open(self, reader: str) -> None:
         """Keep what is unregistered from now on for a reader."""
+        owner = _fork.registering.get()
         with self._lock:
             self._kept.setdefault(reader, {})
+            if owner is not None:
+                self._owners[reader] = owner
 
     def close(self, reader: str) -> None:
         """Keep nothing for a reader any more."""
         with self._lock:
             self._kept.pop(reader, None)
+            self._owners.pop(reader, None)
 
     def keep(self, entry: Entry) -> None:
         """Keep what is no longer registered, for every reader there is.
@@ -73,6 +81,18 @@ class Farewells:
                 kept[entry.name] = entry
                 if len(kept) > MOST:
                     del kept[next(iter(kept))]
+
+    def renew(self) -> None:
+        """Drop all that is kept, in a forked process: it is the parent's to read."""
+        if _fork.is_orphaned(self._lock):
+            self._lock = threading.RLock()
+        self._kept = {reader: {} for reader in self._kept}
+
+    def drop(self, owners: frozenset[int]) -> None:
+        """Keep nothing for the readers of owners, which are given by identity."""
+        for reader, owner in list(self._owners.items()):
+            if id(owner) in owners:
+                self.close(reader)
 
     def take(self, reader: str, prefix: str) -> list[Entry]:
         """Return what is kept for a reader under a prefix, and keep it no longer."""

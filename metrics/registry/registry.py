@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast, final
 
+from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.errors import MetricTypeError
 from metrics.instruments.ewma import INTERVAL
@@ -63,6 +64,7 @@ class Registry(Shared, Shortcuts):
         self._watchers: list[Callable[[Entry], object]] = []
         self._unreadable = Unreadable()
         self._kept: dict[str, object] = {}
+        _fork.track(self)
 
     @property
     def prefix(self) -> str:
@@ -108,6 +110,7 @@ class Registry(Shared, Shortcuts):
         if not self._enabled:
             return noop(instrument)
         with self._entries.lock:
+            entry.settled = False
             self._entries.add(entry)
             try:
                 if self._ticker is not None and ticks(instrument):
@@ -117,6 +120,7 @@ class Registry(Shared, Shortcuts):
                 raise
             for watcher in self._watchers:
                 watcher(entry)
+            entry.settled = True
         return instrument
 
     def get(self, name: str) -> Instrument | None:
@@ -168,10 +172,7 @@ class Registry(Shared, Shortcuts):
             removed = self._entries.remove(full_name, instrument)
             if removed is None:
                 return False
-            # It may stand under another name too.
-            gone = not self._entries.has(removed.instrument)
-            if self._ticker is not None and gone and ticks(removed.instrument):
-                self._ticker.discard(cast("Tickable", removed.instrument))
+            self._tick_no_more(removed.instrument)
         try:
             self._farewells.keep(removed)
         except Exception as error:  # noqa: BLE001 - it is gone, whether or not it can be read
@@ -224,7 +225,8 @@ class Registry(Shared, Shortcuts):
     def kept(self, reader: str, make: Callable[[], R]) -> R:
         """Return what a reader keeps between two looks, made the first time.
 
-        It lives as long as the registry: a reporter that is started again goes on where it was.
+        It lives as long as the registry: a reporter that is started again goes on where it was. A
+        forked process makes its own, because totals start at zero there.
         """
         return cast("R", self._kept.setdefault(reader, make()))
 
@@ -262,6 +264,8 @@ class Registry(Shared, Shortcuts):
         An instrument that cannot be read (`read` raises) is left out, as in `snapshot`. What was
         unregistered since a reader that follows the registry last read it is there once more.
         """
+        if _fork.dormant:
+            _fork.resume()
         entries = self.entries()
         gone = self._farewells.take(reader, self._prefix)
         if gone:
@@ -294,6 +298,8 @@ class Registry(Shared, Shortcuts):
 
     def run_healthchecks(self) -> dict[str, Exception | None]:
         """Run every health check here, one after the other; return full name to error or None."""
+        if _fork.dormant:
+            _fork.resume()
         errors: dict[str, Exception | None] = {}
         for name, instrument in self:
             if isinstance(instrument, Healthcheck):
@@ -309,7 +315,41 @@ class Registry(Shared, Shortcuts):
         if type_of(instrument) in {Timer, ResettingTimer}:
             unit = "seconds"
         description = " ".join(description.split())
-        return Entry(full_name, instrument, description, unit, self._clock.time())
+        owner = _fork.registering.get()
+        return Entry(full_name, instrument, description, unit, self._clock.time(), owner)
+
+    def _after_fork(self) -> None:
+        """Start totals at zero: the parent, which has the same instruments, still reports them."""
+        self._farewells.renew()
+        self._unreadable = Unreadable()
+        # Increments since the parent's last report say nothing of totals that start at zero.
+        self._kept = {}
+        now = self._clock.time()
+        errors: list[Exception] = []
+        for entry in self._entries.renewed():
+            try:
+                if isinstance(entry.instrument, Shared):
+                    entry.instrument._after_fork()  # noqa: SLF001 - the same method of another
+            except Exception as error:  # noqa: BLE001 - one must not keep the others back
+                errors.append(error)
+            # Exporters keep there since when they know a total.
+            entry.kept = {}
+            entry.registered = now
+        if errors:
+            raise ExceptionGroup(f"instruments of {self!r} were not renewed", errors)
+
+    def _drop(self, owners: frozenset[int]) -> None:
+        """Remove the names of owners, which are given by identity; no reader gets their values."""
+        self._farewells.drop(owners)
+        for entry in self._entries.owned_by(owners):
+            if self._entries.remove(entry.name, entry.instrument) is not None:
+                self._tick_no_more(entry.instrument)
+
+    def _tick_no_more(self, instrument: Instrument) -> None:
+        # It may stand under another name too.
+        gone = not self._entries.has(instrument)
+        if self._ticker is not None and gone and ticks(instrument):
+            self._ticker.discard(cast("Tickable", instrument))
 
     def _interval(self) -> float:
         return INTERVAL if self._ticker is None else self._ticker.interval

@@ -158,6 +158,9 @@ class Appended:
     def close(self) -> None:
         """Do nothing: the file is closed after each payload."""
 
+    def abandon(self) -> None:
+        """Do nothing: no file is open between two payloads."""
+
     def _put_aside(self, more: int) -> None:
         if not self._path.exists():
             return
@@ -207,6 +210,9 @@ class Replaced:
 
     def close(self) -> None:
         """Do nothing: the file is closed after each payload."""
+
+    def abandon(self) -> None:
+        """Do nothing: no file is open between two payloads."""
 
 
 def numbered(path: Path, number: int) -> Path:

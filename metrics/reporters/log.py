@@ -63,6 +63,9 @@ class Log:
     def close(self) -> None:
         """Do nothing: the logger is the program's."""
 
+    def abandon(self) -> None:
+        """Do nothing: as above."""
+
 
 def checked_logger_name(name: str | None) -> str:
     """Return the name of a logger; raise TypeError if it is none."""

@@ -1,18 +1,21 @@
-"""What a container declares: one context manager for each part, which starts and stops it.
+"""Hooks of the resources that containers declare: registry, ticker, instruments and collectors.
 
-Entering registers and starts, leaving unregisters and stops. Each is a plain context manager:
-`Resource(resources.meter, registry, ticker, "rpc/requests")` in a container, or
-`with resources.meter(registry, ticker, "rpc/requests") as requests:` anywhere else. Those that push
-to servers are with their servers, in `metrics.reporters`.
+Each hook is a plain context manager: entering registers and starts, leaving unregisters and stops.
+A container declares `Resource(resources.meter, registry, ticker, "rpc/requests")`; other code
+writes `with resources.meter(registry, ticker, "rpc/requests") as requests:`. The hooks of reporters
+are in `metrics.reporters`, one module for each kind of server.
 
-Options that come from a configuration may be None, which means the default. The hooks of
-instruments raise what `Registry.register` raises: a container that declares a name which is taken
-does not start.
+An option may be None, as an unset configuration option is; then the default holds. The hooks of
+instruments raise the errors of `Registry.register`: a container that declares a name twice does not
+start.
+
+In a forked process these resources go on: the child has the same ticker, registry and instruments,
+and cumulative instruments start at zero there. Reporters and servers do not survive a fork.
 """
 
-from metrics.resources.collectors import Collector, host, process, runtime, ticked
-from metrics.resources.foundation import registry, switched_on, ticker
-from metrics.resources.instruments import (
+from metrics.resources._collectors import Collector, host, process, runtime, ticked
+from metrics.resources._foundation import registry, switched_on, ticker
+from metrics.resources._instruments import (
     bucket_histogram,
     counter,
     family,

@@ -20,6 +20,7 @@ class Recorded:
         self.payloads: list[bytes] = []
         self.tries: list[tuple[bytes, float]] = []
         self.closed = 0
+        self.abandoned = 0
         self.aborted = threading.Event()
         self._changed = threading.Condition()
 
@@ -35,6 +36,9 @@ class Recorded:
 
     def close(self) -> None:
         self.closed += 1
+
+    def abandon(self) -> None:
+        self.abandoned += 1
 
     def wait_for(self, count: int) -> list[bytes]:
         with self._changed:

@@ -18,7 +18,7 @@ NEVER = 3600.0
 
 
 class Recorder:
-    """The system's clock, which remembers the times it was asked for: one for each report."""
+    """The system's clock, which remembers the times it was read at: one for each report."""
 
     def __init__(self) -> None:
         self.times: list[int] = []

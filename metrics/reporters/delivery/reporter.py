@@ -1,11 +1,13 @@
 """The push loop: collect once an interval, deliver, and deliver all in the end."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from logging import getLogger
 from types import TracebackType
 from typing import Self, final
 
+from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import join
 from metrics.errors import LifecycleError, StopTimeoutError
@@ -51,6 +53,8 @@ class Reporter:
     limit is dropped, oldest first, and counted. A payload that the server refuses is dropped and
     logged. The k-th report is due at start + k * interval; reports that are missed while a delivery
     takes long are skipped.
+
+    In a forked process it does not run, and has nothing to deliver, until it is started there.
 
     Args:
         name: what it is called in the log and in its own metrics.
@@ -105,6 +109,7 @@ class Reporter:
         # The worker's own: when it collects next, and whether that failed.
         self._due = 0.0
         self._unreadable = False
+        _fork.track(self)
 
     @property
     def name(self) -> str:
@@ -124,9 +129,9 @@ class Reporter:
             LifecycleError: a worker that was told to stop has not ended yet.
             RuntimeError: no thread can be started.
         """
-        if self._worker is not None and not self.running:
-            # In a forked process nobody may ever release the old one.
-            self._changed = threading.Condition()
+        if _fork.dormant:
+            # What is reported may need a ticker.
+            _fork.resume()
         with self._changed:
             if self.running:
                 if self._sender.ends is None:
@@ -137,8 +142,13 @@ class Reporter:
             worker = threading.Thread(
                 target=self._work, name=f"metrics-reporter-{self._name}", daemon=True
             )
-            worker.start()
+            # Recorded first: a worker that an interrupted start leaves behind ends at once.
             self._worker = worker
+            try:
+                worker.start()
+            except BaseException:
+                self._worker = None
+                raise
 
     def stop(self, timeout: float | None = None) -> None:
         """Collect once more, deliver what there is, and end the worker. Does nothing when stopped.
@@ -157,8 +167,8 @@ class Reporter:
         # The rest of the time is for the worker to notice that its time is up.
         working = seconds * WORKING
         worker = self._worker
-        # Asked before the lock, which in a forked process nobody may ever release.
-        if worker is None or not worker.is_alive():
+        # While the interpreter exits, the worker never runs again, but may have held the lock.
+        if worker is None or not worker.is_alive() or sys.is_finalizing():
             return
         with self._changed:
             ends = self._clock.monotonic() + working
@@ -175,21 +185,34 @@ class Reporter:
                 "it reports; it ends when that returns"
             )
 
+    def _after_fork(self) -> None:
+        """Leave the worker, the connection and all payloads to the parent; it can be started."""
+        self._changed = threading.Condition()
+        self._worker = None
+        self._unreadable = False
+        self._sender.abandon()
+
     def _work(self) -> None:
         try:
             while self._wait():
                 self._step()
-            self._report()
-            self._sender.deliver()
+            if self._at_work():
+                self._report()
+                self._sender.deliver()
         finally:
-            self._sender.finish()
-            if self._on_end is not None:
-                self._on_end()
+            if self._at_work():
+                self._sender.finish()
+                if self._on_end is not None:
+                    self._on_end()
+
+    def _at_work(self) -> bool:
+        """Return whether this thread is the worker; not in a process that the worker has forked."""
+        return threading.current_thread() is self._worker
 
     def _wait(self) -> bool:
         """Return True when there is something to do, False when everything is to end."""
         with self._changed:
-            while self._sender.ends is None:
+            while self._sender.ends is None and self._at_work():
                 wait = min(self._due, self._sender.due) - self._clock.monotonic()
                 if wait <= 0.0:
                     return True

@@ -121,6 +121,14 @@ class Sender:
         self._forget()
         self._transport.close()
 
+    def abandon(self) -> None:
+        """Forget, in a forked process, all that the parent has to deliver; it does that itself."""
+        self.ends = None
+        self._outbox.clear()
+        self._refusals = 0
+        self._forget()
+        self._transport.abandon()
+
     def _done_with(self, payload: bytes, seconds: float) -> bool:
         """Deliver a payload; return whether it is done with."""
         started = self._clock.monotonic()

@@ -6,15 +6,16 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPResponse
 from ssl import SSLContext, SSLEOFError, create_default_context
 from time import time
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from metrics.reporters.transports.endpoint import Endpoint
 from metrics.reporters.transports.redaction import Redaction
 from metrics.reporters.transports.transport import Rejected, Unavailable
-from metrics.reporters.transports.wire import Wire
+from metrics.reporters.transports.wire import Wire, close_descriptor
 
 if TYPE_CHECKING:
     import socket
+    from http.client import HTTPConnection
 
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
@@ -87,6 +88,8 @@ class Http:
         self._problem = problem
         self._retried = retried
         self._wire = Wire()
+        # The connection that was made last, if it is not closed; for `abandon` alone.
+        self._connections: list[HTTPConnection] = []
         # Made at once, so that what is missing is missed at the start.
         self._pool: HTTPConnectionPool | None = self._new_pool()
 
@@ -127,7 +130,26 @@ class Http:
         if self._pool is not None:
             self._pool.close()
             self._pool = None
+        self._connections.clear()
         self._wire.close()
+
+    def abandon(self) -> None:
+        """Close the descriptors of a connection in a forked process; the parent goes on using it.
+
+        The end of TLS is not announced, which would end the parent's session.
+        """
+        self._wire.abandon()
+        for connection in self._connections:
+            sock: socket.socket | None = connection.sock
+            if sock is not None:
+                close_descriptor(sock)
+        self._connections.clear()
+        pool, self._pool = self._pool, None
+        waiting = None if pool is None else pool.pool
+        if waiting is not None:
+            # urllib3 empties the queue when the pool is collected; a thread may have held its lock.
+            mutex: Any = waiting.mutex
+            mutex._at_fork_reinit()  # noqa: SLF001 - as `threading` renews its own locks
 
     def _answer(self, payload: bytes, timeout: float) -> Answer:
         from urllib3.exceptions import HTTPError  # noqa: PLC0415 - it takes long to import
@@ -196,6 +218,7 @@ class Http:
         else:
             pool = HTTPConnectionPool(host, port, maxsize=1)
         wire = self._wire
+        connections = self._connections
 
         class Connection(pool.ConnectionCls):  # type: ignore[name-defined, misc]
             """One whose socket can be cut."""
@@ -203,6 +226,7 @@ class Http:
             response_class = Lenient
 
             def _new_conn(self) -> "socket.socket":
+                connections[:] = [self]
                 sock = wire.connect(self.host, self.port, self.timeout)
                 # From here on the wire watches the time, of the whole exchange.
                 sock.settimeout(None)

@@ -7,7 +7,7 @@ from typing import final
 from metrics.clock import SYSTEM_CLOCK
 from metrics.reporters.transports.endpoint import checked_host, checked_port
 from metrics.reporters.transports.transport import Unavailable
-from metrics.reporters.transports.wire import Wire
+from metrics.reporters.transports.wire import Wire, close_descriptor
 
 FAREWELL = 1.0
 """Seconds that a server has to read what is on its way when the connection is to be closed."""
@@ -67,6 +67,16 @@ class Tcp:
         if self._socket is not None:
             wait_for_end(self._socket, FAREWELL)
         self._drop()
+
+    def abandon(self) -> None:
+        """Close the descriptors of a connection in a forked process; the parent goes on using it.
+
+        Nothing is shut down, which would end the parent's connection.
+        """
+        self._wire.abandon()
+        if self._socket is not None:
+            close_descriptor(self._socket)
+            self._socket = None
 
     def _drop(self) -> None:
         self._wire.close()

@@ -20,6 +20,13 @@ class Transport(Protocol):
     def close(self) -> None:
         """Let go of the connection, if there is one."""
 
+    def abandon(self) -> None:
+        """Close the descriptors of a connection in a forked process; the parent goes on using it.
+
+        Nothing is sent or shut down, and no lock is waited for; the next `send` makes a connection
+        of the child's own.
+        """
+
 
 class Unavailable(Exception):  # noqa: N818 - it says what the server is
     """The server cannot take a payload now, but may later.

@@ -6,7 +6,7 @@ from typing import final
 
 from metrics.reporters.transports.endpoint import checked_host, checked_port
 from metrics.reporters.transports.transport import Rejected, Unavailable
-from metrics.reporters.transports.wire import Wire
+from metrics.reporters.transports.wire import Wire, close_descriptor
 
 REFUSAL = 0.1
 """Seconds that the first datagram of a socket waits for a refusal, at most."""
@@ -64,6 +64,13 @@ class Udp:
         self._wire.close()
         if self._socket is not None:
             self._socket.close()
+            self._socket = None
+
+    def abandon(self) -> None:
+        """Close the socket in a forked process; the parent goes on using it."""
+        self._wire.abandon()
+        if self._socket is not None:
+            close_descriptor(self._socket)
             self._socket = None
 
     def __repr__(self) -> str:

@@ -56,6 +56,10 @@ class UnixDatagrams:
             self._socket.close()
             self._socket = None
 
+    def abandon(self) -> None:
+        """Close the socket in a forked process; the parent goes on using it."""
+        self.close()
+
     def __repr__(self) -> str:
         return f"<UnixDatagrams {self._path}>"
 

@@ -1,5 +1,6 @@
 """A connection that another thread can cut at any moment, and that ends on time."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -105,6 +106,16 @@ class Wire:
                 self._handle.close()
                 self._handle = None
 
+    def abandon(self) -> None:
+        """Renew the wire in a forked process, and close its descriptor without cutting it."""
+        # The parent's thread may have held the lock, and its timer and lookup do not run here.
+        self._changed = threading.Condition()
+        self._cut = ""
+        self._lookup = None
+        if self._handle is not None:
+            close_descriptor(self._handle)
+            self._handle = None
+
     def _resolved(self, host: str, port: int, kind: int, timeout: float) -> list[Address]:
         if self._lookup is None or self._lookup.question != (host, port, kind):
             try:
@@ -150,6 +161,14 @@ class Wire:
     def _check(self) -> None:
         if self._cut:
             raise OSError(self._cut)
+
+
+def close_descriptor(sock: socket.socket) -> None:
+    """Close the descriptor of a socket at once, also of one that a file object still uses."""
+    descriptor = sock.detach()
+    if descriptor >= 0:
+        with suppress(OSError):
+            os.close(descriptor)
 
 
 def shut_down(handle: socket.socket) -> None:

@@ -1,8 +1,9 @@
-"""The hooks that everything else is declared with: the worker, and the table of names."""
+"""Hooks of the ticker and the registry, on which all other hooks depend."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from metrics._fork import survives_fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import remaining
 from metrics.instruments.ewma import INTERVAL
@@ -11,6 +12,7 @@ from metrics.registry import Registry
 from metrics.ticker import Ticker
 
 
+@survives_fork
 @contextmanager
 def ticker(
     interval: float | None = None,
@@ -18,23 +20,25 @@ def ticker(
     *,
     enabled: bool | None = None,
 ) -> Iterator[Ticker]:
-    """Start a ticker; disabled, it never starts and so has no worker.
+    """Start a ticker; a disabled one never starts and so has no worker.
 
-    In the end, a tick that is going on is waited for as long as the container's stop may take.
+    The stop waits for a tick under way, as long as the container has time to stop.
 
     Raises:
         StopTimeoutError: the tick did not end in that time.
         TypeError, ValueError: `interval` is not a positive number, or `enabled` not a bool.
     """
     worker = Ticker(INTERVAL if interval is None else interval, clock)
-    if switched_on(enabled):
-        worker.start()
+    start = switched_on(enabled)
     try:
+        if start:
+            worker.start()
         yield worker
     finally:
         worker.stop(remaining())
 
 
+@survives_fork
 @contextmanager
 def registry(
     prefix: str | None = None,
@@ -43,12 +47,12 @@ def registry(
     clock: Clock = SYSTEM_CLOCK,
     enabled: bool | None = None,
 ) -> Iterator[Registry]:
-    """Make a registry; what is left in it at the end is removed.
+    """Create a registry; instruments that are left in it at the stop are removed.
 
     Args:
-        prefix: what full names begin with.
-        ticker: ticks what needs it.
-        clock: given to the instruments that the registry makes.
+        prefix: the beginning of all full names.
+        ticker: ticks the instruments that have to be ticked.
+        clock: the clock of the instruments that the registry creates.
         enabled: False makes every instrument a no-op.
 
     Raises:

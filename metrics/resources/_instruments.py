@@ -1,12 +1,13 @@
-"""A hook for each kind of instrument: it registers one, and unregisters that very one.
+"""Hooks of instruments, one for each kind: it registers an instrument, and unregisters that one.
 
-What measures time goes by the registry's clock, unless it is given one.
+Instruments that measure time use the clock of the registry, unless the hook is given another one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar, cast
 
+from metrics._fork import survives_fork
 from metrics.clock import Clock
 from metrics.instruments.buckets import DEFAULT_BOUNDS, BucketHistogram
 from metrics.instruments.counter import Counter, FloatCounter, UpDownCounter
@@ -26,6 +27,7 @@ from metrics.registry import Registry
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - an instrument
 
 
+@survives_fork
 @contextmanager
 def counter(
     registry: Registry, name: str, *, description: str = "", unit: str = ""
@@ -35,6 +37,7 @@ def counter(
         yield instrument
 
 
+@survives_fork
 @contextmanager
 def float_counter(
     registry: Registry, name: str, *, description: str = "", unit: str = ""
@@ -44,6 +47,7 @@ def float_counter(
         yield instrument
 
 
+@survives_fork
 @contextmanager
 def updown_counter(
     registry: Registry, name: str, *, description: str = "", unit: str = ""
@@ -53,6 +57,7 @@ def updown_counter(
         yield instrument
 
 
+@survives_fork
 @contextmanager
 def gauge(
     registry: Registry,
@@ -67,6 +72,7 @@ def gauge(
         yield instrument
 
 
+@survives_fork
 @contextmanager
 def int_gauge(
     registry: Registry,
@@ -81,6 +87,7 @@ def int_gauge(
         yield instrument
 
 
+@survives_fork
 @contextmanager
 def info(registry: Registry, name: str, *, description: str = "") -> Iterator[Info]:
     """Register an `Info`."""
@@ -88,6 +95,7 @@ def info(registry: Registry, name: str, *, description: str = "") -> Iterator[In
         yield instrument
 
 
+@survives_fork
 @contextmanager
 def meter(
     registry: Registry,
@@ -104,6 +112,7 @@ def meter(
         yield instrument
 
 
+@survives_fork
 @contextmanager
 def histogram(
     registry: Registry,
@@ -122,6 +131,7 @@ def histogram(
         yield instrument
 
 
+@survives_fork
 @contextmanager
 def bucket_histogram(
     registry: Registry,
@@ -137,6 +147,7 @@ def bucket_histogram(
         yield instrument
 
 
+@survives_fork
 @contextmanager
 def timer(
     registry: Registry,
@@ -155,6 +166,7 @@ def timer(
         yield instrument
 
 
+@survives_fork
 @contextmanager
 def resetting_timer(
     registry: Registry, name: str, *, clock: Clock | None = None, description: str = ""
@@ -165,6 +177,7 @@ def resetting_timer(
         yield instrument
 
 
+@survives_fork
 @contextmanager
 def healthcheck(
     registry: Registry, name: str, function: Callable[[], object], *, description: str = ""
@@ -174,6 +187,7 @@ def healthcheck(
         yield instrument
 
 
+@survives_fork
 @contextmanager
 def family(
     registry: Registry,
@@ -190,16 +204,16 @@ def family(
     """Register a `Family` of instruments of one kind, and let the ticker tick its children.
 
     Args:
-        registry: where it is registered.
+        registry: the registry of the family.
         ticker: ticks the children, if their kind needs it.
-        name: what the family is called.
+        name: the name of the family.
         kind: the children's type, `Counter` for example.
         labels: the names of the labels.
-        factory: makes a child; when not given, children are as the registry's own are: they go by
+        factory: creates a child. By default, children are as in a family of the registry: they use
             its clock and the ticker's interval, and timers count their durations in buckets.
-        max_children: how many children to make.
-        description: one line that says what is measured.
-        unit: what it is measured in.
+        max_children: the largest number of children.
+        description: one line about the measured value.
+        unit: the unit of the measured value.
     """
     factory = child_of(kind, ticker, registry.clock) if factory is None else factory
     made = Family(kind, labels, factory, max_children)
@@ -209,7 +223,7 @@ def family(
 
 
 def child_of(kind: type[I], ticker: TickSource, clock: Clock) -> Callable[[], I]:
-    """Return what makes a family's child of a kind that goes by an interval and a clock."""
+    """Return the factory of a family's children, with the interval and clock that they need."""
     makers: dict[type, Callable[[], Instrument]] = {
         Meter: lambda: Meter(ticker.interval, clock),
         Histogram: lambda: Histogram(ExpDecayReservoir(clock=clock)),
@@ -219,6 +233,7 @@ def child_of(kind: type[I], ticker: TickSource, clock: Clock) -> Callable[[], I]
     return cast("Callable[[], I]", makers.get(kind, kind))
 
 
+@survives_fork
 @contextmanager
 def registered(
     registry: Registry,
@@ -228,9 +243,9 @@ def registered(
     description: str,
     unit: str,
 ) -> Iterator[I]:
-    """Register an instrument of your own making, and let a ticker, if any, tick it.
+    """Register an instrument of your own, and let a ticker, if any, tick it.
 
-    Only this very instrument is unregistered in the end, whatever has taken its name meanwhile.
+    Only this instrument is unregistered at the stop, even if another one has its name by then.
     """
     used = registry.register(name, instrument, description=description, unit=unit)
     tickable = cast("Tickable", used)

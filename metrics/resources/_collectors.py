@@ -1,12 +1,13 @@
-"""A hook for each collector: it is ticked while it is in use, and closed in the end.
+"""Hooks of collectors, one for each: the collector is ticked until its resource stops.
 
-It goes by the registry's clock, unless it is given one.
+A collector uses the clock of the registry, unless the hook is given another one.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar, cast
 
+from metrics._fork import survives_fork
 from metrics.clock import Clock
 from metrics.collectors.host import HostCollector
 from metrics.collectors.process import ProcessCollector
@@ -16,24 +17,25 @@ from metrics.registry import Registry, ticks
 
 
 class Collector(Tickable, Protocol):
-    """What reads values from the outside: ticked while in use, closed in the end."""
+    """Reader of values outside the program: ticked while its resource runs, closed at the stop."""
 
     @property
     def instruments(self) -> tuple[Instrument, ...]:
-        """What it feeds."""
+        """The instruments that it feeds."""
 
     def close(self) -> None:
-        """Unregister what was registered."""
+        """Unregister the instruments."""
 
 
 C = TypeVar("C", bound=Collector)
 
 
+@survives_fork
 @contextmanager
 def ticked(registry: Registry, ticker: TickSource, collector: C) -> Iterator[C]:
-    """Let a ticker tick a collector of your own making and, after it, the instruments it feeds.
+    """Let a ticker tick a collector of your own and, after it, the instruments that it feeds.
 
-    Nothing is ticked when the registry is disabled.
+    If the registry is disabled, they are not ticked.
     """
     members = [cast("Tickable", fed) for fed in collector.instruments if ticks(fed)]
     # The newest addition is ticked first: the collector feeds what is ticked after it.
@@ -49,6 +51,7 @@ def ticked(registry: Registry, ticker: TickSource, collector: C) -> Iterator[C]:
         collector.close()
 
 
+@survives_fork
 @contextmanager
 def host(
     registry: Registry, ticker: TickSource, clock: Clock | None = None
@@ -60,6 +63,7 @@ def host(
         yield collector
 
 
+@survives_fork
 @contextmanager
 def process(
     registry: Registry, ticker: TickSource, clock: Clock | None = None
@@ -69,6 +73,7 @@ def process(
         yield collector
 
 
+@survives_fork
 @contextmanager
 def runtime(
     registry: Registry, ticker: TickSource, clock: Clock | None = None
