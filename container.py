@@ -1,4 +1,4 @@
-"""The agent's composition root: every part of the program, in the order in which it starts."""
+"""Composition root of the agent: every resource of the program, in the order of its start."""
 
 from dependency_injector import providers
 
@@ -8,20 +8,20 @@ from metrics.lifecycle import MetricsContainer, Resource
 
 
 class Container(MetricsContainer):
-    """What `python -m app` runs. Nothing starts before `init_resources()`."""
+    """Container of `python -m app`. No resource starts before `init_resources()`."""
 
-    # What the graph is built on: settings, time, the one worker, names to instruments.
+    # The foundation: settings, time, the one worker, the table of names.
     config = MetricsContainer.config
     clock = MetricsContainer.clock
     ticker = MetricsContainer.ticker
     registry = MetricsContainer.registry
 
-    # What is measured.
+    # Collectors.
     host = Resource(resources.host, registry, ticker, clock)
     process = Resource(resources.process, registry, ticker, clock)
     runtime = Resource(resources.runtime, registry, ticker, clock)
 
-    # What is well when the agent is: /healthz answers 503 when it is not.
+    # Health: /healthz answers 503 when this check fails.
     ticking = Resource(
         resources.healthcheck,
         registry,
@@ -30,6 +30,6 @@ class Container(MetricsContainer):
         description="Whether the values are being refreshed",
     )
 
-    # How it is read.
+    # The server that serves the values.
     pages = providers.Singleton(asgi.exposition, registry, title="wired-metrics agent")
     server = Resource(uvicorn.serve, pages, host=config.host, port=config.port)

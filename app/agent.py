@@ -16,7 +16,7 @@ def run(settings: Settings) -> list[str]:
     """Run the agent until a signal comes or its time is up; return what is left, ideally nothing.
 
     Raises:
-        Exception: a part failed to start (everything is stopped again) or to stop.
+        Exception: a resource failed to start (everything is stopped again) or to stop.
     """
     before = set(leftovers())
     container = Container()

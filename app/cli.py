@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         stream=sys.stderr,
         force=True,
     )
-    # The server's start and stop are logged as the part that it is.
+    # The server's start and stop are logged by the lifecycle already.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
         leftovers = run(settings)

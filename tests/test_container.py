@@ -12,15 +12,15 @@ from tests.descriptors import descriptors
 PARTS = ["ticker", "registry", "host", "process", "runtime", "ticking", "server"]
 
 
-def test_the_parts_start_in_the_order_of_the_page():
-    assert [part.name for part in graph(Container()).parts] == PARTS
+def test_the_resources_start_in_the_order_of_the_page():
+    assert [part.name for part in graph(Container()).resources] == PARTS
 
 
 def test_making_the_container_starts_nothing():
     threads = threading.active_count()
     container = Container()
     assert threading.active_count() == threads
-    assert {part.state for part in graph(container).parts} == {State.NEW}
+    assert {part.state for part in graph(container).resources} == {State.NEW}
 
 
 def test_cycles_leave_the_same_threads_and_descriptors():
@@ -47,4 +47,4 @@ def test_a_taken_port_rolls_everything_back():
             container.init_resources()
     assert "while starting 'server'" in raised.value.__notes__[0]
     assert state(container, "server") is State.FAILED
-    assert {part.state for part in graph(container).parts[:-1]} == {State.STOPPED}
+    assert {part.state for part in graph(container).resources[:-1]} == {State.STOPPED}

@@ -90,7 +90,9 @@ def test_only_what_is_asked_for_is_loaded():
         assert absent not in json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("module", ["container", "app", "app.cli", "metrics.resources"])
+@pytest.mark.parametrize(
+    "module", ["container", "app", "app.cli", "metrics.lifecycle", "metrics.resources"]
+)
 def test_importing_the_program_starts_nothing(module: str):
     left = footprint(f"import {module}")
     assert module.partition(".")[0] in left.packages

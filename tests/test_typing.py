@@ -131,8 +131,8 @@ Starlette(lifespan=lifespan(container, timeout=5))
 
 
 def listen(event: Event) -> None:
-    assert_type(event.part, str)
-    assert_type(event.phase, State)
+    assert_type(event.resource, str)
+    assert_type(event.state, State)
     assert_type(event.seconds, float)
     assert_type(event.error, BaseException | None)
 
@@ -143,7 +143,7 @@ assert_type(state(container, "requests"), State)
 assert_type(state(container.requests), State)
 assert_type(graph(container), Graph)
 assert_type(graph(container).to_json(), str)
-assert_type(graph(container).parts[0].needs, tuple[str, ...])
+assert_type(graph(container).resources[0].needs, tuple[str, ...])
 assert_type(check(Container), tuple[Problem, ...])
 assert_type(check(container), tuple[Problem, ...])
 assert_type(check(Stock()), tuple[Problem, ...])
@@ -206,3 +206,45 @@ def test_wrong_use_of_a_container_is_seen_by_the_type_checker(tmp_path):
         if ": error:" in line
     }
     assert sorted(refused) == sorted(WRONG.split("\n")[1:-1])
+
+
+SURVIVING = """
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import assert_type
+from metrics._fork import survives_fork
+
+
+@survives_fork
+@contextmanager
+def bare(size: int, *, name: str = "") -> Iterator[list[int]]:
+    yield []
+
+
+@contextmanager
+@survives_fork(reset=lambda value: value.clear())
+def below(size: int) -> Iterator[list[int]]:
+    yield []
+
+
+@survives_fork()
+async def generator(size: int) -> AsyncIterator[int]:
+    yield size
+
+
+@survives_fork(reset=print)
+class Cache:
+    def __init__(self, size: int) -> None: ...
+
+
+with bare(1, name="a") as a, below(1) as b:
+    assert_type(a, list[int])
+    assert_type(b, list[int])
+assert_type(generator(1), AsyncIterator[int])
+assert_type(Cache(1), Cache)
+"""
+
+
+def test_a_hook_that_survives_a_fork_keeps_its_type(tmp_path):
+    checked = check(SURVIVING, tmp_path)
+    assert checked.returncode == 0, checked.stdout

@@ -82,7 +82,7 @@ def test_a_signal_stops_it_part_by_part_and_nothing_is_left(agent, number):
     running.process.send_signal(number)
     assert running.wait() == 0
     stopped = [line for line in running.lines if "stopped " in line]
-    names = [re.search(r"stopped (\w+) \(", line)[1] for line in stopped if "ms)" in line]
+    names = [re.search(r"stopped '(\w+)' \(", line)[1] for line in stopped if "ms)" in line]
     assert names == [
         "server",
         "ticking",

@@ -1,4 +1,4 @@
-"""How long containers of many parts take to start and stop: `python tests/benchmarks/lifecycle.py`.
+"""Time of starts and stops of many resources: `python tests/benchmarks/lifecycle.py`.
 
 A line gives the best of three runs, and that time as a multiple of the line before it.
 """
@@ -28,12 +28,12 @@ def stock_hook(*_needed: object):
     yield object()
 
 
-def fill(container: Any, size: int, shape: str, part: Callable[..., Any]) -> Any:
-    """Declare parts that all need the first one, or each the one before it."""
-    needed = container.part0 = part()
+def fill(container: Any, size: int, shape: str, resource: Callable[..., Any]) -> Any:
+    """Declare resources that all need the first one, or each the one before it."""
+    needed = container.resource0 = resource()
     for index in range(1, size):
-        made = part(needed)
-        container.set_provider(f"part{index}", made)
+        made = resource(needed)
+        container.set_provider(f"resource{index}", made)
         needed = made if shape == "chain" else needed
     return container
 
@@ -62,7 +62,7 @@ def seconds(container: Any) -> tuple[float, float]:
 
 
 def table(title: str, build: Callable[[int, str], Any], sizes: dict[str, tuple[int, ...]]) -> None:
-    say(f"\n{title}\n{'shape':<8}{'parts':>8}{'start s':>11}{'stop s':>11}{'both s':>11}  ratio")
+    say(f"\n{title}\n{'shape':<8}{'number':>8}{'start s':>11}{'stop s':>11}{'both s':>11}  ratio")
     for shape, counts in sizes.items():
         before = None
         for count in counts:
@@ -70,7 +70,7 @@ def table(title: str, build: Callable[[int, str], Any], sizes: dict[str, tuple[i
             both = start + stop
             line = f"{shape:<8}{count:>8,}{start:>11.4f}{stop:>11.4f}{both:>11.4f}"
             if before is not None:
-                line += f"  {both / before[1]:.2f} x for {count / before[0]:.3g} x the parts"
+                line += f"  {both / before[1]:.2f} x for {count / before[0]:.3g} x the resources"
             say(line)
             before = (count, both)
 

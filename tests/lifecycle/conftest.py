@@ -1,14 +1,16 @@
-"""What the tests of the lifecycle share."""
+"""Fixtures of all tests of the lifecycle."""
 
 import pytest
 
-from metrics.lifecycle import stopping
+from metrics.lifecycle import _shutdown
 
 
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give a part that does not hang the time that a busy machine may take for it.
+    """Give a resource that does not hang the time that a busy machine may take for it.
 
-    What hangs uses the time of a stop up, and those after it are left with milliseconds.
+    A hook that hangs uses the time of a stop up, and milliseconds are left to the ones after it.
     """
-    monkeypatch.setattr(stopping, "LEAST_SECONDS", 1.0)
+    monkeypatch.setattr(_shutdown, "LEAST_SECONDS", 1.0)
+    monkeypatch.setattr(_shutdown, "EXTRA_SECONDS", 2.0)
+    monkeypatch.setattr(_shutdown, "SLACK", 1)

@@ -1,4 +1,4 @@
-"""However many threads start, stop and ask at once, each part starts once and stops once."""
+"""However many threads start, stop and ask at once, each resource starts once and stops once."""
 
 import random
 import sys
@@ -26,7 +26,7 @@ CROWD = 64
 
 
 def chain(calls, length=2):
-    """Return a container of parts p0, p1, ..., each of which needs the one before it."""
+    """Return a container of resources p0, p1, ..., each of which needs the one before it."""
 
     class Chain(LifecycleContainer):
         pass
@@ -40,7 +40,7 @@ def chain(calls, length=2):
 
 
 class Running(threading.Thread):
-    """A thread that has begun, and whose result is asked for with patience."""
+    """Thread that has begun, and whose result is waited for with patience."""
 
     def __init__(self, function) -> None:
         super().__init__(daemon=True)
@@ -136,7 +136,7 @@ def test_of_many_threads_exactly_one_starts_and_exactly_one_stops(restless):
     assert calls.lines == ["start p0", "start p1", "stop p1", "stop p0"] * rounds
 
 
-def test_a_part_that_many_threads_ask_for_at_once_starts_once(restless):
+def test_a_resource_that_many_threads_request_at_once_starts_once(restless):
     # A hook that takes no time: the others ask while it begins, while it ends, and just afterwards.
     for _ in range(60):
         calls = Calls()
@@ -148,7 +148,7 @@ def test_a_part_that_many_threads_ask_for_at_once_starts_once(restless):
         assert calls.lines == ["start p0", "start p1", "stop p1", "stop p0"]
 
 
-def test_a_part_that_fails_at_first_is_never_up_twice(restless):
+def test_a_resource_that_fails_at_first_is_never_up_twice(restless):
     for _ in range(60):
         calls, failing = Calls(), [OSError("not yet")]
 
@@ -170,7 +170,7 @@ def test_a_part_that_fails_at_first_is_never_up_twice(restless):
         assert calls.lines == ["start p0", "start p0", "stop p0"]
 
 
-def test_a_storm_of_starts_stops_and_questions_leaves_every_part_as_often_stopped_as_started(
+def test_a_storm_of_starts_stops_and_questions_leaves_every_resource_as_often_stopped_as_started(
     restless,
 ):
     calls, length = Calls(), 40
@@ -302,7 +302,7 @@ def test_a_stop_waits_for_the_start_under_way_and_then_stops():
     assert calls.lines == ["start p0", "start p1", "stop p1", "stop p0"]
 
 
-def test_a_stop_waits_for_a_part_that_another_thread_has_asked_for():
+def test_a_stop_waits_for_a_resource_that_another_thread_has_requested():
     calls, gate = Calls(), Gate()
     calls.actions["start p0"] = gate
     container = chain(calls)
@@ -317,7 +317,7 @@ def test_a_stop_waits_for_a_part_that_another_thread_has_asked_for():
     assert calls.lines == ["start p0", "stop p0"]
 
 
-def test_a_thread_that_a_hook_starts_may_ask_for_other_parts():
+def test_a_thread_that_a_hook_starts_may_request_other_resources():
     calls, asked = Calls(), []
 
     class Parts(LifecycleContainer):
@@ -354,7 +354,7 @@ def test_a_hook_that_starts_the_container_does_not_deadlock_with_another_start()
     asking = Running(container.part)
     assert gate.reached.wait(PATIENCE)
     starting = Running(container.init_resources)
-    # It waits for the part, whose hook is about to wait for it.
+    # It waits for the resource, whose hook is about to wait for it.
     assert starting.waits()
     gate.opened.set()
     starting.result()
@@ -363,7 +363,7 @@ def test_a_hook_that_starts_the_container_does_not_deadlock_with_another_start()
     assert calls.lines == ["start part", "stop part"]
 
 
-def test_parts_that_ask_for_each_other_in_two_threads_do_not_deadlock():
+def test_resources_that_request_each_other_in_two_threads_do_not_deadlock():
     calls, entered = Calls(), {"a": threading.Event(), "b": threading.Event()}
 
     class Parts(LifecycleContainer):
@@ -383,7 +383,9 @@ def test_parts_that_ask_for_each_other_in_two_threads_do_not_deadlock():
     container.shutdown_resources()
 
 
-def test_a_singleton_that_threads_ask_for_during_restarts_never_stays_with_a_stopped_part(restless):
+def test_a_singleton_that_threads_request_during_restarts_never_stays_with_a_stopped_resource(
+    restless,
+):
     class Part:
         up = True
 

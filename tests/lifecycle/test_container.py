@@ -1,4 +1,4 @@
-"""A container starts all parts or none and stops them in reverse."""
+"""A container starts all resources or none and stops them in reverse."""
 
 import logging
 import threading
@@ -8,6 +8,7 @@ import pytest
 from dependency_injector import providers
 
 from metrics.lifecycle import LifecycleContainer, Resource, ShutdownError
+from tests.lifecycle.calls import is_noted
 
 
 class Journal:
@@ -44,7 +45,7 @@ def chain(journal: Journal, length: int):
     return Container()
 
 
-def test_parts_start_in_order_and_stop_in_exact_reverse():
+def test_resources_start_in_order_and_stop_in_exact_reverse():
     journal = Journal()
     container = chain(journal, 3)
     container.init_resources()
@@ -66,7 +67,7 @@ def test_a_failed_start_stops_what_was_up_and_raises_the_original(failing, error
     with pytest.raises(type(error)) as raised:
         container.init_resources()
     assert raised.value is error
-    assert f"while starting 'p{failing}'" in error.__notes__[-1]
+    assert is_noted(error, "starting", f"p{failing}")
     assert journal.lines == [
         *[f"start p{index}" for index in range(failing)],
         *[f"stop p{index}" for index in reversed(range(failing))],
@@ -98,7 +99,7 @@ def test_a_container_starts_again_after_a_stop():
     assert journal.lines == ["start p0", "stop p0"] * 3
 
 
-def test_a_part_started_on_first_need_is_stopped_like_the_others():
+def test_a_resource_started_on_first_need_is_stopped_like_the_others():
     journal = Journal()
     container = chain(journal, 2)
     assert container.p1() == "p1"
@@ -106,7 +107,7 @@ def test_a_part_started_on_first_need_is_stopped_like_the_others():
     assert journal.lines == ["start p0", "start p1", "stop p1", "stop p0"]
 
 
-def test_many_threads_start_each_part_once():
+def test_many_threads_start_each_resource_once():
     journal = Journal()
     container = chain(journal, 5)
     barrier = threading.Barrier(16)
@@ -124,14 +125,14 @@ def test_many_threads_start_each_part_once():
     assert len(journal.lines) == 10
 
 
-def test_each_part_is_logged_as_it_starts_and_stops(caplog):
+def test_each_resource_is_logged_as_it_starts_and_stops(caplog):
     container = chain(Journal(), 1)
     with caplog.at_level(logging.INFO, "metrics.lifecycle"):
         container.init_resources()
         container.shutdown_resources()
     assert [record.getMessage().split(" (")[0] for record in caplog.records] == [
-        "started p0",
-        "stopped p0",
+        "started 'p0'",
+        "stopped 'p0'",
     ]
 
 
@@ -140,7 +141,7 @@ def test_a_wrong_resource_type_is_an_error():
         chain(Journal(), 1).init_resources(int)
 
 
-def test_the_parts_of_an_embedded_container_start_and_stop_in_their_place():
+def test_the_resources_of_an_embedded_container_start_and_stop_in_their_place():
     journal = Journal()
 
     class Inner(LifecycleContainer):

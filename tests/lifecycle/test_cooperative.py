@@ -15,6 +15,7 @@ from metrics.lifecycle import (
     state,
     subscribe,
 )
+from tests.lifecycle.calls import is_noted
 
 # Deadlines that prove that nothing hangs; never waited for otherwise.
 LONG = 20
@@ -99,19 +100,23 @@ def test_async_hooks_run_in_the_loop_that_awaits():
     asyncio.run(main())
 
 
-def test_hooks_see_the_context_variables_of_the_caller():
+def test_hooks_start_and_stop_in_a_copy_of_the_context_of_the_start():
     variable = contextvars.ContextVar("variable", default="nothing")
     seen = []
 
     def sync_hook():
         seen.append(variable.get())
+        token = variable.set("sync hook")
         yield
         seen.append(variable.get())
+        variable.reset(token)
 
     async def async_hook():
         seen.append(variable.get())
+        token = variable.set("async hook")
         yield
         seen.append(variable.get())
+        variable.reset(token)
 
     class Container(LifecycleContainer):
         one = Resource(sync_hook)
@@ -122,11 +127,12 @@ def test_hooks_see_the_context_variables_of_the_caller():
     async def main():
         variable.set("start")
         await container.init_resources()
+        assert variable.get() == "start"
         variable.set("stop")
         await container.shutdown_resources()
 
     asyncio.run(main())
-    assert seen == ["start", "start", "stop", "stop"]
+    assert seen == ["start", "start", "async hook", "sync hook"]
 
 
 @pytest.mark.parametrize("cut", range(5))
@@ -169,7 +175,7 @@ def test_a_start_cancelled_in_any_async_hook_rolls_back_all_of_it(cut, later):
         with pytest.raises(asyncio.CancelledError) as raised:
             await task
         assert task.cancelled()
-        assert f"while starting 'p{cut}'" in raised.value.__notes__
+        assert is_noted(raised.value, "starting", f"p{cut}")
 
     reached_cut = None
     asyncio.run(main())
@@ -215,7 +221,7 @@ def test_a_start_cancelled_in_a_thread_rolls_back_when_the_hook_is_through():
     assert state(container) is State.FAILED
 
 
-def test_a_cancellation_is_not_lost_when_a_part_is_asked_for_and_starts_in_a_thread():
+def test_a_cancellation_is_not_lost_when_a_resource_is_requested_and_starts_in_a_thread():
     lines, begun, go_on = [], threading.Event(), threading.Event()
 
     def slow(*_needed):
@@ -296,7 +302,7 @@ def test_a_cancelled_roll_back_goes_on_to_its_end():
 
 
 def slow_stop(lines, *, threaded):
-    """Return a container whose middle part stops when told to, and what tells."""
+    """Return a container whose middle resource stops when told to, and what tells."""
     stopping, go_on = threading.Event(), threading.Event()
 
     def in_thread(*_needed):
@@ -381,7 +387,7 @@ def test_a_time_limit_around_a_stop_raises_when_all_is_down(threaded):
     assert state(container) is State.STOPPED
 
 
-def test_a_cancelled_stop_still_tells_which_parts_failed():
+def test_a_cancelled_stop_still_tells_which_resources_failed():
     lines = []
 
     async def failing():
@@ -497,7 +503,7 @@ def test_a_failing_async_hook_rolls_back_and_the_original_arrives(failing, error
         asyncio.run(container.init_resources())
     if not isinstance(error, asyncio.CancelledError):  # asyncio makes a new one of it
         assert raised.value is error
-        assert f"while starting 'p{failing}'" in error.__notes__
+        assert is_noted(error, "starting", f"p{failing}")
     assert lines == [
         *[f"start {index}" for index in range(failing)],
         *[f"stop {index}" for index in reversed(range(failing))],
@@ -536,7 +542,7 @@ def test_what_an_async_hook_raises_at_the_stop_keeps_nothing_else_up(failing, se
     assert state(container) is State.STOPPED
 
 
-def test_an_async_part_that_hangs_is_given_up_and_the_others_stop():
+def test_an_async_resource_that_hangs_is_abandoned_and_the_others_stop():
     lines = []
 
     async def hanging(*_needed):
@@ -561,7 +567,7 @@ def test_an_async_part_that_hangs_is_given_up_and_the_others_stop():
     assert state(container) is State.STOPPED
 
 
-def test_a_sync_part_that_hangs_in_its_thread_is_given_up_and_the_others_stop():
+def test_a_sync_resource_that_hangs_in_its_thread_is_abandoned_and_the_others_stop():
     lines, go_on = [], threading.Event()
 
     def hanging(*_needed):
@@ -608,14 +614,14 @@ def test_the_record_and_the_events_of_a_mixed_graph_are_in_order():
     container = Container()
     unsubscribe = subscribe(container, events.append)
     asyncio.run(container.init_resources())
-    started = [event.part for event in events if event.phase is State.RUNNING]
+    started = [event.resource for event in events if event.state is State.RUNNING]
     asyncio.run(container.shutdown_resources())
-    stopped = [event.part for event in events if event.phase is State.STOPPED]
+    stopped = [event.resource for event in events if event.state is State.STOPPED]
     unsubscribe()
     assert len(started) == 12
     assert stopped == started[::-1]
     assert started[:4] == ["p2", "p3", "p0", "p1"]
     # One part's start is over before the next one's begins, to whoever reads the events.
-    assert [event.part for event in events] == [
+    assert [event.resource for event in events] == [
         name for name in [*started, *stopped] for _ in range(2)
     ]

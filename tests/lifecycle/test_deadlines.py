@@ -1,9 +1,10 @@
-"""A part that hangs is named and left behind; everything else is down within the budget."""
+"""A resource that hangs is named and left behind; everything else is down within the budget."""
 
 import asyncio
 import math
 import threading
 from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
 from http.client import HTTPConnection
 from time import monotonic
 
@@ -206,13 +207,11 @@ def test_with_a_limit_hooks_stop_in_a_daemon_thread_that_has_ended_afterwards(wo
     [
         ("1", TypeError),
         ([], TypeError),
-        (0, ValueError),
-        (-1.0, ValueError),
         (math.nan, ValueError),
         (-math.inf, ValueError),
     ],
 )
-def test_a_budget_that_is_no_positive_number_is_refused_and_nothing_stops(world, wrong, error):
+def test_a_budget_that_is_no_number_is_refused_and_nothing_stops(world, wrong, error):
     container = chain(world, [world.steady])
     container.init_resources()
     with pytest.raises(error, match="timeout"):
@@ -220,6 +219,20 @@ def test_a_budget_that_is_no_positive_number_is_refused_and_nothing_stops(world,
     assert world.stopped == []
     container.shutdown_resources()
     assert world.stopped == ["p0"]
+
+
+@pytest.mark.parametrize("spent", [0, 0.0, -1.0])
+def test_without_any_time_left_every_hook_is_called_and_what_hangs_is_named(world, spent):
+    container = chain(world, [world.steady, world.hanging, world.steady])
+    container.init_resources()
+    (error,) = stop(container, timeout=spent).exceptions
+    assert isinstance(error, StopTimeoutError)
+    assert str(error).startswith("'p1' did not stop in ")
+    assert "in hang_here" in str(error)
+    assert sorted(world.stopped) == ["p0", "p2"]
+    world.release.set()
+    container.shutdown_resources()
+    assert state(container) is State.STOPPED
 
 
 def test_a_huge_budget_is_as_good_as_none(world):
@@ -230,25 +243,29 @@ def test_a_huge_budget_is_as_good_as_none(world):
     assert world.remaining == [None]
 
 
-def test_a_context_variable_of_the_caller_is_seen_by_the_hook():
-    from contextvars import ContextVar
-
+def test_a_hook_stops_in_the_context_of_its_start():
     variable: ContextVar[str] = ContextVar("variable", default="default")
     seen: list[str] = []
 
     def hook():
+        seen.append(variable.get())
+        token = variable.set("hook")
         yield
+        seen.append(variable.get())
+        variable.reset(token)
         seen.append(variable.get())
 
     class Container(LifecycleContainer):
         part = Resource(hook)
 
     container = Container()
+    token = variable.set("start")
     container.init_resources()
-    token = variable.set("caller")
+    assert variable.get() == "start"
+    variable.set("stop")
     container.shutdown_resources()
     variable.reset(token)
-    assert seen == ["caller"]
+    assert seen == ["start", "hook", "start"]
 
 
 def test_stopping_again_waits_for_the_hook_that_hung(world):
@@ -373,7 +390,7 @@ def test_a_sync_hook_that_hangs_in_an_async_graph_is_left_behind(world, hanging,
 
 
 class Stubborn:
-    """An async part whose stop does not let itself be cancelled."""
+    """An async resource whose stop does not let itself be cancelled."""
 
     def __init__(self, stopped: list[str], late: BaseException | None) -> None:
         self.stopped, self.late = stopped, late
@@ -459,7 +476,7 @@ def test_a_stop_does_not_wait_longer_for_a_container_whose_start_hangs(world):
     assert world.stopped == ["slow", "before"]
 
 
-def test_a_part_whose_start_hangs_in_another_thread_does_not_keep_the_others_up(world):
+def test_a_resource_whose_start_hangs_in_another_thread_does_not_keep_the_others_up(world):
     begun = threading.Event()
 
     def slow():

@@ -1,4 +1,4 @@
-"""Whichever part fails with whatever: all or nothing at the start, best effort at the stop."""
+"""Whichever resource fails with whatever: all or nothing at the start, best effort at the stop."""
 
 import asyncio
 import inspect
@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from metrics.lifecycle import LifecycleContainer, NotRunningError, Resource, State, state
 from metrics.lifecycle import ShutdownError as Failed
+from tests.lifecycle.calls import note_of
 
 N = 4
 KINDS = [OSError, KeyboardInterrupt, asyncio.CancelledError, SystemExit]
-# Which parts are async, and whether the container is awaited though it need not be.
+# Which resources are async, and whether the container is awaited though it need not be.
 WAYS = {
     "called": ([False] * N, False),
     "awaited": ([False] * N, True),
@@ -116,6 +117,11 @@ def notes(error: BaseException) -> list[str]:
     return getattr(error, "__notes__", [])
 
 
+def note(phase: str, index: int, asynchronous: list[bool]) -> str:
+    hook = World.async_hook if asynchronous[index] else World.hook
+    return note_of(phase, f"p{index}", hook, "Chain")
+
+
 @pytest.mark.parametrize("failing", range(N))
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", WAYS)
@@ -125,7 +131,7 @@ def test_a_failed_start_leaves_nothing_up_and_raises_the_original(way, kind, fai
     world.failing[f"start p{failing}"] = error
     container = chain(world, asynchronous)
     assert attempt(container.init_resources, awaited=awaited) is error
-    assert notes(error) == [f"while starting 'p{failing}'"]
+    assert notes(error) == [note("starting", failing, asynchronous)]
     started = [f"p{index}" for index in range(failing)]
     assert world.lines == [
         *[f"start {name}" for name in started],
@@ -158,10 +164,10 @@ def test_a_failed_stop_leaves_nothing_else_up_and_can_be_repeated(way, kind, fai
     if isinstance(error, Exception):
         assert type(raised) is Failed
         assert raised.exceptions == (error,)
-        assert str(raised).startswith(f"1 of 4 parts failed to stop: 'p{failing}'")
+        assert str(raised).startswith(f"1 of 4 resources of Chain failed to stop: 'p{failing}'")
     else:
         assert raised is error
-    assert notes(error) == [f"while stopping 'p{failing}'"]
+    assert notes(error) == [note("stopping", failing, asynchronous)]
     others = [index for index in reversed(range(N)) if index != failing]
     assert world.lines == [f"stop p{index}" for index in others]
     assert [index for index, s in enumerate(states(container)) if s is State.FAILED] == [failing]
@@ -227,7 +233,7 @@ def test_failures_of_the_roll_back_are_noted_and_do_not_keep_others_up(
     world.failing[f"start p{position}"] = error
     container = chain(world, asynchronous)
     assert attempt(container.init_resources, awaited=True) is error
-    assert notes(error)[0] == f"while starting 'p{position}'"
+    assert notes(error)[0] == note("starting", position, asynchronous)
     assert [note.split(":")[0] for note in notes(error)[1:]] == [
         f"'p{index}' failed to stop then" for index in stuck
     ]
@@ -324,5 +330,5 @@ def test_a_failure_in_an_embedded_container_rolls_everything_back():
     with pytest.raises(OSError, match="no") as raised:
         container.init_resources()
     assert raised.value is error
-    assert notes(error) == ["while starting 'inner.two'"]
+    assert notes(error) == [note_of("starting", "inner.two", World.hook, "Outer")]
     assert world.lines == ["start host", "start one", "stop one", "stop host"]

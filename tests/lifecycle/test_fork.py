@@ -1,15 +1,11 @@
-"""A forked child begins anew: its graph is NEW, no hook of the parent runs, nothing hangs."""
+"""A forked child is reset: its container is NEW, no hook of the parent runs, nothing hangs."""
 
 import asyncio
 import gc
 import os
-import pickle
-import select
-import signal
 import subprocess
 import sys
 import threading
-import traceback
 from contextlib import contextmanager
 
 import pytest
@@ -23,60 +19,18 @@ from metrics.lifecycle import (
     Resource,
     ShutdownError,
     State,
-    lifecycle,
+    _lifecycle,
+    _ownership,
     state,
     subscribe,
 )
+from tests.forks import DEADLINE, forking, in_child
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here"),
-    # Python 3.12 warns of every fork with threads; that such a fork is safe is what is tested.
-    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
-]
-
-TIMEOUT = 60
-
-
-def in_child(function, *args, told=""):
-    """Return what a function returns in a forked child; fail if it raises, or hangs.
-
-    What went wrong in the fork itself, which an interpreter only prints, has to be `told`.
-    """
-    reader, writer = os.pipe()
-    printed = []
-    hook, sys.unraisablehook = sys.unraisablehook, lambda event: printed.append(event.exc_value)
-    try:
-        pid = os.fork()
-    finally:
-        sys.unraisablehook = hook
-    if pid == 0:
-        try:
-            try:
-                assert told in "".join(map(str, printed)), printed
-                assert told or not printed, "".join(traceback.format_exception(printed[0]))
-                outcome = (True, function(*args))
-            except BaseException:  # noqa: BLE001 - raised in the parent
-                outcome = (False, traceback.format_exc())
-            os.write(writer, pickle.dumps(outcome))
-        finally:
-            os._exit(0)
-    os.close(writer)
-    try:
-        if not select.select([reader], [], [], TIMEOUT)[0]:
-            os.kill(pid, signal.SIGKILL)
-            pytest.fail("the child hangs")
-        written = os.read(reader, 65536)
-    finally:
-        os.close(reader)
-        os.waitpid(pid, 0)
-    assert written, "the child died"
-    succeeded, outcome = pickle.loads(written)
-    assert succeeded, outcome
-    return outcome
+pytestmark = forking
 
 
 class Notes:
-    """Records in a file, shared by all processes, which of them ran which hook."""
+    """Log of hooks in a file that all processes share, each line with its process."""
 
     def __init__(self, path) -> None:
         self.path = path
@@ -126,7 +80,7 @@ def pair(notes):
 BOTH = ["start first", "start second", "stop second", "stop first"]
 
 
-def test_the_graph_and_its_parts_are_new_in_the_child(notes):
+def test_the_container_and_its_resources_are_new_in_the_child(notes):
     container = pair(notes)
     container.init_resources()
 
@@ -139,7 +93,7 @@ def test_the_graph_and_its_parts_are_new_in_the_child(notes):
     assert notes.of(os.getpid()) == BOTH
 
 
-def test_what_was_stopped_in_the_parent_can_be_asked_for_in_the_child(notes):
+def test_a_container_that_was_stopped_in_the_parent_is_new_in_the_child(notes):
     container = pair(notes)
     container.init_resources()
     container.shutdown_resources()
@@ -155,7 +109,7 @@ def test_what_was_stopped_in_the_parent_can_be_asked_for_in_the_child(notes):
         container.second()
 
 
-def test_what_failed_to_stop_in_the_parent_is_new_in_the_child(notes):
+def test_a_resource_that_failed_to_stop_in_the_parent_is_new_in_the_child(notes):
     parent = os.getpid()
 
     def stubborn():
@@ -182,17 +136,45 @@ def test_what_failed_to_stop_in_the_parent_is_new_in_the_child(notes):
     assert notes.of(parent) == ["fail"]
 
 
-def test_one_that_cannot_begin_anew_does_not_keep_the_others_up(notes, monkeypatch):
+def test_a_container_that_cannot_be_reset_does_not_keep_the_others_running(notes, monkeypatch):
     class Broken:
+        own = ()
+        started = ()
+
         def owner(self):
+            return None
+
+        def forked(self, survivors, lost):
             raise RuntimeError("broken")
 
     container = pair(notes)
     container.init_resources()
     # Whatever the order, one of them comes before it.
-    inherited = [Broken(), *lifecycle.lifecycles(), Broken()]
-    monkeypatch.setattr(lifecycle, "lifecycles", lambda: inherited)
-    assert in_child(state, container, told="did not begin anew") is State.NEW
+    inherited = [Broken(), *_lifecycle.lifecycles(), Broken()]
+    monkeypatch.setattr(_lifecycle, "lifecycles", lambda: inherited)
+    printed = ["containers were not reset", "RuntimeError: broken"]
+    assert in_child(state, container, printed=printed) is State.NEW
+    monkeypatch.undo()
+    container.shutdown_resources()
+
+
+def test_a_graph_that_cannot_be_searched_does_not_keep_its_container_running(notes, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("broken")
+
+    class Container(MetricsContainer):
+        part = Resource(notes.generator, "part")
+
+    container = Container()
+    container.init_resources()
+    monkeypatch.setattr(_ownership, "dependents", fail)
+    monkeypatch.setattr(_ownership, "stale_singletons", fail)
+
+    def states():
+        return state(container), state(container, "part"), state(container, "ticker")
+
+    printed = ["containers were not reset", "RuntimeError: broken"]
+    assert in_child(states, printed=printed) == (State.NEW, State.NEW, State.RUNNING)
     monkeypatch.undo()
     container.shutdown_resources()
 
@@ -242,7 +224,7 @@ def test_no_hook_of_the_parent_runs_when_the_child_stops_or_drops_its_container(
     assert notes.of(os.getpid()) == ["start part", "stop part"]
 
 
-def test_stock_resources_begin_anew_in_the_child_like_the_others(notes):
+def test_stock_resources_are_new_in_the_child_like_the_others(notes):
     class Container(LifecycleContainer):
         stock = providers.Resource(notes.generator, "stock")
         user = Resource(notes.generator, "user", stock)
@@ -266,7 +248,7 @@ def test_stock_resources_begin_anew_in_the_child_like_the_others(notes):
     assert notes.of(os.getpid()) == ["start stock", "start user", "stop user", "stop stock"]
 
 
-def test_async_parts_of_the_parent_are_left_alone_and_start_anew(notes):
+def test_async_resources_of_the_parent_are_left_alone_and_start_again(notes):
     class Container(LifecycleContainer):
         part = Resource(notes.async_generator, "part")
 
@@ -294,16 +276,17 @@ def test_async_parts_of_the_parent_are_left_alone_and_start_anew(notes):
 
 
 class Service:
-    def __init__(self, requests) -> None:
+    def __init__(self, requests, pid) -> None:
         self.requests = requests
-        self.pid = os.getpid()
+        self.pid = pid
 
 
 class Metered(MetricsContainer):
     registry = MetricsContainer.registry
     ticker = MetricsContainer.ticker
     requests = Resource(resources.meter, registry, ticker, "rpc/requests")
-    service = providers.Singleton(Service, requests)
+    pid = Resource(os.getpid)
+    service = providers.Singleton(Service, requests, pid)
 
 
 def workers() -> int:
@@ -311,7 +294,7 @@ def workers() -> int:
 
 
 class Bell:
-    """Something to tick, which tells when it was."""
+    """Member of a ticker that can be waited for."""
 
     def __init__(self) -> None:
         self.rung = threading.Event()
@@ -321,7 +304,7 @@ class Bell:
 
     def wait(self) -> bool:
         self.rung.clear()
-        return self.rung.wait(TIMEOUT)
+        return self.rung.wait(DEADLINE)
 
 
 def test_the_next_use_starts_the_childs_own_worker_and_the_parents_goes_on():
@@ -333,10 +316,9 @@ def test_the_next_use_starts_the_childs_own_worker_and_the_parents_goes_on():
 
     def use():
         before = workers()
-        service = container.service()
-        own, at_work = Bell(), workers()
+        service, own = container.service(), Bell()
         container.ticker().add(own)
-        ticks = own.wait()
+        ticks, at_work = own.wait(), workers()
         service.requests.mark()
         container.shutdown_resources()
         return before, service.pid == os.getpid(), at_work, ticks, workers(), state(container)
@@ -350,7 +332,7 @@ def test_the_next_use_starts_the_childs_own_worker_and_the_parents_goes_on():
     assert not ticker.running
 
 
-def test_a_fork_of_a_fork_begins_anew_as_well(notes):
+def test_a_fork_of_a_fork_is_new_as_well(notes):
     container = pair(notes)
     container.init_resources()
 
@@ -380,16 +362,16 @@ def held_up(function):
     def reach(*_: object) -> None:
         if os.getpid() == parent and threading.current_thread() is not threading.main_thread():
             reached.set()
-            go_on.wait(2 * TIMEOUT)
+            go_on.wait(DEADLINE)
 
     thread = threading.Thread(target=function, args=(reach,))
     thread.start()
     try:
-        assert reached.wait(TIMEOUT)
+        assert reached.wait(DEADLINE)
         yield
     finally:
         go_on.set()
-        thread.join(2 * TIMEOUT)
+        thread.join(DEADLINE)
         assert not thread.is_alive()
 
 
@@ -405,7 +387,7 @@ def cycle_of(container):
 
 
 @pytest.mark.parametrize("where", ["start", "stop", "need", "subscriber"])
-def test_a_fork_in_the_middle_of_anothers_change_leaves_the_child_free(where):
+def test_a_fork_in_the_middle_of_anothers_transition_leaves_the_child_free(where):
     calls = {}
 
     def hook():
@@ -488,7 +470,7 @@ def test_a_fork_while_another_thread_makes_a_singleton_leaves_the_child_free():
 
 
 @pytest.mark.parametrize("phase", ["start", "stop"])
-def test_a_fork_inside_a_hook_leaves_the_change_to_the_parent(notes, phase):
+def test_a_fork_inside_a_hook_leaves_the_transition_to_the_parent(notes, phase):
     parent, outcomes = os.getpid(), []
 
     def fork_in(now: str) -> None:
@@ -522,7 +504,7 @@ def test_the_thread_that_forks_may_be_any(notes):
 
     thread = threading.Thread(target=fork)
     thread.start()
-    thread.join(2 * TIMEOUT)
+    thread.join(DEADLINE)
     container.shutdown_resources()
     assert outcomes == [(True, 0)]
 
@@ -592,12 +574,16 @@ if child:
 """
 
 
-def ending_in(ending, declared):
-    """Return who ran which hook when the child ends so, and the child's exit code."""
-    script = ENDINGS.replace("ENDING", ending).replace("DECLARED", declared)
-    done = subprocess.run(
-        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=TIMEOUT
+def completed(script):
+    """Run a program to its end; not one with a watchdog of faulthandler, which hangs in a fork."""
+    return subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=DEADLINE
     )
+
+
+def ending_in(ending, declared):
+    """Return the hooks that ran, each with its process, and the exit code of the child."""
+    done = completed(ENDINGS.replace("ENDING", ending).replace("DECLARED", declared))
     *lines, (parent, _, code) = [line.split() for line in done.stdout.splitlines()]
     ran = [(name, "parent" if pid == parent else "child") for pid, name in lines]
     return ran, int(code), done.stderr
@@ -627,3 +613,58 @@ def test_no_hook_of_the_parent_runs_however_the_child_ends(ending, code):
 def test_no_stock_hook_of_the_parent_runs_when_the_child_exits():
     ran, *_ = ending_in("sys.exit()", "a = providers.Resource(generator)")
     assert ran == [("generator", "parent")]
+
+
+SURVIVORS = """
+import os, signal, sys
+from metrics.lifecycle import LifecycleContainer, Resource, running, survives_fork
+
+@survives_fork
+def survivor():
+    yield "survivor"
+    print(os.getpid(), "survivor", flush=True)
+
+def connection():
+    yield "connection"
+    print(os.getpid(), "connection", flush=True)
+
+class Container(LifecycleContainer):
+    a = Resource(survivor)
+    b = Resource(connection)
+
+container = Container()
+with running(container):
+    child = os.fork()
+    if child == 0:
+        ENDING
+    else:
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+if child:
+    print(os.getpid(), "child", status)
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "of_child"),
+    [
+        ("os._exit(3)", 3, []),
+        ("sys.exit(3)", 3, ["survivor"]),
+        ("pass", 0, ["survivor"]),
+        ("container.shutdown_resources()", 0, ["survivor"]),
+        ("container.init_resources()", 0, ["connection", "survivor"]),
+        ("os.kill(os.getpid(), signal.SIGTERM)", 143, ["survivor"]),
+        ("os.kill(os.getpid(), signal.SIGINT)", -2, ["survivor"]),
+        (
+            "container.init_resources(); os.kill(os.getpid(), signal.SIGTERM)",
+            143,
+            ["connection", "survivor"],
+        ),
+    ],
+)
+def test_a_child_that_leaves_the_block_stops_the_resources_that_run_in_it(ending, code, of_child):
+    done = completed(SURVIVORS.replace("ENDING", ending))
+    lines = [line.split() for line in done.stdout.splitlines()]
+    parent = lines[-1][0]
+    assert lines[-1][1:] == ["child", str(code)]
+    assert [name for pid, name, *_ in lines[:-1] if pid != parent] == of_child
+    assert [name for pid, name, *_ in lines[:-1] if pid == parent] == ["connection", "survivor"]

@@ -45,7 +45,7 @@ def drop(held) -> None:
     gc.collect()
 
 
-def test_it_is_warned_of_with_its_parts_and_its_worker_ends():
+def test_it_is_warned_of_with_its_resources_and_its_worker_ends():
     held = [Metered()]
     held[0].init_resources()
     (worker,) = workers()
@@ -55,7 +55,7 @@ def test_it_is_warned_of_with_its_parts_and_its_worker_ends():
     assert not worker.is_alive()
 
 
-def test_the_parts_of_embedded_containers_are_named_and_end_as_well():
+def test_the_resources_of_embedded_containers_are_named_and_end_as_well():
     held = [Host()]
     held[0].init_resources()
     with pytest.warns(ResourceWarning, match=r"Host .*'metrics\.ticker'.*'metrics\.requests'"):
@@ -63,7 +63,7 @@ def test_the_parts_of_embedded_containers_are_named_and_end_as_well():
     assert workers() == []
 
 
-def test_parts_that_came_up_on_first_need_count_and_no_others_are_named():
+def test_resources_that_came_up_on_first_need_count_and_no_others_are_named():
     held = [Metered()]
     held[0].ticker()
     with pytest.warns(ResourceWarning) as warned:
@@ -74,7 +74,7 @@ def test_parts_that_came_up_on_first_need_count_and_no_others_are_named():
     assert "shutdown_resources()" in message
 
 
-def test_parts_stop_in_reverse_and_a_failure_is_logged(caplog):
+def test_resources_stop_in_reverse_and_a_failure_is_logged(caplog):
     stopped = []
 
     def hook(name, *_):
@@ -128,7 +128,7 @@ def test_a_container_whose_stop_failed_goes_silently():
     assert warned == []
 
 
-def test_what_a_program_keeps_of_its_parts_does_not_keep_the_container():
+def test_what_a_program_keeps_of_its_resources_does_not_keep_the_container():
     class Container(Metered):
         service = providers.Singleton(list, providers.List(Metered.requests))
 

@@ -26,6 +26,7 @@ from metrics.lifecycle import (
     running,
     state,
 )
+from tests.lifecycle.calls import note_of
 
 ROOT = Path(__file__).parents[2]
 WAIT = 20.0
@@ -94,7 +95,7 @@ def join(threads):
     assert not any(thread.is_alive() for thread in threads)
 
 
-def test_exactly_one_of_many_threads_starts_a_part_and_the_others_wait_for_it():
+def test_exactly_one_of_many_threads_starts_a_resource_and_the_others_wait_for_it():
     diary, begun, gate = Diary(), threading.Semaphore(0), threading.Event()
     diary.on["start part"] = lambda: (begun.release(), gate.wait(WAIT))
     stock, ours = both(diary, "part")
@@ -128,11 +129,11 @@ def test_a_failed_start_takes_down_what_was_up_and_raises_the_original_error():
     diary.lines.clear()
     with pytest.raises(OSError, match="no") as raised:
         ours.init_resources()
-    assert raised.value.__notes__ == ["while starting 'c'"]
+    assert raised.value.__notes__ == [note_of("starting", "c", Diary.hook, "LifecycleContainer")]
     assert diary.lines == ["start a", "start b", "start c", "stop b", "stop a"]
 
 
-def test_a_failed_stop_leaves_only_the_part_that_failed_and_can_be_repeated():
+def test_a_failed_stop_leaves_only_the_resource_that_failed_and_can_be_repeated():
     diary = Diary()
     diary.on["stop b"] = fail
     stock, ours = both(diary, "a", "b", "c")
@@ -142,16 +143,19 @@ def test_a_failed_stop_leaves_only_the_part_that_failed_and_can_be_repeated():
     assert stock.a.initialized
     stock.shutdown_resources()
     ours.init_resources()
-    with pytest.raises(ShutdownError, match="1 of 3 parts failed to stop: 'b'") as raised:
+    with pytest.raises(
+        ShutdownError, match="1 of 3 resources of LifecycleContainer failed to stop: 'b'"
+    ) as raised:
         ours.shutdown_resources()
-    assert [error.__notes__ for error in raised.value.exceptions] == [["while stopping 'b'"]]
+    note = note_of("stopping", "b", Diary.hook, "LifecycleContainer")
+    assert [error.__notes__ for error in raised.value.exceptions] == [[note]]
     states = [state(ours, name) for name in "abc"]
     assert states == [State.STOPPED, State.FAILED, State.STOPPED]
     ours.shutdown_resources()
     assert state(ours) is state(ours, "b") is State.STOPPED
 
 
-def test_parts_start_as_declared_with_what_they_need_first_and_stop_in_exact_reverse():
+def test_resources_start_as_declared_with_what_they_need_first_and_stop_in_exact_reverse():
     diary = Diary()
 
     class Sub(containers.DeclarativeContainer):
@@ -179,7 +183,7 @@ def test_parts_start_as_declared_with_what_they_need_first_and_stop_in_exact_rev
     ]
 
 
-def test_ten_thousand_parts_start_and_stop_in_a_chain_and_on_one_registry():
+def test_ten_thousand_resources_start_and_stop_in_a_chain_and_on_one_registry():
     def build(kind):
         first = Resource(resources.registry)
         parts = {"first": first}
@@ -234,7 +238,7 @@ def test_a_stop_ends_on_time_names_what_hangs_and_still_stops_the_rest():
         stock.shutdown_resources(timeout=0.2)
 
 
-def test_after_the_stop_a_part_is_not_started_again_and_what_was_handed_out_never_raises():
+def test_after_the_stop_a_resource_is_not_started_again_and_what_was_handed_out_never_raises():
     diary = Diary()
     stock, ours = both(diary, "part")
     for container in (stock, ours):
@@ -282,7 +286,7 @@ def test_a_second_stop_returns_when_the_first_has_ended():
     assert diary.lines == ["start part", "stop part"]
 
 
-def test_a_singleton_that_holds_a_part_is_made_anew_after_a_restart():
+def test_a_singleton_that_holds_a_resource_is_recreated_after_a_restart():
     for base, kind, fresh in (
         (Stock, providers.Resource, False),
         (LifecycleContainer, Resource, True),
@@ -422,7 +426,7 @@ for kind in (Stock, Ours):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_is_new_and_starts_its_own_parts_and_the_parent_keeps_its_own():
+def test_a_forked_child_is_new_and_starts_its_own_resources_and_the_parent_keeps_its_own():
     with run_program(FORKING) as program:
         said, _ = program.communicate(timeout=WAIT)
     assert said.splitlines() == [

@@ -8,7 +8,8 @@ import pytest
 from dependency_injector import resources as stock
 
 from metrics.lifecycle import LifecycleContainer, Resource, ShutdownError, State, state
-from metrics.lifecycle.hooks import is_async_hook
+from metrics.lifecycle._hooks import is_async_hook
+from tests.lifecycle.calls import note_of
 
 log: list[object] = []
 failing: list[BaseException] = []
@@ -205,7 +206,7 @@ def test_a_hook_that_failed_to_stop_can_be_stopped_again(hook, kind):
         (found,) = raised.value.exceptions
         # Python does not let a StopIteration out of a generator or a coroutine.
         assert found is error or (kind is StopIteration and found.__cause__ is error)
-        assert found.__notes__[-1] == "while stopping 'part'"
+        assert found.__notes__[-1] == note_of("stopping", "part", hook, "Container")
         assert state(container, "part") is State.FAILED
     run(container, hook, "shutdown_resources")
     assert state(container) is State.STOPPED
@@ -222,14 +223,15 @@ def end_with(kind: type[BaseException]) -> None:
 
 @pytest.mark.parametrize("hook", [Manager, Both, lambda_of_manager, AsyncManager, gives_both])
 @pytest.mark.parametrize("kind", [OSError, KeyboardInterrupt, asyncio.CancelledError, SystemExit])
-def test_a_context_manager_is_told_what_the_program_ends_with(hook, kind):
+def test_a_context_manager_receives_the_error_that_ends_the_program_and_no_normal_end(hook, kind):
     container = container_of(hook)
     run(container, hook, "init_resources")
     with pytest.raises(kind) as raised:
         end_with(kind)
     ending = raised.value
     run(container, hook, "shutdown_resources", error=ending)
-    assert log == ["start", (kind, ending, ending.__traceback__), "stop"]
+    received = [(kind, ending, ending.__traceback__)] if kind is OSError else []
+    assert log == ["start", *received, "stop"]
 
 
 @pytest.mark.parametrize("hook", [generator, async_generator, function, async_function])
@@ -329,7 +331,7 @@ def test_a_generator_that_never_yields_fails_to_start(hook):
     container = Container()
     with pytest.raises(RuntimeError, match="without a yield") as raised:
         run(container, hook, "init_resources")
-    assert raised.value.__notes__ == ["while starting 'part'"]
+    assert raised.value.__notes__ == [note_of("starting", "part", hook, "Container")]
     assert state(container) is State.FAILED
 
 

@@ -260,7 +260,7 @@ class Served(uvicorn.Server):
             return answer.read().decode()
 
 
-def test_a_real_server_serves_with_the_parts_up_and_stops_them_after_the_last_request():
+def test_a_real_server_serves_with_the_resources_up_and_stops_them_after_the_last_request():
     lines, answering, may_answer = [], threading.Event(), threading.Event()
     container = graph_of(lines, async_hook(lines, "one"), sync_hook(lines, "two"))
 

@@ -49,7 +49,7 @@ def test_nothing_to_tick_means_no_worker():
     container.shutdown_resources()
 
 
-def test_configuration_reaches_the_parts():
+def test_configuration_reaches_the_resources():
     container = Container()
     container.config.from_dict({"prefix": "geth", "tick_interval": 0.5})
     container.init_resources()
@@ -122,7 +122,7 @@ def test_a_thousand_cycles_leave_the_same_threads_and_descriptors():
     assert descriptors() == files
 
 
-def test_parts_of_the_wrong_kind_are_visible_to_isinstance():
+def test_resources_of_the_wrong_kind_are_visible_to_isinstance():
     container = MetricsContainer()
     assert isinstance(container.ticker(), Ticker)
     assert isinstance(container.registry().counter("x"), Counter)

@@ -1,4 +1,4 @@
-"""Processes of multiprocessing have a graph of their own, whatever way they start."""
+"""Processes of multiprocessing have resources of their own, with every start method."""
 
 import asyncio
 import multiprocessing
@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from metrics import resources
+from metrics.exporters import prometheus
 from metrics.lifecycle import MetricsContainer, Resource, State, running, state
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -33,6 +34,8 @@ class Container(MetricsContainer):
 
 # As a program has it: at module level, so that every process that imports this has it too.
 container = Container()
+# The instruments that were handed out in this process, or in the one that it was forked from.
+handed_out = []
 
 
 def workers() -> int:
@@ -41,10 +44,14 @@ def workers() -> int:
 
 def use(results) -> None:
     before = state(container), workers()
+    for requests in handed_out:
+        requests.mark(2)
     container.requests().mark()
     own = container.home() == os.getpid(), starts.count(os.getpid()), workers()
+    page = prometheus.render(container.registry()).decode().splitlines()
+    counts = [line for line in page if line.startswith("rpc_requests_total")]
     container.shutdown_resources()
-    results.send((before, own, workers(), state(container)))
+    results.send((before, own, counts, workers(), state(container)))
     results.close()
 
 
@@ -58,7 +65,9 @@ def wait_for_the_end(ready, _hold) -> None:
 @pytest.fixture
 def started():
     container.init_resources()
+    handed_out.append(container.requests())
     yield container
+    handed_out.clear()
     container.shutdown_resources()
 
 
@@ -74,24 +83,27 @@ def no_server_is_left():
 
 @pytest.mark.usefixtures("no_server_is_left")
 @pytest.mark.parametrize("method", METHODS)
-def test_a_process_starts_and_stops_its_own_parts(method, started):
+def test_a_process_starts_and_stops_its_own_resources(method, started):
     context = multiprocessing.get_context(method)
     receiver, sender = context.Pipe(duplex=False)
+    handed_out[0].mark(1000)
     process = context.Process(target=use, args=(sender,))
     process.start()
     sender.close()
     with receiver:
         assert receiver.poll(TIMEOUT)
-        before, own, after, ended = receiver.recv()
+        before, own, counts, after, ended = receiver.recv()
     process.join(TIMEOUT)
     assert process.exitcode == 0
     process.close()
     assert before == (State.NEW, 0)
     assert own == (True, 1, 1)
+    # A forked process counts with the instrument that was handed out before.
+    assert counts == [f"rpc_requests_total {3 if method == 'fork' else 1}"]
     assert (after, ended) == (0, State.STOPPED)
     assert (state(started), workers()) == (State.RUNNING, 1)
     assert started.home() == os.getpid()
-    assert started.requests().count == 0
+    assert started.requests().count == 1000
 
 
 def terminated(receiver, sender, context):

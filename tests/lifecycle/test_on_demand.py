@@ -1,4 +1,4 @@
-"""A part that is asked for before the container starts is started then, with all it needs."""
+"""A resource that is requested before the container starts is started then, with all it needs."""
 
 import threading
 from time import monotonic
@@ -7,9 +7,8 @@ import pytest
 from dependency_injector import containers, providers
 
 from metrics import Registry, resources
-from metrics.lifecycle import LifecycleContainer, LifecycleError, NotRunningError, Resource, State
+from metrics.lifecycle import LifecycleContainer, LifecycleError, Resource, State
 from metrics.lifecycle import state as state_of
-from metrics.lifecycle.lifecycle import SHUTDOWN_TIMEOUT
 from tests.lifecycle.calls import Calls
 
 PATIENCE = 10.0
@@ -20,7 +19,7 @@ def calls():
     return Calls()
 
 
-def test_what_a_part_needs_comes_up_before_it_and_nothing_else_does(calls):
+def test_what_a_resource_needs_comes_up_before_it_and_nothing_else_does(calls):
     class Parts(LifecycleContainer):
         idle = Resource(calls.part, "idle")
         a = Resource(calls.part, "a")
@@ -46,7 +45,7 @@ def test_what_a_part_needs_comes_up_before_it_and_nothing_else_does(calls):
     ],
     ids=["factory", "singleton", "list", "selector", "provided", "container"],
 )
-def test_any_provider_starts_the_parts_that_it_needs(calls, ask):
+def test_any_provider_starts_the_resources_that_it_needs(calls, ask):
     class Inner(LifecycleContainer):
         given = providers.Dependency()
         user = Resource(calls.part, "user", given)
@@ -98,7 +97,7 @@ def test_a_failed_attempt_leaves_nothing_and_may_be_repeated(calls):
     assert calls.lines == ["start part", "start part", "stop part"]
 
 
-def test_a_hook_may_ask_for_a_part_that_nobody_sees_it_needs(calls):
+def test_a_hook_may_request_a_resource_that_nobody_sees_it_needs(calls):
     class Parts(LifecycleContainer):
         first = Resource(calls.part, "first")
         hidden = Resource(calls.part, "hidden")
@@ -111,7 +110,7 @@ def test_a_hook_may_ask_for_a_part_that_nobody_sees_it_needs(calls):
     assert calls.lines == ["start first", "start hidden", "stop first", "stop hidden"]
 
 
-def test_a_hook_that_starts_its_container_when_it_is_asked_for_gets_a_clear_error(calls):
+def test_a_hook_that_starts_its_container_when_it_is_requested_gets_a_clear_error(calls):
     class Parts(LifecycleContainer):
         part = Resource(calls.part, "part")
         other = Resource(calls.part, "other")
@@ -121,15 +120,15 @@ def test_a_hook_that_starts_its_container_when_it_is_asked_for_gets_a_clear_erro
     began = monotonic()
     with pytest.raises(LifecycleError, match="'part'"):
         container.part()
-    # Less than a stop may take, which would be waiting for the part that has asked for it.
-    assert monotonic() - began < SHUTDOWN_TIMEOUT / 2
+    # Less than a stop may take, which would be waiting for the resource that has requested it.
+    assert monotonic() - began < LifecycleContainer.shutdown_timeout / 2
     container.shutdown_resources()
     started = sum(line.startswith("start other") for line in calls.lines)
     assert started == calls.lines.count("stop other")
     assert "stop part" not in calls.lines
 
 
-def test_a_hook_that_stops_its_container_when_it_is_asked_for_gets_a_clear_error(calls):
+def test_a_hook_that_stops_its_container_when_it_is_requested_gets_a_clear_error(calls):
     class Parts(LifecycleContainer):
         part = Resource(calls.part, "part")
 
@@ -167,11 +166,11 @@ def test_a_resource_outside_any_container_starts_once_and_stops(calls):
     part.shutdown()
     part.shutdown()
     assert state_of(part) is State.STOPPED
-    with pytest.raises(NotRunningError):
-        part()
+    assert part() == "part"
+    part.shutdown()
     assert part.init() == "part"
     part.shutdown()
-    assert calls.lines == ["start part", "stop part"] * 2
+    assert calls.lines == ["start part", "stop part"] * 3
 
 
 def test_a_resource_outside_any_container_brings_up_what_it_needs_and_stops_only_itself(calls):

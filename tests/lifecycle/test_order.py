@@ -33,15 +33,15 @@ class Journal:
 
 
 def declared(**parts):
-    """Return a container that declares parts in this order."""
+    """Return a container that declares resources in this order."""
     return type("Declared", (LifecycleContainer,), parts)()
 
 
 def names(container) -> list[str]:
-    return [part.name for part in graph(container).parts]
+    return [part.name for part in graph(container).resources]
 
 
-def test_independent_parts_start_as_declared():
+def test_independent_resources_start_as_declared():
     journal = Journal()
     parts = ["zebra", "ant", "mole", "bee", "cat"]
     container = declared(**{name: journal.part(name) for name in parts})
@@ -51,7 +51,7 @@ def test_independent_parts_start_as_declared():
     assert journal.stopped == parts[::-1]
 
 
-def test_what_a_part_needs_starts_in_the_order_of_its_arguments():
+def test_what_a_resource_needs_starts_in_the_order_of_its_arguments():
     journal = Journal()
     one, two, three = (journal.part(name) for name in ("one", "two", "three"))
     user = journal.part("user", three, one, x=two)
@@ -61,7 +61,7 @@ def test_what_a_part_needs_starts_in_the_order_of_its_arguments():
     assert journal.started == ["alone", "three", "one", "two", "user"]
 
 
-def test_a_part_that_many_need_starts_once_and_stops_last():
+def test_a_resource_that_many_need_starts_once_and_stops_last():
     journal = Journal()
     base = journal.part("base")
     left, right = journal.part("left", base), journal.part("right", providers.List(base))
@@ -72,7 +72,7 @@ def test_a_part_that_many_need_starts_once_and_stops_last():
     assert journal.stopped == ["top", "left", "right", "base"]
 
 
-def test_parts_of_an_embedded_container_start_where_it_is_declared():
+def test_resources_of_an_embedded_container_start_where_it_is_declared():
     journal = Journal()
     inner = type(
         "Inner", (LifecycleContainer,), {"one": journal.part("one"), "two": journal.part("two")}
@@ -88,7 +88,7 @@ def test_parts_of_an_embedded_container_start_where_it_is_declared():
     assert journal.stopped == ["last", "two", "one", "first"]
 
 
-def test_a_subclass_starts_its_own_parts_after_the_inherited_ones():
+def test_a_subclass_starts_its_own_resources_after_the_inherited_ones():
     journal = Journal()
     base = type("Base", (LifecycleContainer,), {"b": journal.part("b"), "a": journal.part("a")})
     derived = type("Derived", (base,), {"z": journal.part("z"), "y": journal.part("y")})
@@ -98,7 +98,7 @@ def test_a_subclass_starts_its_own_parts_after_the_inherited_ones():
     assert journal.started == ["b", "a", "z", "y"]
 
 
-def test_a_part_added_to_an_instance_starts_last_unless_it_is_needed():
+def test_a_resource_added_to_an_instance_starts_last_unless_it_is_needed():
     journal = Journal()
     container = declared(user=journal.part("user"), other=journal.part("other"))
     container.set_provider("late", journal.part("late"))
@@ -109,13 +109,13 @@ def test_a_part_added_to_an_instance_starts_last_unless_it_is_needed():
     assert journal.started == ["base", "user", "other", "late"]
 
 
-def test_a_part_declared_inside_arguments_is_named_after_its_hook():
+def test_a_resource_declared_inside_arguments_is_named_after_its_hook():
     journal = Journal()
     container = declared(user=journal.part("user", journal.part("nameless")))
     assert names(container) == ["(hook)", "user"]
 
 
-def test_parts_of_an_embedded_container_have_dotted_names():
+def test_resources_of_an_embedded_container_have_dotted_names():
     journal = Journal()
     inner = type(
         "Inner",
@@ -141,7 +141,7 @@ LONG = 600.0
 
 
 def links(journal: Journal) -> dict[str, Resource]:
-    """Return a chain: each part needs the one before it, some directly and some not."""
+    """Return a chain: each resource needs the one before it, some directly and some not."""
     chain: dict[str, Resource] = {}
     needed: list[object] = []
     for index in range(LENGTH):
@@ -184,7 +184,7 @@ def test_a_chain_of_ten_thousand_starts_and_stops_without_recursion(build):
 
 
 @pytest.mark.parametrize("build", [embedded, one_by_one])
-def test_the_last_of_a_chain_of_ten_thousand_starts_all_others_when_it_is_asked_for(build):
+def test_the_last_of_a_chain_of_ten_thousand_starts_all_others_when_it_is_requested(build):
     journal = Journal()
     chain = links(journal)
     container = build(chain)

@@ -1,4 +1,4 @@
-"""Whatever a container declares, its parts start and stop in an order that can be relied on."""
+"""Whatever a container declares, its resources start and stop in an order that can be relied on."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
@@ -200,7 +200,7 @@ class Drawn:
         )
 
     def brought_up(self, nodes: Iterable[Node]) -> set[str]:
-        """Return the names of the parts that nodes are or need."""
+        """Return the names of the resources that nodes are or need."""
         return {node.part for node in reachable(nodes, self.idle) if node.part is not None}
 
 
@@ -225,7 +225,7 @@ def check_order(drawn: Drawn) -> None:
 
 
 def check_declaration_order(drawn: Drawn) -> None:
-    """A part goes ahead of one declared before it only if something declared no later needs it."""
+    """A resource precedes one declared before it only if a provider declared no later needs it."""
     place = {part: index for index, part in enumerate(drawn.journal.started)}
     asked: set[str] = set()
     for node in flattened(drawn.declared.values()):
@@ -247,7 +247,7 @@ def test_any_container_starts_in_order_and_stops_in_reverse(drawn):
 
 @settings(deadline=None, max_examples=100)
 @given(drawn(), st.data())
-def test_parts_that_are_asked_for_before_the_start_bring_up_what_they_need_only(drawn, data):
+def test_resources_that_are_requested_before_the_start_bring_up_what_they_need_only(drawn, data):
     parts = [name for name, node in drawn.declared.items() if node.part and node not in drawn.idle]
     asked = data.draw(st.lists(st.sampled_from(parts), unique=True)) if parts else []
     for part in asked:
@@ -261,7 +261,7 @@ def test_parts_that_are_asked_for_before_the_start_bring_up_what_they_need_only(
 
 @settings(deadline=None, max_examples=100)
 @given(drawn(asynchronous=True))
-def test_sync_and_async_parts_in_any_container_start_in_order_and_stop_in_reverse(drawn):
+def test_sync_and_async_resources_in_any_container_start_in_order_and_stop_in_reverse(drawn):
     async def life() -> None:
         await drawn.container.init_resources()
         await drawn.container.shutdown_resources()

@@ -140,7 +140,7 @@ def test_no_way_of_stopping_the_library_stops_what_was_lent(host):
     library.shutdown_resources(providers.Resource)
     library.shutdown_resources()
     assert host.registry().names() == ("mine",)
-    assert [(part.name, part.lent) for part in graph(library).parts] == [
+    assert [(part.name, part.borrowed) for part in graph(library).resources] == [
         ("Host.registry", True), ("hits", False)]  # fmt: skip
 
 
@@ -244,7 +244,7 @@ def test_a_library_embedded_in_another_application_leaves_the_host_s_registry_al
 
 
 @pytest.mark.parametrize("started", [True, False])
-def test_a_library_declared_with_the_part_of_a_host_shares_it(host, started):
+def test_a_library_declared_with_the_resource_of_a_host_shares_it(host, started):
     if started:
         host.init_resources()
 
@@ -260,7 +260,7 @@ def test_a_library_declared_with_the_part_of_a_host_shares_it(host, started):
     assert host.registry() is registry
 
 
-def test_a_host_s_singleton_is_not_made_anew_because_a_library_stops(host):
+def test_a_host_s_singleton_is_not_recreated_because_a_library_stops(host):
     class User(LifecycleContainer):
         service = providers.Dependency()
         name = providers.Object("hits")
@@ -281,7 +281,7 @@ def test_a_host_s_singleton_is_not_made_anew_because_a_library_stops(host):
     library.shutdown_resources()
 
 
-def test_a_library_s_singleton_follows_the_registry_that_its_host_has_made_anew(host):
+def test_a_library_s_singleton_follows_the_registry_that_its_host_has_recreated(host):
     class User(LifecycleContainer):
         registry = providers.Dependency()
         service = providers.Singleton(dict, registry=registry)

@@ -18,6 +18,7 @@ from metrics.lifecycle import (
     running,
     state,
 )
+from tests.lifecycle.calls import note_of
 
 LONG = 20
 
@@ -57,7 +58,7 @@ UP = ["start first", "start middle", "start last"]
 DOWN = ["stop last", "stop middle", "stop first"]
 
 
-def test_the_block_has_the_container_with_all_parts_up():
+def test_the_block_has_the_container_with_all_resources_up():
     lines = []
     container = container_of(lines)
 
@@ -436,7 +437,7 @@ def test_a_failed_start_raises_the_original_and_leaves_nothing_up():
     with pytest.raises(OSError, match="no") as raised:
         asyncio.run(main())
     assert raised.value is error
-    assert error.__notes__ == ["while starting 'two'"]
+    assert error.__notes__ == [note_of("starting", "two", failing, "Container")]
     assert lines == ["stop first"]
 
 

@@ -127,7 +127,7 @@ def test_a_tick_may_stop_the_container_while_another_thread_stops_it():
     assert workers() == []
 
 
-def test_a_tick_that_asks_for_parts_while_the_container_stops_does_not_hold_it_up():
+def test_a_tick_that_requests_resources_while_the_container_stops_does_not_hold_it_up():
     member, stopping = Member(), threading.Event()
     container = ticking(member, stopping.set)
 
@@ -188,7 +188,7 @@ def test_a_request_may_stop_the_container_whose_server_answers_it(timeout):
     container.shutdown_resources()
 
 
-def test_a_task_that_a_part_runs_may_stop_the_container():
+def test_a_task_that_a_resource_runs_may_stop_the_container():
     stopped = []
 
     async def main() -> None:

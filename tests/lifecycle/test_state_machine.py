@@ -1,4 +1,4 @@
-"""Whatever is asked of a container, in whatever order, its parts are in the state of a model."""
+"""Whatever is requested of a container, in any order, its resources are in a model's states."""
 
 from contextlib import contextmanager
 
@@ -27,7 +27,7 @@ NAMES = "abc"
 
 
 class Machine(RuleBasedStateMachine):
-    """Compares a container with a model: what is up, in order, and what may be asked for."""
+    """Compares a container with a model: running resources, in order, and which may start."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,9 @@ class Machine(RuleBasedStateMachine):
         self.really_up = []
         self.container = self.new_container()
         self.up = []
-        self.may_start = set(NAMES)
+        self.state = State.NEW
+        # Resources that may start although the container has stopped.
+        self.revived = set()
         self.overridden = False
 
     def new_container(self):
@@ -45,12 +47,12 @@ class Machine(RuleBasedStateMachine):
             yield name
             self.record("stop", name)
 
-        class Parts(LifecycleContainer):
+        class Container(LifecycleContainer):
             a = Resource(hook, "a")
             b = Resource(hook, "b", a)
             c = Resource(hook, "c")
 
-        return Parts()
+        return Container()
 
     def record(self, phase, name) -> None:
         if self.failing == f"{phase} {name}":
@@ -72,7 +74,7 @@ class Machine(RuleBasedStateMachine):
         self.container.init_resources()
         for name in NAMES[:2] if self.overridden else NAMES:
             self.bring_up(name)
-        self.may_start = set(NAMES)
+        self.state = State.RUNNING
 
     @rule(name=st.sampled_from(NAMES))
     def fail_to_start(self, name) -> None:
@@ -83,15 +85,15 @@ class Machine(RuleBasedStateMachine):
             self.container.init_resources()
         self.failing = ""
         self.up.clear()
-        self.may_start.clear()
-        assert state(self.container) is State.FAILED
+        self.revived.clear()
+        self.state = State.FAILED
 
     @rule()
     def stop(self) -> None:
         self.container.shutdown_resources()
         self.up.clear()
-        self.may_start.clear()
-        assert state(self.container) is State.STOPPED
+        self.revived.clear()
+        self.state = State.STOPPED
 
     @precondition(lambda self: self.up)
     @rule(data=st.data())
@@ -110,12 +112,15 @@ class Machine(RuleBasedStateMachine):
         self.failing = ""
         self.stop()
 
+    def may_start(self, name) -> bool:
+        return self.state in {State.NEW, State.RUNNING} or name in self.revived
+
     @rule(name=st.sampled_from(NAMES))
     def ask(self, name) -> None:
         wanted = {*NEEDS[name], name}
         if name == "c" and self.overridden:
             assert self.container.c() == "c"
-        elif wanted - set(self.up) <= self.may_start:
+        elif all(map(self.may_start, wanted - set(self.up))):
             assert self.container.providers[name]() == name
             self.bring_up(name)
         else:
@@ -125,7 +130,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def start_one_alone(self) -> None:
         assert self.container.c.init() == "c"
-        self.may_start.add("c")
+        self.revived.add("c")
         if not self.overridden:
             self.bring_up("c")
 
@@ -134,9 +139,11 @@ class Machine(RuleBasedStateMachine):
         if name in self.up and self.up[-1] != name:
             return  # the record would not be a stack any more, which the model is
         self.container.providers[name].shutdown()
-        self.may_start.discard(name)
+        assert state(self.container.providers[name]) in {State.STOPPED, State.FAILED}
+        self.revived.discard(name)
         if name in self.up:
             self.up.remove(name)
+            assert state(self.container.providers[name]) is State.STOPPED
 
     @rule()
     def override_and_reset(self) -> None:
@@ -147,8 +154,9 @@ class Machine(RuleBasedStateMachine):
         self.overridden = not self.overridden
 
     @invariant()
-    def what_is_up_is_what_the_model_says(self) -> None:
+    def the_container_is_as_the_model_says(self) -> None:
         assert self.really_up == self.up
+        assert state(self.container) is self.state
         declared = self.container.providers
         running = {name for name in NAMES if state(declared[name]) is State.RUNNING}
         assert running == set(self.up)

@@ -54,7 +54,7 @@ def journal():
 
 
 def declared(**parts):
-    """Return a container that declares parts in this order."""
+    """Return a container that declares resources in this order."""
     return type("Declared", (LifecycleContainer,), parts)()
 
 
@@ -63,7 +63,7 @@ def stock_container(**parts):
 
 
 def sandwich(journal, stock):
-    """A stock resource that needs one of the library's parts and is needed by another."""
+    """A stock resource that needs one of the library's resources and is needed by another."""
     below = journal.part("below")
     middle = stock("middle", providers.List(below))
     return declared(
@@ -113,7 +113,7 @@ def test_a_stock_resource_that_came_up_alone_stops_after_what_comes_up_for_it_la
     assert journal.stopped == ["other", "top", "middle", "below"]
 
 
-def test_a_stock_resource_that_nobody_asked_for_is_stopped_after_the_start_on_the_provider(journal):
+def test_a_stock_resource_that_nobody_requested_is_stopped_after_the_start_on_the_provider(journal):
     container = declared(stock=journal.stock("stock"))
     container.stock.init()
     container.shutdown_resources()
@@ -177,7 +177,7 @@ def test_an_async_stock_resource_that_came_up_on_demand_is_stopped(journal):
 
 
 def outer_with(journal, kind):
-    """A container between the parts that it is lent and the part that uses it."""
+    """A container between the resources that it is lent and the resource that uses it."""
     given = providers.Dependency()
     inner = type(
         "Inner",
@@ -213,7 +213,9 @@ def test_an_embedded_container_starts_and_stops_in_its_place(journal, kind):
 
 
 @pytest.mark.parametrize("kind", [containers.DeclarativeContainer, LifecycleContainer])
-def test_parts_of_an_embedded_container_that_came_up_on_demand_stop_in_their_place(journal, kind):
+def test_resources_of_an_embedded_container_that_came_up_on_demand_stop_in_their_place(
+    journal, kind
+):
     container = outer_with(journal, kind)
     container.inner.user()
     assert journal.started == ["below", "inner stock", "inner user"]
@@ -260,7 +262,7 @@ def test_stock_and_lifecycle_containers_nest_twice_in_each_other(journal):
     assert journal.stopped == ["top", "outer", "middle", "innermost", "below"]
 
 
-def test_parts_in_a_stock_container_inside_a_stock_container_are_started_and_stopped(journal):
+def test_resources_in_a_stock_container_inside_a_stock_container_are_started_and_stopped(journal):
     inner = stock_container(part=journal.part("part"), stock=journal.stock("stock"))
     outer = stock_container(inner=providers.Container(inner))
     container = declared(outer=providers.Container(outer))

@@ -10,6 +10,7 @@ import pytest
 from dependency_injector import containers, providers
 
 from metrics.lifecycle import (
+    CheckError,
     LifecycleContainer,
     LifecycleError,
     NotRunningError,
@@ -22,6 +23,7 @@ from metrics.lifecycle import (
     state,
     subscribe,
 )
+from tests.lifecycle.calls import note_of
 
 
 @contextmanager
@@ -76,10 +78,10 @@ def test_something_without_a_lifecycle_is_told_what_would_have_one(name, wrong):
     assert "call the class" not in str(raised.value)
 
 
-def test_a_part_that_a_container_does_not_have_is_named_beside_those_it_has():
-    with pytest.raises(KeyError, match="Container has no part 'party'; it has part"):
+def test_a_resource_that_a_container_does_not_have_is_named_beside_those_it_has():
+    with pytest.raises(KeyError, match="Container has no resource 'party'; it has part"):
         state(Container(), "party")
-    with pytest.raises(KeyError, match="has no part 'part'") as raised:
+    with pytest.raises(KeyError, match="has no resource 'part'") as raised:
         state(LifecycleContainer(), "part")
     assert not raised.value.args[0].endswith("it has ")
 
@@ -89,14 +91,10 @@ def test_what_cannot_be_called_cannot_subscribe():
         subscribe(Container(), None)
 
 
-@pytest.mark.parametrize(
-    "stop",
-    [lambda container: container.shutdown_resources(), lambda container: container.part.shutdown()],
-)
-def test_asking_after_the_stop_names_the_part_and_what_starts_it_again(stop):
+def test_a_request_after_the_stop_names_the_resource_and_what_starts_it_again():
     container = Container()
     container.init_resources()
-    stop(container)
+    container.shutdown_resources()
     with pytest.raises(
         NotRunningError, match=r"'part' of Container is STOPPED.*init_resources\(\)"
     ):
@@ -106,29 +104,18 @@ def test_asking_after_the_stop_names_the_part_and_what_starts_it_again(stop):
     container.shutdown_resources()
 
 
-def test_asking_a_stopped_resource_without_a_container_does_not_name_one():
-    part = Resource(hook)
-    part()
-    part.shutdown()
-    with pytest.raises(NotRunningError, match=r"is STOPPED.* init\(\)") as raised:
-        part()
-    assert "init_resources" not in str(raised.value)
-    part.init()
-    part.shutdown()
-
-
-def test_a_part_that_wants_a_stop_while_it_starts_is_told_to_raise_an_exception():
+def test_a_resource_that_wants_a_stop_while_it_starts_is_told_to_raise_an_exception():
     def stopper():
         container.shutdown_resources()
 
     container = one(stopper)
     with pytest.raises(LifecycleError, match=r"STARTING.*rais.* an exception") as raised:
         container.init_resources()
-    assert raised.value.__notes__ == ["while starting 'part'"]
+    assert raised.value.__notes__ == [note_of("starting", "part", stopper, "Wrong")]
     assert state(container) is State.FAILED
 
 
-def test_a_part_that_wants_a_start_while_it_stops_is_told_to_wait():
+def test_a_resource_that_wants_a_start_while_it_stops_is_told_to_wait():
     def restarter():
         yield
         container.init_resources()
@@ -143,7 +130,7 @@ def test_a_part_that_wants_a_start_while_it_stops_is_told_to_wait():
     container.shutdown_resources()
 
 
-def test_a_class_whose_part_was_started_on_it_says_so_when_it_is_called():
+def test_a_class_whose_resource_was_started_on_it_says_so_when_it_is_called():
     Container.part()
     try:
         with pytest.raises(LifecycleError, match=r"'part' was started on .*class.*shutdown\(\)"):
@@ -177,9 +164,9 @@ def test_a_hook_without_a_yield_is_told_to_yield_once(of):
     async def start():
         await one(of).init_resources()
 
-    with pytest.raises(RuntimeError, match=r"without a yield.*yield the part, once") as raised:
+    with pytest.raises(RuntimeError, match=r"without a yield.*yield the resource, once") as raised:
         asyncio.run(start())
-    assert raised.value.__notes__ == ["while starting 'part'"]
+    assert raised.value.__notes__ == [note_of("starting", "part", of, "Wrong")]
 
 
 def twice():
@@ -204,7 +191,7 @@ def test_a_hook_that_yields_twice_is_told_to_yield_once(of):
 
     (error,) = asyncio.run(run())
     assert "yielded twice" in str(error)
-    assert error.__notes__ == ["while stopping 'part'"]
+    assert error.__notes__ == [note_of("stopping", "part", of, "Wrong")]
 
 
 def test_an_async_start_that_nobody_awaits_says_so_and_does_nothing():
@@ -229,7 +216,7 @@ def test_an_async_stop_that_nobody_awaits_says_so_and_does_nothing():
     asyncio.run(run())
 
 
-def test_an_async_part_that_is_asked_for_without_an_event_loop_says_what_to_await():
+def test_an_async_resource_that_is_requested_without_an_event_loop_says_what_to_await():
     with pytest.raises(LifecycleError, match=r"'part' of Async is async.*await init_resources\(\)"):
         Async().part()
 
@@ -256,11 +243,14 @@ def test_a_function_that_hides_that_it_is_async_is_told_to_say_so():
 @pytest.mark.parametrize("wrong", [int, "Resource", None, Container.part.provider])
 @pytest.mark.parametrize("call", ["init_resources", "shutdown_resources"])
 def test_a_wrong_resource_type_is_shown(call, wrong):
-    with pytest.raises(TypeError, match="resource_type takes a type of resource provider, got "):
+    with pytest.raises(
+        TypeError, match="resource_type must be a subclass of Resource provider, got "
+    ):
         getattr(Container(), call)(wrong)
 
 
-WRONG_TIMEOUTS = [0, -1, float("nan"), "5", [1]]
+WRONG_TIMEOUTS = [float("nan"), "5", [1]]
+WRONG_START_TIMEOUTS = [0, -1, *WRONG_TIMEOUTS]
 
 
 @pytest.mark.parametrize("wrong", WRONG_TIMEOUTS)
@@ -280,6 +270,26 @@ def test_a_wrong_timeout_is_shown_before_anything_starts(call, wrong):
         call(Container(), timeout=wrong)
 
 
+@pytest.mark.parametrize("wrong", WRONG_START_TIMEOUTS)
+def test_a_wrong_timeout_of_a_start_is_shown_and_nothing_is_started(wrong):
+    container = Container()
+    with pytest.raises((TypeError, ValueError), match=r"timeout.* takes .* got"):
+        container.init_resources(timeout=wrong)
+    for call in (running, lifespan):
+        with pytest.raises((TypeError, ValueError), match=r"timeout.* takes .* got"):
+            call(container, start_timeout=wrong)
+    assert state(container) is State.NEW
+
+
+@pytest.mark.parametrize("wrong", WRONG_START_TIMEOUTS)
+def test_a_wrong_start_timeout_of_a_class_is_shown_as_the_class_has_it(wrong):
+    class Hasty(Container):
+        start_timeout = wrong
+
+    with pytest.raises((TypeError, ValueError), match=r"start_timeout.* takes .* got"):
+        Hasty().init_resources()
+
+
 @pytest.mark.parametrize("wrong", WRONG_TIMEOUTS)
 def test_a_wrong_timeout_of_a_class_is_shown_as_the_class_has_it(wrong):
     class Hasty(Container):
@@ -291,7 +301,7 @@ def test_a_wrong_timeout_of_a_class_is_shown_as_the_class_has_it(wrong):
 
 @pytest.mark.parametrize("length", [1, 2, 3])
 @pytest.mark.parametrize("asked", ["whole", "part"])
-def test_a_part_that_needs_itself_says_so(length, asked):
+def test_a_resource_that_needs_itself_says_so(length, asked):
     parts = [Resource(hook) for _ in range(length)]
     container = LifecycleContainer()
     for index, part in enumerate(parts):
@@ -299,7 +309,7 @@ def test_a_part_that_needs_itself_says_so(length, asked):
         container.set_provider(f"p{index}", part)
     with pytest.raises(LifecycleError, match=r"'p\d' needs itself to start"):
         container.init_resources() if asked == "whole" else container.p0()
-    assert graph(container).parts
+    assert graph(container).resources
     container.shutdown_resources()
 
 
@@ -308,20 +318,19 @@ def test_a_hook_that_cannot_be_called_is_refused_where_it_is_declared():
         Resource(5)
 
 
-def test_a_part_without_a_hook_names_itself():
+def test_a_resource_without_a_hook_names_itself():
     with pytest.raises(TypeError, match="not callable") as raised:
         one(None).init_resources()
-    assert raised.value.__notes__ == ["while starting 'part'"]
+    assert raised.value.__notes__ == ["while starting 'part' of Wrong"]
 
 
-def test_a_dependency_that_nobody_gave_names_itself_and_the_part():
+def test_an_undefined_dependency_names_itself_and_the_container():
     class Library(LifecycleContainer):
         registry = providers.Dependency()
         hits = Resource(hook, registry)
 
-    with pytest.raises(Exception, match=r"Library\.registry.*not defined") as raised:
+    with pytest.raises(CheckError, match=r"Library(?s:.*)'registry' is undefined"):
         Library().init_resources()
-    assert raised.value.__notes__ == ["while starting 'hits'"]
 
 
 def collect(kept):
@@ -330,7 +339,7 @@ def collect(kept):
 
 
 @pytest.mark.leakcheck(ignore="container Container")
-def test_a_container_that_is_left_running_names_its_parts_when_it_is_collected():
+def test_a_container_that_is_left_running_names_its_resources_when_it_is_collected():
     container = Container()
     container.init_resources()
     expected = r"Container was garbage collected while running, with 'part'.*shutdown_resources"

@@ -100,7 +100,7 @@ def test_a_container_starts_and_stops(freeze):
 
 
 @frozen
-def test_a_part_that_hangs_is_given_up(freeze):
+def test_a_resource_that_hangs_is_given_up(freeze):
     release = threading.Event()
 
     def hanging():
@@ -108,7 +108,7 @@ def test_a_part_that_hangs_is_given_up(freeze):
         release.wait()
 
     class Container(LifecycleContainer):
-        part = Resource(hanging)
+        resource = Resource(hanging)
 
     container = Container()
     container.init_resources()

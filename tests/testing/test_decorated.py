@@ -13,8 +13,8 @@ from metrics.testing import overridden
 
 
 class Container(LifecycleContainer):
-    part = providers.Object("real")
-    user = providers.Factory(dict, part=part)
+    resource = providers.Object("real")
+    user = providers.Factory(dict, resource=resource)
     other = providers.Object("other")
 
 
@@ -29,35 +29,35 @@ def decorated_fixture():
     assert container.other() == "fixture's"
 
 
-@overridden(container, part="fake")
+@overridden(container, resource="fake")
 def test_a_test_is_decorated(decorated_fixture):
-    assert container.user() == {"part": "fake"}
+    assert container.user() == {"resource": "fake"}
     assert container.other() == decorated_fixture == "fixture's"
 
 
 class Inherited:
     def test_its_inherited_methods_are_decorated(self):
-        assert container.part() == "fake"
+        assert container.resource() == "fake"
 
 
-@overridden(container, part="fake")
+@overridden(container, resource="fake")
 class TestDecorated(Inherited):
     tests = ("named like a test",)
 
     def test_its_methods_are_decorated(self, decorated_fixture):
-        assert container.part() == self.ask() == "fake"
+        assert container.resource() == self.ask() == "fake"
 
     @staticmethod
     def test_its_static_methods_are_decorated(decorated_fixture):
-        assert container.part() == "fake"
+        assert container.resource() == "fake"
 
     @classmethod
     def test_its_class_methods_are_decorated(cls, decorated_fixture):
         assert issubclass(cls, TestDecorated)
-        assert container.part() == "fake"
+        assert container.resource() == "fake"
 
     def ask(self):
-        return container.part()
+        return container.resource()
 
 
 def test_only_the_tests_of_a_class_are_decorated_and_not_those_of_its_base():

@@ -8,7 +8,7 @@ pytest_plugins = ["pytester"]
 PLUGIN = ("-p", "metrics.testing.fixtures", "-p", "no:cacheprovider", "-p", "no:asyncio")
 
 
-def test_the_parts_of_the_container_are_those_of_the_other_fixtures(pytester):
+def test_the_resources_of_the_container_are_those_of_the_other_fixtures(pytester):
     pytester.makepyfile("""
         import threading
         from metrics import resources

@@ -10,7 +10,14 @@ from typing import Any, Self, TypeVar, final
 
 from metrics.testing.leaks.allowances import GRACE, Ignored, patterns, seconds
 from metrics.testing.leaks.excuses import without_excused
-from metrics.testing.leaks.inventory import Inventory, Key, is_single_threaded, take, tasks_of
+from metrics.testing.leaks.inventory import (
+    Inventory,
+    Key,
+    is_single_threaded,
+    running_containers,
+    take,
+    tasks_of,
+)
 from metrics.testing.leaks.naming import Leak, named
 from metrics.testing.leaks.origins import here, recorded, running_loop
 from metrics.testing.leaks.owners import owners
@@ -192,9 +199,12 @@ class Check:
     def _left_in(self, loop: Any) -> list[Leak]:
         if loop is None:
             now = take(descriptors=self._descriptors)
+            left = {key: thing for key, thing in now.items() if key not in self._before}
         else:
             now = {Key("task", id(task)): task for task in tasks_of(loop)}
-        left = {key: thing for key, thing in now.items() if key not in self._before}
+            left = {key: thing for key, thing in now.items() if key not in self._before}
+            # The tasks of their resources end with the loop, and the resources stay entered.
+            now.update((Key("container", which), use) for which, use in running_containers())
         if not left:
             return []
         belonging = owners(now)

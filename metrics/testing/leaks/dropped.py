@@ -1,7 +1,7 @@
-"""Containers that were collected while they ran: nobody was left who could have stopped them.
+"""Containers that were collected while they ran, without a reference left that could stop them.
 
-They stop by themselves, when the garbage collector comes to them, and a look afterwards would find
-nothing. To keep them until then would change what is tested.
+They stop by themselves when the garbage collector finds them, so that a check afterwards would find
+nothing. To keep them until then would change the tested program.
 """
 
 from typing import Any, NamedTuple
@@ -9,33 +9,35 @@ from weakref import ref
 
 
 class Dropped(NamedTuple):
-    """A container that was collected while it ran."""
+    """Container that was collected while it ran."""
 
     lifecycle: Any
-    """What has started and stopped its parts; kept, so that no other can have its identity."""
-    parts: tuple[str, ...]
-    """The names of what was up."""
+    """Its lifecycle; kept, so that no other can have its identity."""
+    resources: tuple[str, ...]
+    """Names of the resources that ran."""
 
 
 dropped: dict[int, Dropped] = {}
-"""By the identity of the life cycle, as one that runs is known."""
+"""By the identity of the lifecycle, as running containers are known."""
 
 _watched: dict[int, ref[Any]] = {}
 
 
 def watch(lifecycle: Any) -> None:
-    """Notice when the container of a life cycle is collected while it runs."""
-    key, owner = id(lifecycle), lifecycle.owner()
-    container = None if owner is None else owner.container
+    """Notice when the container of a lifecycle is collected while it runs."""
+    from metrics.lifecycle import _testing as face  # noqa: PLC0415 - loaded with the lifecycle
+
+    key, container = id(lifecycle), face.container_of(lifecycle)
     if container is None or key in _watched:
         return
 
     def collected(_: ref[Any]) -> None:
         _watched.pop(key, None)
-        if up := tuple(part.name for part in list(lifecycle.record) if part.state == "RUNNING"):
+        resources = face.use_of(lifecycle).resources.items()
+        if up := tuple(name for name, state in resources if state == "RUNNING"):
             dropped[key] = Dropped(lifecycle, up)
 
-    # Of all that is called when it is collected the latest is first: before its parts are stopped.
+    # The latest callback of a reference is called first: before the resources are stopped.
     _watched[key] = ref(container, collected)
 
 

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Container, Iterator
 from typing import Any
 
-from metrics.testing.leaks.dropped import Dropped
 from metrics.testing.leaks.inventory import Inventory, Key, process_of
 from metrics.testing.leaks.naming import holder_of
 from metrics.testing.leaks.origins import Origin, origin_of
@@ -37,8 +36,8 @@ def without_excused(
         if key.kind == "executor" or (key.kind in kept and thing in kept[key.kind]):
             return True
         owner = owners.get(key)
-        # A descriptor is told of with what it belongs to.
-        if owner is not None and (owner not in left or key.kind == "descriptor"):
+        # A descriptor, or the task of a resource, is reported with its owner.
+        if owner is not None and (owner not in left or key.kind in {"descriptor", "task"}):
             return True
         origin = started_by(key, thing)
         return origin is not None and (is_a_tools(origin) or is_theirs(origin))
@@ -66,7 +65,7 @@ def started_by(key: Key, thing: Any) -> Origin | None:
         thing = holder_of(thing)
     elif key.kind == "process":
         thing = process_of(thing)
-    elif isinstance(thing, Dropped):
+    elif key.kind == "container":
         thing = thing.lifecycle
     return origin_of(thing)
 

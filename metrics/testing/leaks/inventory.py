@@ -192,18 +192,25 @@ def read(path: str) -> str:
     return Path(path).read_text("utf-8", "replace")
 
 
+def lifecycle() -> Any:
+    """Return the face of `metrics.lifecycle`; None if the program has not loaded that."""
+    if "metrics.lifecycle" not in sys.modules:
+        return None
+    from metrics.lifecycle import _testing  # noqa: PLC0415 - it would load dependency-injector
+
+    return _testing
+
+
 def running_containers() -> Iterator[tuple[int, Any]]:
-    """Yield what starts and stops parts, where parts are up, or were when it was collected."""
-    module = sys.modules.get("metrics.lifecycle.lifecycle")
-    for lifecycle in module.lifecycles() if module else ():
-        # What has failed to stop has told so, and what of it hangs is a thread.
-        if any(part.state != "FAILED" for part in list(lifecycle.record)):
-            yield id(lifecycle), lifecycle
+    """Yield the containers with resources in use, and the dropped ones that had some."""
+    face = lifecycle()
+    for use in face.resources_in_use() if face else ():
+        yield id(use.lifecycle), use
     yield from list(dropped.items())
 
 
 def initialized_resources() -> Iterator[Any]:
-    """Yield dependency-injector's own resources that are up, in the containers that are known."""
+    """Yield the running resources of dependency-injector's own, in the known containers."""
     for container in origins.living("DynamicContainer"):
         for resource in resources_of(container):
             if resource.initialized:
@@ -211,16 +218,17 @@ def initialized_resources() -> Iterator[Any]:
 
 
 def resources_of(container: Any) -> Iterable[Any]:
-    """Return the resources that a container declares, or needs; not those of this library."""
-    ownership = getattr(container, "_ownership", None)
-    if ownership is not None:
-        return list(ownership.stock)
+    """Return dependency-injector's own resources that a container declares or depends on."""
+    face = lifecycle()
+    stock: list[Any] | None = face.stock_resources(container) if face else None
+    if stock is not None:
+        return stock
     declared = [(each, each.last_overriding) for each in container.providers.values()]
     known = _resources.get(container)
-    # To look through a container takes a millisecond, and it hardly ever changes.
+    # To search a container takes a millisecond, and it hardly ever changes.
     if known is None or known[0] != declared:
         resource = sys.modules["dependency_injector.providers"].Resource
-        resources = [each for each in container.traverse([resource]) if not hasattr(each, "part")]
+        resources = [each for each in container.traverse([resource]) if not hasattr(each, "record")]
         known = _resources[container] = declared, resources
     return known[1]
 

@@ -28,7 +28,7 @@ class Leak(NamedTuple):
     """thread, executor thread, task, event loop, process, socket, pipe, file, descriptor,
     container or resource."""
     name: str
-    """What it is called: a thread's or container's name, a command line, an address, a path."""
+    """Name of the thread or container, the command line, the address or the path."""
     detail: str = ""
     """What else is known of it."""
     stack: tuple[Place, ...] = ()
@@ -116,17 +116,15 @@ def written_out(arguments: Any) -> str:
     return " ".join(map(os.fsdecode, arguments))
 
 
-def named_container(lifecycle: Any) -> Leak:
-    """Name a container, and what is up in it."""
-    if isinstance(lifecycle, Dropped):
-        lifecycle, names = lifecycle
-        detail = f"garbage collected while running, with {', '.join(names)}"
-        return Leak("container", lifecycle.name, detail, stack_of(lifecycle))
-    parts = ", ".join(part.name for part in list(lifecycle.record))
-    # One that is in no container stands for itself.
-    alone = [part.name for part in lifecycle.parts] == [lifecycle.name]
-    kind = "resource" if alone else "container"
-    return Leak(kind, lifecycle.name, f"{lifecycle.state}, with {parts}", stack_of(lifecycle))
+def named_container(use: Any) -> Leak:
+    """Name a container and its resources in use, or a single resource outside any container."""
+    lifecycle, stack = use.lifecycle, stack_of(use.lifecycle)
+    names = ", ".join(use.resources)
+    if isinstance(use, Dropped):
+        detail = f"garbage collected while running, with {names}"
+        return Leak("container", lifecycle.name, detail, stack)
+    kind = "resource" if use.alone else "container"
+    return Leak(kind, use.name, f"{use.state}, with {names}", stack)
 
 
 def named_resource(resource: Any) -> Leak:

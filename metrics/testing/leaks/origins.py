@@ -74,7 +74,8 @@ STARTS = (
     Start("concurrent.futures.process", "ProcessPoolExecutor", "__init__", earlier=True),
     Start("asyncio.base_events", "BaseEventLoop", "__init__", kept=True),
     Start("asyncio.base_events", "BaseEventLoop", "create_task", gives=True),
-    Start("metrics.lifecycle.lifecycle", "Lifecycle", "claim", then=dropped.watch),
+    Start("metrics.lifecycle._lifecycle", "Lifecycle", "claim", then=dropped.watch),
+    Start("metrics.lifecycle._async_hook", "ResourceTask", "__init__"),
     Start("dependency_injector.containers", "DynamicContainer", "__init__", earlier=True),
 )
 

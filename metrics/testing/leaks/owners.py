@@ -1,7 +1,7 @@
-"""What belongs to something else that is there: it comes and goes with that, and is not its user's.
+"""Things that belong to others: they come and go with these, and are not their user's.
 
 An executor starts its threads when it is first given work, an event loop has descriptors of its
-own, and a process has pipes.
+own, a process has pipes, and an async resource of a container lives in a task.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from metrics.testing.leaks.inventory import Inventory, Key, process_of
 
 
 def owners(now: Inventory) -> dict[Key, Key]:
-    """Return whose each thing is that belongs to another; both are among what there is."""
+    """Return the owners of things that belong to others, both among the present things."""
     descriptors = {thing: key for key, thing in now.items() if key.kind == "descriptor"}
     found: dict[Key, Key] = {}
     for key, thing in now.items():
@@ -20,8 +20,8 @@ def owners(now: Inventory) -> dict[Key, Key]:
             for descriptor in DESCRIPTORS[key.kind](thing):
                 if descriptor in descriptors:
                     found[descriptors[descriptor]] = key
-        if key.kind in PARTS:
-            found.update(dict.fromkeys(PARTS[key.kind](thing), key))
+        if key.kind in MEMBERS:
+            found.update(dict.fromkeys(MEMBERS[key.kind](thing), key))
         # A worker thread of anyio's serves one loop, and ends with it.
         if key.kind == "thread" and type(thing).__module__.startswith("anyio."):
             found[key] = Key("event loop", id(getattr(thing, "loop", None)))
@@ -51,13 +51,13 @@ def descriptors_of_process(process: Any) -> Iterator[int]:
     yield from getattr(finalizer, "_args", None) or ()
 
 
-def parts_of_loop(loop: Any) -> Iterator[Key]:
+def members_of_loop(loop: Any) -> Iterator[Key]:
     """Yield the threads of an event loop's default executor, which end with it."""
     executor = getattr(loop, "_default_executor", None)
-    yield from parts_of_executor(executor)
+    yield from members_of_executor(executor)
 
 
-def parts_of_executor(executor: Any) -> Iterator[Key]:
+def members_of_executor(executor: Any) -> Iterator[Key]:
     """Yield the threads of an executor, and its processes."""
     threads = list(getattr(executor, "_threads", ()))
     threads.append(getattr(executor, "_executor_manager_thread", None))
@@ -65,11 +65,17 @@ def parts_of_executor(executor: Any) -> Iterator[Key]:
     yield from (Key("process", pid) for pid in list(getattr(executor, "_processes", None) or ()))
 
 
+def tasks_of_container(use: Any) -> Iterator[Key]:
+    """Yield the tasks that the async resources of a container live in, one each."""
+    yield from (Key("task", id(task)) for task in getattr(use, "tasks", ()))
+
+
 DESCRIPTORS: dict[str, Callable[[Any], Iterator[int]]] = {
     "event loop": descriptors_of_loop,
     "process": lambda pid: descriptors_of_process(process_of(pid)),
 }
-PARTS: dict[str, Callable[[Any], Iterator[Key]]] = {
-    "executor": parts_of_executor,
-    "event loop": parts_of_loop,
+MEMBERS: dict[str, Callable[[Any], Iterator[Key]]] = {
+    "container": tasks_of_container,
+    "executor": members_of_executor,
+    "event loop": members_of_loop,
 }

@@ -1,4 +1,4 @@
-"""Replacing what a container provides, for a test, and putting back exactly what was there."""
+"""Overrides of a container's providers for a test, which are exactly undone at its end."""
 
 from metrics.testing.overriding.context import Overriding, overridden
 

@@ -1,12 +1,12 @@
-"""What replaces providers for a block or a call: entered and left, sync or async."""
+"""Overrides of providers for a block or a call, sync or async."""
 
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Generic, TypeVar, final
 
 from metrics.errors import LifecycleError, ShutdownError
-from metrics.lifecycle.blocking import drive
-from metrics.lifecycle.container import LifecycleContainer, instance_of
+from metrics.lifecycle import LifecycleContainer
+from metrics.lifecycle._testing import drive, instance_of
 from metrics.testing.decorated import decorate
 from metrics.testing.overriding.block import Block
 from metrics.testing.overriding.replacements import replacements
@@ -25,48 +25,49 @@ def overridden(
     decorator of a test, a class of tests or, below `@pytest.fixture`, a fixture. All names are
     replaced, or none. At the end everything is as it was, in whatever order such blocks end.
 
-    - a context manager is entered for the block, once, and what it gives is what is provided. It
-      takes `async with` to enter an async one, or as such one that is both. A mock is a value, and
-      so is what `providers.Object(x)` has. A decorator enters it in every call, which one made by
-      `contextlib` allows only once.
-    - a provider takes the other's place. Parts in it start when the container starts, or on demand,
-      and stop at the end of the block, not when the container stops. What is up, or belongs to
-      another container, is left to whoever started it.
+    - a context manager is entered for the block, once, and provides the value that it gives. It
+      takes `async with` to enter an async one, or to enter one that is both as an async one. A mock
+      is a value, and so is the value of `providers.Object(x)`. A decorator enters it in every call,
+      which one made by `contextlib` allows only once.
+    - a provider takes the place of the other. Resources in it start when the container starts, or
+      on demand, and stop at the end of the block, not when the container stops. A resource that
+      runs already, or belongs to another container, is left alone.
     - anything else is a value, and is provided as it is
-    - "inner.name" is what is declared in the embedded container `inner`; for `inner` itself,
-      another container is given, which replaces all that is declared in both; what the block
-      starts of it is stopped at its end
+    - "inner.name" is the provider `name` of the embedded container `inner`; for `inner` itself,
+      another container is given, which replaces all providers that are declared in both; the
+      resources in it that the block starts are stopped at its end
     - "config.name" is an option of a configuration; the others stay
 
     A `ManualTicker` that was made without a clock goes by the `ManualClock` that is given with it.
 
-    Singletons that were made of what is replaced are made anew inside, and are the same as before
-    afterwards. Parts that come up inside and are given a fake are stopped at the end, before it.
+    Singletons made of replaced providers are recreated inside, and are the same as before
+    afterwards. Resources that start inside and are given a fake are stopped at the end, before the
+    fake, and can be requested again.
 
     An override holds for all threads and tasks of the process. Those that run at the same time may
     not override the same provider. To isolate them, give each a container of its own.
 
     Args:
-        container: a container, not its class: what is overridden in a class holds for the
-            containers that are made of it later, and cannot be put back in those.
-        replaced: dotted names to what replaces their providers.
+        container: a container, not its class: an override of a class holds for the containers that
+            are made of it later, and cannot be undone in those.
+        replaced: dotted names to replacements of their providers.
         more: the same, for names without a dot.
 
     Raises:
         TypeError: `container` is no instance of a `LifecycleContainer`, a name is no string, or a
             replacement does not fit; here, and not at the beginning of the block, as the next two.
         KeyError: there is no provider of a name.
-        ValueError: a provider is named twice, or replaced by itself or by what needs it, or a
+        ValueError: a provider is named twice, or replaced by itself or by its dependent, or a
             `ManualTicker` moves another clock than the `ManualClock` that is given with it.
-        LifecycleError: at the beginning of the block, when what is up was given what is to be
-            replaced, when the container is being started or stopped, or when another thread or task
-            overrides the same. At the end of a sync block, when something async is up.
-        ShutdownError: at the end of the block, when something failed to stop. If the block has
-            raised an exception, that goes on instead, with a note of what failed.
+        LifecycleError: at the beginning of the block, when running resources use the providers,
+            when the container is being started or stopped, or when another thread or task overrides
+            the same. At the end of a sync block, when an async resource has to be stopped.
+        ShutdownError: at the end of the block, when a resource failed to stop. If the block has
+            raised an exception, that goes on instead, with a note of the failure.
     """
     if not isinstance(replaced, Mapping | None):
         raise TypeError(
-            "overridden() takes names and what replaces their providers, "
+            "overridden() takes names and replacements of their providers, "
             f"`overridden(container, name=...)` or a dict, got {replaced!r}"
         )
     given = dict(replaced or {})
@@ -78,14 +79,14 @@ def overridden(
 
 @final
 class Overriding(Generic[C]):
-    """What `overridden` returns. It can be used again when its block has ended."""
+    """Result of `overridden`. It can be used again when its block has ended."""
 
     def __init__(self, container: C, given: Mapping[str, object]) -> None:
         self._container = container
         self._instance = instance_of(container, "overridden()")
         self._given = given
         self._block: Block | None = None
-        replacements(self._instance, given)  # raises what is wrong with the names
+        replacements(self._instance, given)  # raises errors of the names and values
         share_clock(given)
 
     def __enter__(self) -> C:
@@ -116,7 +117,7 @@ class Overriding(Generic[C]):
         """Decorate a function, sync or async, a generator, or a class with methods `test...`.
 
         Raises:
-            TypeError: it is something else, such as what another decorator has made of a function.
+            TypeError: it is something else, such as the result of another decorator.
         """
         # Each call has a block of its own, because there may be several at a time.
         return decorate(decorated, lambda: Overriding(self._container, self._given))
@@ -153,10 +154,10 @@ class Overriding(Generic[C]):
 
 
 def raise_all(failures: list[BaseException]) -> None:
-    """Raise what failed, as one error.
+    """Raise failures, as one error.
 
     Raises:
-        ShutdownError: parts failed to stop.
+        ShutdownError: resources failed to stop.
         LifecycleError: they could not be stopped from here.
     """
     if len(failures) == 1:
@@ -167,12 +168,12 @@ def raise_all(failures: list[BaseException]) -> None:
             errors += failure.exceptions
         elif isinstance(failure, Exception):
             errors.append(failure)
-    raise ShutdownError(f"{len(errors)} parts failed to stop when overridden() ended", errors)
+    raise ShutdownError(f"{len(errors)} resources failed to stop when overridden() ended", errors)
 
 
 def note(error: BaseException, failure: BaseException) -> None:
-    """Say in an error what else has failed."""
+    """Add the failures at the end of a block to an error, as notes."""
     found = failure.exceptions if isinstance(failure, ShutdownError) else (failure,)
     for each in found:
         about = " ".join(getattr(each, "__notes__", ()))
-        error.add_note(f"and when overridden() put back what was there: {each!r} {about}".rstrip())
+        error.add_note(f"and when the block of overridden() ended: {each!r} {about}".rstrip())

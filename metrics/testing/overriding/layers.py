@@ -1,4 +1,4 @@
-"""What lies over a provider: put there by blocks, and taken away in any order."""
+"""Overrides of providers, which blocks put on and take away in any order."""
 
 import asyncio
 import threading
@@ -10,11 +10,12 @@ from dependency_injector import providers
 from metrics.errors import LifecycleError
 
 Provider: TypeAlias = providers.Provider[Any]
+Needs: TypeAlias = Callable[[Provider], Iterable[Provider]]
 Stack: TypeAlias = tuple[Provider, ...]
 
 
 class Caller(NamedTuple):
-    """Who overrides: a thread and, in an event loop, a task."""
+    """Thread that overrides and, in an event loop, its task."""
 
     thread: threading.Thread
     task: asyncio.Task[Any] | None
@@ -22,20 +23,20 @@ class Caller(NamedTuple):
 
     @property
     def gone(self) -> bool:
-        """Whether it has ended, as the task has in which a fixture was set up."""
+        """Whether it has ended, as the task of an async fixture has after its setup."""
         if self.task is not None and (self.task.done() or self.task.get_loop().is_closed()):
             return True
         return not self.thread.is_alive()
 
     def is_within(self, other: "Caller") -> bool:
-        """Return whether what this one does is over before the other goes on."""
+        """Return whether this one ends its blocks before the other goes on."""
         if self.thread is not other.thread:
             return False
         return other.task in {None, self.task} or not self.in_loop
 
 
 def caller() -> Caller:
-    """Return who calls."""
+    """Return the calling thread and task."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -45,26 +46,26 @@ def caller() -> Caller:
 
 @final
 class Layer:
-    """A provider that a block has put over another."""
+    """Override of one provider by a block."""
 
     __slots__ = ("before", "provider", "replacement")
 
     def __init__(self, provider: Provider, replacement: Provider) -> None:
         self.provider = provider
         self.replacement = replacement
-        # What was there before, without what other blocks have taken away since.
+        # The overrides before it, without those that other blocks have taken away since.
         self.before: Stack = ()
 
 
 changing = threading.RLock()
-"""Held while layers are put on and taken away; never while foreign code runs."""
+"""Held while layers are put on and taken away; never while code of the program runs."""
 
 _layers: dict[Provider, list[Layer]] = {}
 _callers: dict[Provider, list[Caller]] = {}
 
 
 def reserve(named: Mapping[str, Provider]) -> Caller:
-    """Keep other threads and tasks from overriding the same providers; return who does it.
+    """Keep other threads and tasks from overriding the same providers; return the caller.
 
     Raises:
         LifecycleError: another one overrides them already, and goes on.
@@ -74,9 +75,9 @@ def reserve(named: Mapping[str, Provider]) -> Caller:
         for name, provider in named.items():
             for other in _callers.get(provider, ()):
                 if not other.gone and not mine.is_within(other):
-                    who = other.thread.name if other.task is None else other.task.get_name()
+                    by = other.thread.name if other.task is None else other.task.get_name()
                     raise LifecycleError(
-                        f"{name!r} is overridden by {who!r} at the same time, and an override "
+                        f"{name!r} is overridden by {by!r} at the same time, and an override "
                         "holds for the whole process: give each test a container of its own"
                     )
         for provider in named.values():
@@ -102,12 +103,12 @@ def put_on(layer: Layer) -> None:
 
 
 def is_on_top(layer: Layer) -> bool:
-    """Return whether a layer is what a provider provides."""
+    """Return whether a layer is the last override of its provider."""
     return layer.provider.last_overriding is layer.replacement
 
 
 def take_away(layer: Layer) -> None:
-    """Leave what was there before and, of what has come since, what other blocks have put there."""
+    """Restore the overrides before it and, of those since, the ones of other blocks."""
     with changing:
         layers = _layers[layer.provider]
         place = layers.index(layer)
@@ -133,7 +134,7 @@ def without(layer: Layer, stack: Stack) -> Stack:
 
 
 def put_under(provider: Provider, copies: Container[Provider], copy: Provider) -> None:
-    """Put a copy of a provider over it and over its other copies, but under all else."""
+    """Override a provider by a copy of it, above its other copies and under all other overrides."""
     with changing:
 
         def over_copies(stack: Stack) -> Stack:
@@ -144,27 +145,27 @@ def put_under(provider: Provider, copies: Container[Provider], copy: Provider) -
 
 
 def take_out(provider: Provider, copy: Provider) -> None:
-    """Take a copy of a provider away, wherever it lies."""
+    """Take a copy of a provider away, wherever it is among the overrides."""
     with changing:
         restack(provider, lambda stack: tuple(one for one in stack if one is not copy))
 
 
 def restack(provider: Provider, change: Callable[[Stack], Stack]) -> None:
-    """Change what lies over a provider, now and when layers have been taken away."""
+    """Change the overrides of a provider, now and when layers have been taken away."""
     for layer in _layers.get(provider, ()):
         layer.before = change(layer.before)
     pile(provider, change(provider.overridden))
 
 
 def pile(provider: Provider, stack: Iterable[Provider]) -> None:
-    """Make a stack what overrides a provider, and nothing else; its upper part is laid anew."""
+    """Override a provider by a stack and nothing else; the part that differs is replaced."""
     wanted = tuple(stack)
     same = 0
     for one, other in zip(provider.overridden, wanted, strict=False):
         if one is not other:
             break
         same += 1
-    # The methods of the class: those of containers go on to all that is declared in them.
+    # The methods of the class: those of containers also override the providers in them.
     while len(provider.overridden) > same:
         providers.Provider.reset_last_overriding(provider)
     for replacement in wanted[same:]:

@@ -1,4 +1,4 @@
-"""What is given in place of what: names to providers, and anything to a provider."""
+"""Replacements by name: which provider each is for, and whether it fits."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -6,16 +6,15 @@ from typing import Any, NamedTuple, cast, final
 
 from dependency_injector import containers, providers
 
-from metrics.lifecycle.order import Declarations, all_needs, in_order
-from metrics.lifecycle.plan import HANDED_OVER, is_delegated
+from metrics.lifecycle._testing import in_order, requested_needs
 from metrics.testing.overriding.layers import Provider
 
 WITHIN = (providers.Container, providers.DependenciesContainer)
-"""The providers that have others in them."""
+"""Providers that have others in them."""
 
 
 class Replacement(NamedTuple):
-    """What is to be put in place of a provider."""
+    """Value or provider to be put in place of a provider."""
 
     name: str
     """The dotted name of the provider that is replaced."""
@@ -23,13 +22,15 @@ class Replacement(NamedTuple):
     given: object
 
 
-def replacements(container: Declarations, given: Mapping[str, object]) -> list[Replacement]:
-    """Return what replaces what, a container's providers one by one.
+def replacements(
+    container: containers.DynamicContainer, given: Mapping[str, object]
+) -> list[Replacement]:
+    """Return the replacements of a container's providers, one by one.
 
     Raises:
         KeyError: the container has no provider of a name.
-        TypeError: a name is no string, a class is given for what it makes, or something that is no
-            container for one.
+        TypeError: a name is no string, a class is given instead of its instance, or a container
+            is to be replaced by another object.
         ValueError: a provider is named twice, or replaced by itself.
     """
     known = declared(container)
@@ -62,34 +63,29 @@ def replacements(container: Declarations, given: Mapping[str, object]) -> list[R
 
 
 def check_needs(replaced: Collection[Replacement]) -> None:
-    """Raise ValueError if something would ask itself for what it is to provide."""
+    """Raise ValueError if a provider would request itself."""
     instead = {
         provider: given for _, provider, given in replaced if isinstance(given, providers.Provider)
     }
 
-    def asked(provider: Provider) -> Iterable[Provider]:
-        if provider in instead:
-            return (instead[provider],)
-        # What is handed a provider may ask it later, or never.
-        if isinstance(provider, HANDED_OVER):
-            return ()
-        return (needed for needed in all_needs(provider) if not is_delegated(needed))
+    def requested(provider: Provider) -> Iterable[Provider]:
+        return (instead[provider],) if provider in instead else requested_needs(provider)
 
     for name, provider, _ in replaced:
         given = instead.get(provider)
-        if given is not None and provider in {one for one, _ in in_order([given], asked)}:
+        if given is not None and provider in {one for one, _ in in_order([given], requested)}:
             raise ValueError(
-                f"{name!r} cannot be overridden by what needs it, {given!r}, which would be given "
-                "itself: ask for what is there before the block, and give that"
+                f"cannot override {name!r} by {given!r}, which depends on it and would be given "
+                "itself: request the product before the block, and give that"
             )
 
 
 def pieces(name: str, provider: Provider, value: object) -> Iterator[Replacement]:
-    """Yield what is replaced when something is: of a container, what is in both."""
+    """Yield the replacement of a provider and, of a container, of the providers in both."""
     if isinstance(value, type) and not isinstance(provider, providers.Object):
         kind = value.__name__
         raise TypeError(
-            f"{name!r} was given the class {kind}: give what it makes, {kind}(...), or "
+            f"{name!r} was given the class {kind}: give its instance, {kind}(...), or "
             f"providers.Object({kind}) if it is to provide the class itself"
         )
     yield Replacement(name, provider, value)
@@ -97,21 +93,21 @@ def pieces(name: str, provider: Provider, value: object) -> Iterator[Replacement
         return
     if not isinstance(value, containers.DynamicContainer | providers.Container):
         raise TypeError(
-            f"{name!r} is a container, and takes an instance of one, got {value!r}; to replace "
-            f"something in it, name that: '{name}.<name>'"
+            f"{name!r} is a container, and takes an instance of one, got {value!r}; to replace a "
+            f"provider in it, name that: '{name}.<name>'"
         )
     inside = within(provider)
-    for inner, instead in cast("Declarations", value).providers.items():
+    for inner, instead in cast("Any", value).providers.items():
         if inner in inside:
             yield from pieces(f"{name}.{inner}", inside[inner], instead)
 
 
 def within(provider: Provider) -> dict[str, Provider]:
-    """Return what is declared in a provider."""
+    """Return the providers that are declared in a provider."""
     return cast("Any", provider).providers if isinstance(provider, WITHIN) else {}
 
 
-def declared(container: Declarations) -> dict[str, Provider]:
+def declared(container: containers.DynamicContainer) -> dict[str, Provider]:
     """Return dotted names to providers."""
     names: dict[str, Provider] = {}
     ahead: list[tuple[str, dict[str, Provider]]] = [("", container.providers)]
@@ -123,7 +119,7 @@ def declared(container: Declarations) -> dict[str, Provider]:
 
 
 def option_of(name: str, known: Mapping[str, Provider]) -> tuple[str | None, str]:
-    """Return the configuration that a name leads into, if it does, and the option."""
+    """Return the configuration that a name leads into, if any, and the option."""
     for place, letter in enumerate(name):
         configuration, option = name[:place], name[place + 1 :]
         is_end = letter == "." and option != ""
@@ -149,7 +145,7 @@ def provider_of(name: str, known: Mapping[str, Provider]) -> Provider:
 
 @final
 class Options:
-    """A configuration with some options changed, and all others as they are below it."""
+    """Configuration with some options changed, and all others as in the overridden one."""
 
     def __init__(self, configuration: Provider) -> None:
         self._configuration: Any = configuration
@@ -157,7 +153,7 @@ class Options:
         self.provider: Provider = providers.Callable(self)
 
     def choose(self, option: str, value: object, name: str) -> None:
-        """Change an option; raise ValueError if one that is changed is within it, or around it."""
+        """Change an option; raise ValueError if a changed one is within it, or around it."""
         for other in self._chosen:
             if f"{other}.".startswith(f"{option}.") or f"{option}.".startswith(f"{other}."):
                 before = name.removesuffix(option) + other
@@ -174,7 +170,7 @@ class Options:
             *path, last = option.split(".")
             inside = merged
             for step in path:
-                # Only what changes is copied: the other options may be of any kind.
+                # Only the way to the changed option is copied: others may be of any kind.
                 inner = inside.get(step)
                 inside[step] = dict(inner) if isinstance(inner, dict) else {}
                 inside = inside[step]

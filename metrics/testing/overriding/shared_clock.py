@@ -1,4 +1,4 @@
-"""A manual ticker goes by the manual clock that is given with it."""
+"""Shared time of a manual ticker and the manual clock that is given with it."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from metrics.testing.ticker import ManualTicker
 def share_clock(given: Mapping[str, object]) -> None:
     """Have tickers that were made without a clock go by the one that is given with them.
 
-    With two clocks a ticker would move the one, and what is measured would go by the other.
+    With two clocks a ticker would move the one, and instruments would go by the other.
 
     Raises:
         ValueError: a ticker goes by a clock that is none of those given.
@@ -32,5 +32,5 @@ def share_clock(given: Mapping[str, object]) -> None:
 
 
 def value_of(given: object) -> object:
-    """Return what is given, itself or in a provider."""
+    """Return a given value, by itself or in a provider."""
     return given() if type(given) is providers.Object else given

@@ -39,11 +39,11 @@ def recorded(source: Registry | Any) -> Iterator[Changes]:
     Blocks may overlap and nest, and `await` may be in them.
 
     Args:
-        source: a registry, or a container that is up: its `registry` is recorded, or that of the
+        source: a registry, or a running container: its `registry` is recorded, or that of the
             one container embedded in it that has one.
 
     Raises:
-        NotRunningError: the container's registry is not up.
+        NotRunningError: the registry of the container does not run.
         TypeError: `source` is, or has, no registry, or more than one.
     """
     registry = registry_of(source)
@@ -110,7 +110,7 @@ def reader_name() -> Iterator[str]:
 
 
 def registry_of(source: Any) -> Registry:
-    """Return a registry, or that of a container that is up."""
+    """Return a registry, or that of a running container."""
     if isinstance(source, Registry):
         return source
     if isinstance(source, type) and hasattr(source, "providers"):
@@ -120,7 +120,7 @@ def registry_of(source: Any) -> Registry:
     provider = source.providers.get("registry")
     if provider is None:
         embedded = [p.container.providers for p in source.traverse([providers.Container])]
-        found = [parts["registry"] for parts in embedded if "registry" in parts]
+        found = [declared["registry"] for declared in embedded if "registry" in declared]
         if len(found) != 1:
             raise TypeError(
                 f"recorded() takes a container with one `registry`, and {source!r} has "
@@ -130,10 +130,10 @@ def registry_of(source: Any) -> Registry:
     overriding = provider
     while overriding.last_overriding is not None:
         overriding = overriding.last_overriding
-    # Asked for too early it would be started, and nobody would stop it.
+    # A request would start it, and nothing would stop it.
     if isinstance(overriding, providers.BaseResource) and not overriding.initialized:
         raise NotRunningError(
-            f"recorded() takes a container that is up, and the registry of {source!r} is not: "
+            f"recorded() takes a running container, and the registry of {source!r} does not run: "
             "start the container first, in a block around this one"
         )
     registry = provider()

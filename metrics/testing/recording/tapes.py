@@ -59,6 +59,12 @@ class Tape(Shared):
         """Have the reservoir forget everything; what is written down stays."""
         self.reservoir.clear()
 
+    def _after_fork(self) -> None:
+        if isinstance(self.reservoir, Shared):
+            self.reservoir._after_fork()
+        else:
+            self.reservoir.clear()
+
     def snapshot(self, reader: str = "") -> HistogramSnapshot:
         """Return the reservoir's sample now."""
         return self.reservoir.snapshot(reader)

@@ -132,7 +132,7 @@ def container() -> Iterator[object]:
 
 
 @contextmanager
-def part() -> Iterator[object]:
+def resource() -> Iterator[object]:
     class Demanding(LifecycleContainer):
         asked_for = Resource(object)
 
@@ -166,7 +166,7 @@ PLANTED = {
     pipe: r"socket 'unnamed.*",
     ticker: "thread 'metrics-ticker' (daemon)",
     container: "container 'MetricsContainer' (RUNNING, with .*)",
-    part: "container 'Demanding' (NEW, with asked_for)",
+    resource: "container 'Demanding' (NEW, with asked_for)",
     stock_resource: "resource 'dict' (initialized)",
 }
 

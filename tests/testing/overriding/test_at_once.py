@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from dependency_injector import providers
+from dependency_injector import containers, providers
 
 from metrics.errors import LifecycleError
 from metrics.lifecycle import LifecycleContainer, Resource, State, state
@@ -15,8 +15,8 @@ PATIENCE = 10.0
 
 
 class Made:
-    def __init__(self, part) -> None:
-        self.part = part
+    def __init__(self, resource) -> None:
+        self.resource = resource
 
 
 def connect():
@@ -24,8 +24,8 @@ def connect():
 
 
 class Container(LifecycleContainer):
-    part = Resource(connect)
-    user = providers.Factory(Made, part)
+    resource = Resource(connect)
+    user = providers.Factory(Made, resource)
     other = providers.Object("other")
 
 
@@ -40,7 +40,7 @@ def test_another_thread_cannot_override_the_same_but_something_else():
     with overridden(container, other="mine"), ThreadPoolExecutor(1) as threads:
         with pytest.raises(LifecycleError, match=r"'other' is overridden by 'MainThread'"):
             threads.submit(override, "other").result(PATIENCE)
-        assert threads.submit(override, "part").result(PATIENCE) == "theirs"
+        assert threads.submit(override, "resource").result(PATIENCE) == "theirs"
         assert threads.submit(container.other).result(PATIENCE) == "mine"
     with ThreadPoolExecutor(1) as threads:
         assert threads.submit(override, "other").result(PATIENCE) == "theirs"
@@ -90,12 +90,12 @@ def test_containers_of_their_own_are_overridden_by_many_threads_at_once():
         own = Container()
         barrier.wait(PATIENCE)
         for turn in range(20):
-            with overridden(own, part=(number, turn), other=number):
-                assert own.user().part == (number, turn)
+            with overridden(own, resource=(number, turn), other=number):
+                assert own.user().resource == (number, turn)
                 own.init_resources()
                 assert own.other() == number
                 own.shutdown_resources()
-        return own.part.overridden
+        return own.resource.overridden
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(work, range(8))) == [()] * 8
@@ -103,23 +103,23 @@ def test_containers_of_their_own_are_overridden_by_many_threads_at_once():
 
 def test_a_container_made_inside_is_given_the_fake_and_stopped_with_it():
     class Library(LifecycleContainer):
-        part = providers.Dependency()
-        user = Resource(Made, part)
-        made = providers.Singleton(Made, part)
+        resource = providers.Dependency()
+        user = Resource(Made, resource)
+        made = providers.Singleton(Made, resource)
 
     lender = Container()
-    library = Library(part=lender.part)
-    with overridden(lender, part="fake"):
-        assert library.made().part == "fake"
-        late = Library(part=lender.part)
+    library = Library(resource=lender.resource)
+    with overridden(lender, resource="fake"):
+        assert library.made().resource == "fake"
+        late = Library(resource=lender.resource)
         library.init_resources()
         late.init_resources()
-        assert late.made().part == "fake"
-    assert state(library, "user") is state(late, "user") is State.NEW
-    assert library.made().part == late.made().part == "real"
+        assert late.made().resource == "fake"
+    assert state(library, "user") is state(late, "user") is State.STOPPED
+    assert library.made().resource == late.made().resource == "real"
     with (
         pytest.raises(LifecycleError, match="'user'"),
-        overridden(lender, part="fake" if library.user() else ""),
+        overridden(lender, resource="fake" if library.user() else ""),
     ):
         pytest.fail("the block was begun")
     for each in (library, late, lender):
@@ -144,7 +144,7 @@ def test_singletons_of_every_kind_are_put_back_for_a_thread_that_lives_on(kind):
     with ThreadPoolExecutor(1) as threads:
         before = threads.submit(holding.made).result(PATIENCE)
         with overridden(holding, value="fake"):
-            assert threads.submit(holding.made).result(PATIENCE).part == "fake"
+            assert threads.submit(holding.made).result(PATIENCE).resource == "fake"
         assert threads.submit(holding.made).result(PATIENCE) is before
 
 
@@ -197,11 +197,46 @@ def test_a_singleton_never_keeps_what_a_block_that_has_ended_before_another_has_
 
 def test_a_singleton_of_a_container_made_inside_does_not_keep_the_fake():
     class Library(LifecycleContainer):
-        lent = providers.Dependency()
-        made = providers.Singleton(dict, lent=lent)
+        borrowed = providers.Dependency()
+        made = providers.Singleton(dict, borrowed=borrowed)
 
     holding = Holding()
     with overridden(holding, one="fake"):
-        library = Library(lent=holding.one)
-        assert library.made() == {"lent": "fake"}
-    assert library.made() == {"lent": "one"}
+        library = Library(borrowed=holding.one)
+        assert library.made() == {"borrowed": "fake"}
+    assert library.made() == {"borrowed": "one"}
+
+
+@pytest.mark.parametrize("lifecycle", [LifecycleContainer, containers.DeclarativeContainer])
+def test_a_container_that_borrows_a_whole_container_does_not_keep_the_fake(lifecycle):
+    class Inner(LifecycleContainer):
+        holding = providers.DependenciesContainer()
+        made = providers.Singleton(dict, borrowed=holding.one)
+
+    class Library(lifecycle):
+        holding = providers.DependenciesContainer()
+        inner = providers.Container(Inner, holding=holding)
+
+    holding = Holding()
+    with overridden(holding, one="fake"):
+        library = Library(holding=holding)
+        assert library.inner.made() == {"borrowed": "fake"}
+    assert library.inner.made() == {"borrowed": "one"}
+
+
+def test_what_a_container_has_borrowed_is_not_overridden_while_it_runs():
+    class Library(LifecycleContainer):
+        holding = providers.DependenciesContainer()
+        user = Resource(lambda one: one, holding.one)
+
+    holding = Holding()
+    library = Library(holding=holding)
+    library.init_resources()
+    with (
+        pytest.raises(
+            LifecycleError, match=r"cannot override 'one': running resource 'user' already"
+        ),
+        overridden(holding, one="fake"),
+    ):
+        pytest.fail("the block was begun")
+    library.shutdown_resources()

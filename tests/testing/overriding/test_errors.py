@@ -68,7 +68,7 @@ def test_what_does_not_fit_is_an_error(application):
             application, {"config.a": {}, "config.ab": 1, "config.a.b": 2})),
         (ValueError, "'config.a.b' and 'config.a' overlap", lambda: overridden(
             application, {"config.a.b": 2, "config.a": {}})),
-        (TypeError, "takes names and what replaces .* or a dict, got 3", lambda: overridden(
+        (TypeError, "takes names and replacements .* or a dict, got 3", lambda: overridden(
             application, 3)),
         (TypeError, "or a dict, got 'service'", lambda: overridden(application, "service")),
     ]  # fmt: skip
@@ -80,9 +80,11 @@ def test_what_does_not_fit_is_an_error(application):
 def test_what_would_be_given_itself_is_refused(application):
     service, requests = application.service, application.requests
     before = stacks(application)
-    with pytest.raises(ValueError, match=r"'service' cannot be .* needs it, .*: ask for what is"):
+    with pytest.raises(
+        ValueError, match=r"cannot override 'service' by .* depends on it .*: request"
+    ):
         overridden(application, service=providers.Factory(dict, real=service))
-    with pytest.raises(ValueError, match="'requests' cannot be overridden by what needs it"):
+    with pytest.raises(ValueError, match=r"cannot override 'requests' by .* depends on it"):
         overridden(application, requests=service, service=requests)
     assert stacks(application) == before
     # Who is handed a provider asks it when it likes.
@@ -137,13 +139,15 @@ def test_nothing_is_overridden_while_the_container_starts_or_stops(phase):
             yield
             run("stop")
 
-        part = Resource(hook)
+        resource = Resource(hook)
 
     refused = []
 
     def run(now) -> None:
         if now == phase:
-            with pytest.raises(LifecycleError, match="override what is in it before"):
+            with pytest.raises(
+                LifecycleError, match=r"cannot override 'other': Container is ST.*; override before"
+            ):
                 overridden(container, other=2).__enter__()
             refused.append(now)
 
@@ -172,7 +176,8 @@ def test_the_block_s_exception_goes_on_with_a_note_of_a_fake_that_failed_to_stop
         raise ZeroDivisionError
     assert seen == [raised.value]
     (note,) = raised.value.__notes__
-    assert "put back what was there: OSError('stop fake') while stopping 'requests'" in note
+    assert "overridden() ended: OSError('stop fake') while stopping 'requests' (tests." in note
+    assert note.endswith(".fake) of Fakes")
     assert application.requests.overridden == ()
 
 
@@ -181,7 +186,7 @@ def test_fakes_that_fail_to_stop_are_reported_and_all_is_put_back(application):
     calls.fail("stop a")
     calls.fail("stop b")
     with (
-        pytest.raises(ShutdownError, match="2 of 3 parts failed") as raised,
+        pytest.raises(ShutdownError, match="2 of 3 resources of Fakes failed") as raised,
         overridden(
             application, {
                 "requests": calls.part("a"), "service": calls.part("c"),

@@ -12,8 +12,8 @@ from metrics.lifecycle import LifecycleContainer, Resource, State, state
 from metrics.testing import overridden
 
 NAMES = ["inner.clock", "inner.base", "user", "keeper", "inner"]
-KINDS = ["value", "manager", "part", "derived", "same"]
-PARTS = ["inner.base", "user", "other"]
+KINDS = ["value", "manager", "resource", "derived", "same"]
+RESOURCES = ["inner.base", "user", "other"]
 
 
 class Made:
@@ -88,7 +88,7 @@ class Machine(RuleBasedStateMachine):
             return self.shared
         if kind == "manager":
             return self.manager()
-        if kind == "part":
+        if kind == "resource":
             return Resource(self.hook, "fake")
         if kind == "derived" and name in {"user", "inner.base"}:
             return Resource(self.hook, "derived", self.container.inner.clock)
@@ -138,10 +138,10 @@ class Machine(RuleBasedStateMachine):
         assert not any(name in {"base", "user", "other"} for name, _ in self.own_running())
 
     def own_running(self):
-        declared = [self.provider(name) for name in PARTS]
-        return [part.part.value for part in declared if part.initialized]
+        declared = [self.provider(name) for name in RESOURCES]
+        return [resource.record.value for resource in declared if resource.initialized]
 
-    @rule(name=st.sampled_from([*PARTS, "keeper", "holder"]))
+    @rule(name=st.sampled_from([*RESOURCES, "keeper", "holder"]))
     def ask(self, name) -> None:
         with suppress(NotRunningError):
             self.provider(name)()
@@ -155,10 +155,10 @@ class Machine(RuleBasedStateMachine):
         base, user = in_place_of(self.provider("inner.base")), in_place_of(self.provider("user"))
         # A whole container in place of the embedded one has a clock of its own.
         if is_up(base) and not self.inners & {base}:
-            name, given = base.part.value, self.running[base.part.value]
+            name, given = base.record.value, self.running[base.record.value]
             assert given == (() if name[0] == "fake" else (self.container.inner.clock(),))
-        if is_up(user) and user.part.value[0] == "user":
-            assert self.running[user.part.value] == (self.container.inner.base(),)
+        if is_up(user) and user.record.value[0] == "user":
+            assert self.running[user.record.value] == (self.container.inner.base(),)
 
     @invariant()
     def singletons_are_made_of_what_is_provided(self) -> None:

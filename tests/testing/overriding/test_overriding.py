@@ -79,7 +79,7 @@ def test_a_context_manager_is_entered_for_the_block_and_survives_the_container_s
 
 
 @pytest.mark.parametrize("kind", [Resource, providers.Resource])
-def test_a_part_starts_with_the_container_and_is_stopped_once_at_the_end(application, kind):
+def test_a_resource_starts_with_the_container_and_is_stopped_once_at_the_end(application, kind):
     calls = Calls()
     fake = kind(calls.part, "fake")
     for _ in range(2):
@@ -97,7 +97,7 @@ def test_a_part_starts_with_the_container_and_is_stopped_once_at_the_end(applica
 
 
 @pytest.mark.parametrize("kind", [Resource, providers.Resource])
-def test_a_part_that_was_up_before_is_left_up(application, kind):
+def test_a_resource_that_was_up_before_is_left_up(application, kind):
     calls = Calls()
     fake = kind(calls.part, "fake")
     fake.init()
@@ -110,7 +110,7 @@ def test_a_part_that_was_up_before_is_left_up(application, kind):
     assert calls.lines == ["start fake", "stop fake"]
 
 
-def test_a_part_that_nobody_has_asked_for_can_be_asked_for_afterwards(application):
+def test_a_resource_that_nobody_has_asked_for_can_be_asked_for_afterwards(application):
     calls = Calls()
     fake = Resource(calls.part, "fake")
     with overridden(application, requests=fake):
@@ -121,7 +121,7 @@ def test_a_part_that_nobody_has_asked_for_can_be_asked_for_afterwards(applicatio
     fake.shutdown()
 
 
-def test_a_part_of_another_container_is_left_to_it(application):
+def test_a_resource_of_another_container_is_left_to_it(application):
     other = Application()
     with overridden(application, metrics=other.metrics):
         application.init_resources()
@@ -202,7 +202,8 @@ def test_what_holds_a_fake_is_stopped_at_the_end_and_can_be_asked_for_again(appl
         application.requests()
         registry = application.metrics.registry()
     assert calls.lines[1:] == ["stop fake", State.STOPPED]
-    assert state(application, "requests") is State.NEW
+    assert state(application, "requests") is State.STOPPED
+    assert state(application) is State.NEW
     assert application.metrics.registry() is not registry
     application.requests().mark()
     assert application.metrics.ticker().running

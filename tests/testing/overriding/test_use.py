@@ -16,8 +16,8 @@ PATIENCE = 10.0
 
 
 class Made:
-    def __init__(self, part) -> None:
-        self.part = part
+    def __init__(self, resource) -> None:
+        self.resource = resource
 
 
 def connect():
@@ -29,25 +29,25 @@ async def connect_async():
 
 
 class Container(LifecycleContainer):
-    part = Resource(connect)
-    user = providers.Factory(Made, part)
+    resource = Resource(connect)
+    user = providers.Factory(Made, resource)
     other = providers.Object("other")
 
 
 class AsyncContainer(LifecycleContainer):
-    part = Resource(connect_async)
-    user = Resource(Made, part)
-    made = providers.Factory(Made, part)
+    resource = Resource(connect_async)
+    user = Resource(Made, resource)
+    made = providers.Factory(Made, resource)
 
 
 container = Container()
 
 
 @pytest.fixture
-def fake_part():
-    with overridden(container, part="fake"):
+def fake_resource():
+    with overridden(container, resource="fake"):
         yield "fake"
-    assert container.part.overridden == ()
+    assert container.resource.overridden == ()
 
 
 @pytest.fixture
@@ -57,17 +57,17 @@ def decorated_fixture():
     assert container.other() == "fake"
 
 
-def test_a_fixture_overrides_and_the_test_overrides_again(fake_part, decorated_fixture):
+def test_a_fixture_overrides_and_the_test_overrides_again(fake_resource, decorated_fixture):
     assert decorated_fixture == container.other() == "fake"
-    assert container.user().part == fake_part
-    with overridden(container, part="mine"):
-        assert container.user().part == "mine"
-    assert container.user().part == fake_part
+    assert container.user().resource == fake_resource
+    with overridden(container, resource="mine"):
+        assert container.user().resource == "mine"
+    assert container.user().resource == fake_resource
 
 
 def test_nothing_is_left_of_the_fixtures_of_another_test():
     assert container.other() == "other"
-    assert container.part.overridden == ()
+    assert container.resource.overridden == ()
 
 
 def test_a_block_is_used_again_after_its_end_and_not_before():
@@ -133,21 +133,21 @@ def test_what_can_be_entered_either_way_is_entered_as_the_block_is():
     assert calls.lines == ["start async", "stop async", "start sync", "stop sync"]
 
 
-def test_an_async_part_that_holds_a_fake_is_stopped_by_an_async_block_and_reported_by_another():
+def test_an_async_resource_that_holds_a_fake_is_stopped_by_an_async_block_and_reported_by_another():
     async def main() -> None:
         asynchronous = AsyncContainer()
         fake = Resource(connect_async)
-        async with overridden(asynchronous, part=fake):
+        async with overridden(asynchronous, resource=fake):
             await asynchronous.init_resources()
-            assert (await asynchronous.user()).part == "real"
+            assert (await asynchronous.user()).resource == "real"
         assert state(fake) is State.STOPPED
-        assert state(asynchronous, "user") is State.NEW
-        block = overridden(asynchronous, part=fake)
+        assert state(asynchronous, "user") is State.STOPPED
+        block = overridden(asynchronous, resource=fake)
         block.__enter__()
         await asynchronous.user()
         with pytest.raises(LifecycleError, match="write `async with"):
             block.__exit__(None, None, None)
-        assert asynchronous.part.overridden == ()
+        assert asynchronous.resource.overridden == ()
         await asynchronous.shutdown_resources()
         await fake.shutdown()
         assert not fake.initialized
@@ -155,17 +155,17 @@ def test_an_async_part_that_holds_a_fake_is_stopped_by_an_async_block_and_report
     asyncio.run(main())
 
 
-def test_a_sync_fake_of_an_async_part_makes_what_needs_it_sync_for_the_block_only():
+def test_a_sync_fake_of_an_async_resource_makes_what_needs_it_sync_for_the_block_only():
     asynchronous = AsyncContainer()
 
     async def main() -> None:
         for _ in range(2):
-            with overridden(asynchronous, part="fake"):
-                assert asynchronous.made().part == "fake"
+            with overridden(asynchronous, resource="fake"):
+                assert asynchronous.made().resource == "fake"
             made = asynchronous.made()
             assert inspect.isawaitable(made)
-            assert (await made).part == "real"
-            asynchronous.part.reset_async_mode()
+            assert (await made).resource == "real"
+            asynchronous.resource.reset_async_mode()
             asynchronous.made.reset_async_mode()
         await asynchronous.shutdown_resources()
 
@@ -177,7 +177,7 @@ def test_a_block_is_put_back_when_its_task_is_cancelled():
 
     async def main() -> None:
         async def work() -> None:
-            async with overridden(container, other=calls.part("fake"), part="fake"):
+            async with overridden(container, other=calls.part("fake"), resource="fake"):
                 begun.set()
                 await asyncio.Event().wait()
 
@@ -188,6 +188,6 @@ def test_a_block_is_put_back_when_its_task_is_cancelled():
         with pytest.raises(asyncio.CancelledError):
             await task
         assert container.other() == "other"
-        assert container.part.overridden == ()
+        assert container.resource.overridden == ()
 
     asyncio.run(main())

@@ -1,12 +1,12 @@
-"""What a part needs is found through every provider that may be in between."""
+"""What a resource needs is found through every provider that may be in between."""
 
 import asyncio
 from contextlib import contextmanager
 
 import pytest
-from dependency_injector import containers, errors, providers
+from dependency_injector import containers, providers
 
-from metrics.lifecycle import LifecycleContainer, Resource
+from metrics.lifecycle import CheckError, LifecycleContainer, Resource
 
 
 class Journal:
@@ -33,7 +33,7 @@ class Journal:
 
 
 class Value:
-    """What a part provides: it has an attribute, an item and methods to get at."""
+    """What a resource provides: it has an attribute, an item and methods to get at."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -62,7 +62,7 @@ def overriding(provider, by):
 
 
 def lent(inner: type, part, pick):
-    """Embed a container, lend it a part, and return what is picked out of it."""
+    """Embed a container, lend it a resource, and return what is picked out of it."""
     return pick(providers.Container(inner, given=part))
 
 
@@ -96,7 +96,7 @@ def through_dependencies(part):
     return providers.Container(Uses, host=host).made
 
 
-# How a user comes to need a part: each builds, from the part, what the user is declared with.
+# How a user comes to need a resource: each returns, for the resource, the arguments of the user.
 WAYS = {
     "itself": lambda part: part,
     "Factory": lambda part: providers.Factory(Anything, part),
@@ -156,19 +156,19 @@ def idle():
 
 
 def declared(**parts):
-    """Return a container that declares parts in this order."""
+    """Return a container that declares resources in this order."""
     return type("Declared", (LifecycleContainer,), parts)()
 
 
 def user_first(journal: Journal, way: str):
-    """Declare the user of a part before it, and something in between that has no user."""
+    """Declare the user of a resource before it, and something in between that has no user."""
     part = journal.part("part")
     user = journal.part("user", WAYS[way](part))
     return declared(user=user, other=journal.part("other"), part=part)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_part_starts_before_its_user_and_stops_after_it_whatever_is_in_between(way):
+def test_a_resource_starts_before_its_user_and_stops_after_it_whatever_is_in_between(way):
     journal = Journal()
     container = user_first(journal, way)
     container.init_resources()
@@ -178,7 +178,7 @@ def test_a_part_starts_before_its_user_and_stops_after_it_whatever_is_in_between
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_user_that_is_asked_for_starts_what_it_needs_before_it(way):
+def test_a_user_that_is_requested_starts_what_it_needs_before_it(way):
     journal = Journal()
     container = user_first(journal, way)
     assert container.user().name == "user"
@@ -214,7 +214,7 @@ def test_a_coroutine_in_between_makes_its_user_asynchronous():
     assert journal.stopped == ["other", "user", "part"]
 
 
-def test_a_user_behind_a_coroutine_can_be_asked_for_first():
+def test_a_user_behind_a_coroutine_can_be_requested_first():
     journal = Journal()
     part = journal.part("part")
     user = journal.part("user", providers.Coroutine(coroutine, part))
@@ -229,7 +229,7 @@ def test_a_user_behind_a_coroutine_can_be_asked_for_first():
     assert journal.stopped == ["user", "part"]
 
 
-def test_a_hook_may_be_provided_by_a_part():
+def test_a_hook_may_be_provided_by_a_resource():
     journal = Journal()
     part = journal.part("part")
     container = declared(user=Resource(part.provided.get.call()), part=part)
@@ -239,7 +239,7 @@ def test_a_hook_may_be_provided_by_a_part():
     assert journal.started == journal.stopped == ["part"]
 
 
-def test_a_part_of_one_embedded_container_is_lent_to_another():
+def test_a_resource_of_one_embedded_container_is_lent_to_another():
     journal = Journal()
     lender = providers.Container(
         type("Lender", (LifecycleContainer,), {"part": journal.part("part")})
@@ -291,15 +291,15 @@ def test_no_branch_starts_when_the_selector_itself_is_overridden(selected):
 
 
 @pytest.mark.parametrize("choice", [None, "three"])
-def test_a_user_of_nothing_that_can_be_selected_fails_the_start(selected, choice):
+def test_a_selector_without_a_branch_for_its_key_fails_the_start(selected, choice):
     container, journal = selected
     container.config.choice.from_value(choice)
-    with pytest.raises(errors.Error, match="Selector"):
+    with pytest.raises(CheckError, match="selector 'choice' has no branch"):
         container.init_resources()
     assert journal.started == []
 
 
-def test_a_branch_that_is_selected_later_starts_when_it_is_asked_for(selected):
+def test_a_branch_that_is_selected_later_starts_when_it_is_requested(selected):
     container, journal = selected
     container.config.choice.from_value("one")
     container.init_resources()
@@ -308,7 +308,7 @@ def test_a_branch_that_is_selected_later_starts_when_it_is_asked_for(selected):
     assert journal.started == ["one", "user", "two"]
 
 
-def test_a_branch_that_is_not_selected_can_be_asked_for_by_itself(selected):
+def test_a_branch_that_is_not_selected_can_be_requested_by_itself(selected):
     container, journal = selected
     container.config.choice.from_value("one")
     container.init_resources()
@@ -360,7 +360,7 @@ def test_only_the_selected_branch_of_an_embedded_container_starts():
     assert journal.started == journal.stopped == ["two"]
 
 
-def test_what_selects_may_be_a_part_and_a_failure_of_it_leaves_nothing_up():
+def test_what_selects_may_be_a_resource_and_a_failure_of_it_leaves_nothing_up():
     journal = Journal()
     base = journal.part("base")
 
@@ -382,7 +382,7 @@ def overridden_pair(journal: Journal):
     return declared(user=journal.part("user", providers.List(real)), real=real)
 
 
-def test_a_part_that_is_overridden_by_a_value_does_not_start():
+def test_a_resource_that_is_overridden_by_a_value_does_not_start():
     journal = Journal()
     container = overridden_pair(journal)
     container.real.override(providers.Object("fake"))
@@ -392,7 +392,7 @@ def test_a_part_that_is_overridden_by_a_value_does_not_start():
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_a_part_that_overrides_another_starts_and_stops_in_its_place(asked):
+def test_a_resource_that_overrides_another_starts_and_stops_in_its_place(asked):
     journal = Journal()
     container = overridden_pair(journal)
     container.real.override(journal.part("fake", journal.part("base")))
@@ -417,7 +417,7 @@ def test_of_several_overrides_the_last_counts_and_behind_it_what_overrides_that(
     assert journal.stopped == ["user", "behind"]
 
 
-def test_what_overrode_a_part_is_stopped_after_the_override_has_ended():
+def test_what_overrode_a_resource_is_stopped_after_the_override_has_ended():
     journal = Journal()
     container = overridden_pair(journal)
     with container.real.override(journal.part("fake")):
@@ -428,7 +428,7 @@ def test_what_overrode_a_part_is_stopped_after_the_override_has_ended():
     assert journal.stopped == ["real", "user", "fake"]
 
 
-def test_a_part_that_is_up_when_it_is_overridden_is_stopped_nevertheless():
+def test_a_resource_that_is_up_when_it_is_overridden_is_stopped_nevertheless():
     journal = Journal()
     container = overridden_pair(journal)
     container.init_resources()
@@ -439,7 +439,7 @@ def test_a_part_that_is_up_when_it_is_overridden_is_stopped_nevertheless():
     assert journal.stopped == ["fake", "user", "real"]
 
 
-def test_a_container_that_overrides_another_lends_its_parts():
+def test_a_container_that_overrides_another_lends_its_resources():
     journal = Journal()
     container = overridden_pair(journal)
     fakes = declared(real=journal.part("fake"))
@@ -461,7 +461,7 @@ def test_an_embedded_container_may_be_overridden_by_another(kind):
     container.inner.override(fake)
     container.init_resources()
     container.shutdown_resources()
-    fake.container.shutdown_resources()  # its parts were only lent
+    fake.container.shutdown_resources()  # its resources were only lent
     assert journal.started == ["fake", "user"]
     assert journal.stopped == ["user", "fake"]
 
@@ -477,7 +477,7 @@ def test_overrides_made_on_the_class_hold_in_its_containers():
     assert journal.stopped == ["user", "fake"]
 
 
-def test_a_part_that_selects_starts_where_it_is_declared():
+def test_a_resource_that_selects_starts_where_it_is_declared():
     journal = Journal()
     mode = journal.part("mode")
     choice = providers.Selector(mode.provided.name, mode=journal.part("branch"))

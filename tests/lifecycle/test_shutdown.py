@@ -18,6 +18,7 @@ from metrics.lifecycle import (
     state,
     subscribe,
 )
+from tests.lifecycle.calls import note_of
 
 PATIENCE = 10.0
 
@@ -131,7 +132,7 @@ def test_without_a_limit_the_hook_in_hand_is_interrupted_and_the_others_stop(wor
     world.before = {"p1": lambda: signal.raise_signal(signal.SIGINT)}
     with pytest.raises(KeyboardInterrupt) as raised:
         container.shutdown_resources(timeout=float("inf"))
-    assert raised.value.__notes__ == ["while stopping 'p1'"]
+    assert raised.value.__notes__ == [note_of("stopping", "p1", World.hook, "Chain")]
     assert world.stopped == ["p2", "p0"]
     assert state(container, "p1") is State.FAILED
     container.shutdown_resources()
@@ -144,7 +145,7 @@ def test_without_a_limit_an_interrupt_between_two_hooks_keeps_nothing_up(world, 
     container.init_resources()
 
     def interrupt(event) -> None:
-        if (event.part, event.phase) == ("p1", phase):
+        if (event.resource, event.state) == ("p1", phase):
             signal.raise_signal(signal.SIGINT)
 
     subscribe(container, interrupt)
@@ -255,9 +256,9 @@ def test_of_several_severe_errors_the_first_is_raised_and_each_is_logged(world, 
     assert raised.value.__cause__.exceptions == (errors[2],)
     logged = [record.getMessage() for record in caplog.records]
     assert [line.split(" (")[0] for line in logged] == [
-        "failed to stop p2",
-        "failed to stop p1",
-        "failed to stop p0",
+        "failed to stop 'p2'",
+        "failed to stop 'p1'",
+        "failed to stop 'p0'",
     ]
     assert logged[1].endswith("KeyboardInterrupt: second")
 
@@ -302,7 +303,7 @@ def test_a_start_that_fails_leaves_nothing_up_that_another_thread_was_starting(w
     assert sorted(world.stopped) == ["first", "slow"]
 
 
-def test_a_part_that_fails_on_first_need_can_be_asked_for_again(world):
+def test_a_resource_that_fails_on_first_need_can_be_requested_again(world):
     errors = [OSError("first"), OSError("second")]
 
     def hook() -> str:

@@ -1,4 +1,4 @@
-"""What was up before, or is somebody else's, is left to whoever has started it."""
+"""Resources that ran before, or belong to another container, are left to their owner."""
 
 import pytest
 from dependency_injector import providers
@@ -39,12 +39,12 @@ def test_what_a_fake_needs_and_was_up_is_left_up(outer, kind):
     assert calls.lines[3:] == ["stop needed"]
 
 
-def test_a_part_that_was_up_keeps_its_name(outer):
+def test_a_resource_that_was_up_keeps_its_name(outer):
     needed = Resource(str)
     fake = Resource(list, needed)
     fake.init()
     with overridden(outer, user=fake):
-        assert (needed.part.name, fake.part.name) == ("(str)", "(list)")
+        assert (needed.record.name, fake.record.name) == ("(str)", "(list)")
     fake.shutdown()
     needed.shutdown()
 
@@ -69,11 +69,11 @@ def test_a_container_that_was_up_before_it_stood_in_is_left_up(outer):
         outer.init_resources()
         assert outer.user() == "clock"
     assert state(inner, "base") is State.RUNNING
-    assert state(outer, "user") is State.NEW
+    assert state(outer, "user") is State.STOPPED
     inner.shutdown_resources()
 
 
-def test_a_part_that_is_overridden_while_it_is_up_still_holds_what_it_was_given(outer):
+def test_a_resource_that_is_overridden_while_it_is_up_still_holds_what_it_was_given(outer):
     outer.init_resources()
     with (
         overridden(outer, user="fake"),
@@ -84,9 +84,11 @@ def test_a_part_that_is_overridden_while_it_is_up_still_holds_what_it_was_given(
     assert outer.user() == "clock"
 
 
-def test_a_part_that_is_up_is_left_up_when_something_that_lies_over_it_loses_what_it_needs(outer):
+def test_a_resource_that_is_up_is_left_up_when_something_that_lies_over_it_loses_what_it_needs(
+    outer,
+):
     outer.init_resources()
-    before = outer.user.part.leave, outer.inner.base.part.leave
+    before = outer.user.record.finalizer, outer.inner.base.record.finalizer
     whole = {"inner.clock": "fake", "inner.base": "fake", "user": "fake"}
     first = overridden(outer, whole)
     first.__enter__()
@@ -95,14 +97,14 @@ def test_a_part_that_is_up_is_left_up_when_something_that_lies_over_it_loses_wha
     second.__enter__()
     assert outer.inner.base() == "fake"
     first.__exit__(None, None, None)
-    assert state(derived) is State.NEW
+    assert state(derived) is State.STOPPED
     assert outer.inner.base() == "clock"
     second.__exit__(None, None, None)
-    assert (outer.user.part.leave, outer.inner.base.part.leave) == before
+    assert (outer.user.record.finalizer, outer.inner.base.record.finalizer) == before
 
 
 @pytest.mark.parametrize("kind", [Resource, providers.Resource])
-def test_a_part_in_two_places_is_started_and_stopped_once(outer, kind):
+def test_a_resource_in_two_places_is_started_and_stopped_once(outer, kind):
     calls = Calls()
     fake = kind(calls.part, "fake")
     with overridden(outer, {"user": fake, "inner.base": fake}):
@@ -135,3 +137,16 @@ def test_a_context_manager_in_two_places_is_entered_and_left_once(outer):
         assert outer.user() == outer.inner.base() == "fake"
     assert calls.lines == ["start fake", "stop fake"]
     assert outer.user.overridden == outer.inner.base.overridden == ()
+
+
+def test_a_stock_fake_whose_container_was_stopped_inside_can_be_used_afterwards(outer):
+    calls = Calls()
+    fake = providers.Resource(calls.part, "fake")
+    with overridden(outer, user=fake):
+        outer.init_resources()
+        outer.shutdown_resources()
+    assert fake() == "fake"
+    outer.shutdown_resources()
+    assert fake.initialized
+    fake.shutdown()
+    assert calls.lines.count("stop fake") == 2

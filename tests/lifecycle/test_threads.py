@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from metrics.lifecycle.hook_thread import THREAD_NAME, HookThread
+from metrics.lifecycle._threads import THREAD_NAME, HookThread
 
 PATIENCE = 10.0
 

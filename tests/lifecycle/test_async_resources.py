@@ -1,4 +1,4 @@
-"""Async parts: what hooks they may have, asking for them, and providers between them."""
+"""Async resources: what hooks they may have, asking for them, and providers between them."""
 
 import asyncio
 import contextlib
@@ -237,7 +237,7 @@ def test_a_hook_that_turns_out_to_be_async_is_an_error_in_a_call_and_works_when_
         part = Resource(lambda: Entered())  # noqa: PLW0108 - a lambda hides what it returns
 
     container = Container()
-    with pytest.raises(LifecycleError, match="'part' turns out to be async") as raised:
+    with pytest.raises(LifecycleError, match=r"'part' \(.*\) turns out to be async") as raised:
         container.init_resources()
     assert "async function" in str(raised.value)
     assert state(container, "before") is State.STOPPED
@@ -294,7 +294,7 @@ def test_an_async_generator_that_never_yields_or_yields_twice_is_an_error():
     assert state(container) is State.STOPPED
 
 
-def test_what_needs_an_async_part_gets_its_value_through_every_provider(lines):
+def test_what_needs_an_async_resource_gets_its_value_through_every_provider(lines):
     async def double(value):
         await asyncio.sleep(0)
         return value * 2
@@ -349,7 +349,7 @@ def test_what_needs_an_async_part_gets_its_value_through_every_provider(lines):
     assert lines == ["start part", "stop part"]
 
 
-def test_an_async_factory_makes_a_sync_part_async(lines):
+def test_an_async_factory_makes_a_sync_resource_async(lines):
     async def connect():
         await asyncio.sleep(0)
         return "connection"
@@ -375,7 +375,7 @@ def test_an_async_factory_makes_a_sync_part_async(lines):
     assert lines == ["pool of connection", "pool closed"]
 
 
-def test_a_part_given_as_a_provider_is_no_reason_to_wait(lines):
+def test_a_resource_given_as_a_provider_is_no_reason_to_wait(lines):
     def using(provider):
         LINES.append(type(provider).__name__)
         yield "user"
@@ -403,7 +403,7 @@ def test_asking_gives_something_to_await_exactly_when_something_async_is_needed(
         assert container.other() == "other"
         assert await container.user() == "user of part"
         assert lines == ["start part"]
-        # It does not matter who started them, nor how often they are asked for.
+        # It does not matter who started them, nor how often they are requested.
         await container.init_resources()
         for _ in range(3):
             assert container.other() == "other"
@@ -419,7 +419,7 @@ def test_asking_gives_something_to_await_exactly_when_something_async_is_needed(
     assert lines == ["start part", "stop part"]
 
 
-def test_an_async_part_that_is_up_cannot_be_asked_for_outside_a_loop_either(lines):
+def test_an_async_resource_that_is_up_cannot_be_requested_outside_a_loop_either(lines):
     class Container(LifecycleContainer):
         part = Resource(generator, "part")
         user = Resource(lambda part: f"user of {part}", part)
@@ -434,7 +434,7 @@ def test_an_async_part_that_is_up_cannot_be_asked_for_outside_a_loop_either(line
         asyncio.run(container.shutdown_resources())
 
 
-def test_two_tasks_that_ask_for_a_part_start_it_once(lines):
+def test_two_tasks_that_request_a_resource_start_it_once(lines):
     class Container(LifecycleContainer):
         part = Resource(generator, "part")
         user = Resource(generator, "user", part)
@@ -450,7 +450,7 @@ def test_two_tasks_that_ask_for_a_part_start_it_once(lines):
     assert lines == ["start part", "start user", "stop user", "stop part"]
 
 
-def test_two_loops_in_two_threads_start_a_part_once(lines):
+def test_two_loops_in_two_threads_start_a_resource_once(lines):
     begun, go_on = threading.Event(), threading.Event()
 
     async def slow():
@@ -546,7 +546,7 @@ def test_the_task_that_waits_for_a_start_that_is_cancelled_makes_it_itself(lines
         asyncio.run(main(start))
 
 
-def test_a_stop_waits_for_the_part_that_another_task_is_starting(lines):
+def test_a_stop_waits_for_the_resource_that_another_task_is_starting(lines):
     async def slow():
         begun.set()
         await go_on.wait()
@@ -583,7 +583,7 @@ def test_a_stop_waits_for_the_part_that_another_task_is_starting(lines):
         asyncio.run(main_of(ask_name))
 
 
-def test_a_sync_part_asked_for_while_its_loop_starts_it_is_an_error_and_no_deadlock():
+def test_a_sync_resource_requested_while_its_loop_starts_it_is_an_error_and_no_deadlock():
     # The call cannot wait: what it would wait for goes on in its own loop.
     code = """
         import asyncio, threading
@@ -628,7 +628,7 @@ def test_a_sync_part_asked_for_while_its_loop_starts_it_is_an_error_and_no_deadl
     assert "error: 'part'" in done.stdout
 
 
-def test_one_part_alone_stops_and_starts_again_when_awaited(lines):
+def test_one_resource_alone_stops_and_starts_again_when_awaited(lines):
     class Container(LifecycleContainer):
         one = Resource(generator, "one")
         two = Resource(generator, "two")
@@ -646,7 +646,7 @@ def test_one_part_alone_stops_and_starts_again_when_awaited(lines):
     assert lines == ["start one", "start two", "stop two", "start two", "stop two", "stop one"]
 
 
-def test_stopping_one_async_part_without_await_says_so(lines):
+def test_stopping_one_async_resource_without_await_says_so(lines):
     class Container(LifecycleContainer):
         part = Resource(generator)
 
@@ -677,7 +677,7 @@ async def injected(
 
 
 @pytest.mark.parametrize("started", [False, True])
-def test_async_functions_have_async_parts_injected(lines, started):
+def test_async_functions_have_async_resources_injected(lines, started):
     container = Wired()
     container.wire(modules=[sys.modules[__name__]])
 
@@ -720,7 +720,7 @@ def test_stock_async_resources_start_and_stop_in_their_place(lines, hook):
         ]
 
 
-def test_a_singleton_that_holds_an_async_part_is_made_anew_in_the_next_loop(lines):
+def test_a_singleton_that_holds_an_async_resource_is_recreated_in_the_next_loop(lines):
     class Container(LifecycleContainer):
         part = Resource(generator, "part")
         single = providers.Singleton(lambda part: [part], part)
@@ -741,7 +741,7 @@ def test_a_singleton_that_holds_an_async_part_is_made_anew_in_the_next_loop(line
 
 
 @pytest.mark.leakcheck(ignore="container Container")
-def test_a_container_left_with_an_async_part_up_warns_when_it_is_collected(lines):
+def test_a_container_left_with_an_async_resource_up_warns_when_it_is_collected(lines):
     class Container(LifecycleContainer):
         part = Resource(generator, "part")
         plain = Resource(lambda: contextlib.closing(LINES_CLOSER))
@@ -755,7 +755,7 @@ def test_a_container_left_with_an_async_part_up_warns_when_it_is_collected(lines
     messages = [str(one.message) for one in caught if one.category is ResourceWarning]
     assert len(messages) == 1
     assert "'part'" in messages[0]
-    # Without its loop, only the sync parts can be stopped.
+    # Without its loop, only the sync resources can be stopped.
     assert "closed" in lines
 
 

@@ -1,4 +1,4 @@
-"""Starting and stopping can be awaited always, and just called when no part is async."""
+"""Starting and stopping can be awaited always, and just called when no resource is async."""
 
 import asyncio
 import subprocess
@@ -154,7 +154,7 @@ def test_a_sync_graph_is_called_or_awaited_wherever_one_likes(way):
 
 
 @pytest.mark.parametrize("way", AWAITING)
-def test_a_graph_with_an_async_part_is_awaited_wherever_one_likes(way):
+def test_a_graph_with_an_async_resource_is_awaited_wherever_one_likes(way):
     lines = []
     container = mixed_graph(lines)
     way(container.init_resources)
@@ -213,7 +213,7 @@ def test_a_stop_that_is_never_awaited_says_so_and_does_nothing():
     assert lines == STARTED + STOPPED
 
 
-def test_the_warning_names_every_part_that_needs_an_event_loop():
+def test_the_warning_names_every_resource_that_needs_an_event_loop():
     class Container(LifecycleContainer):
         one = Resource(async_hook([], "one"))
         plain = Resource(sync_hook([], "plain"))
@@ -249,7 +249,7 @@ def test_a_plain_with_block_is_an_error_for_an_async_graph():
     assert state(container) is State.NEW
 
 
-def test_an_async_part_asked_for_outside_a_loop_is_an_error_and_starts_nothing():
+def test_an_async_resource_requested_outside_a_loop_is_an_error_and_starts_nothing():
     lines = []
     container = mixed_graph(lines)
     with pytest.raises(LifecycleError, match=r"'one'.*await"):
@@ -264,7 +264,7 @@ def test_an_async_part_asked_for_outside_a_loop_is_an_error_and_starts_nothing()
     assert lines == STARTED + STOPPED
 
 
-def test_only_async_parts_that_are_up_have_to_be_awaited_at_the_stop():
+def test_only_async_resources_that_are_up_have_to_be_awaited_at_the_stop():
     lines = []
     container = mixed_graph(lines)
 

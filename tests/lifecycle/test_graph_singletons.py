@@ -1,4 +1,4 @@
-"""A singleton forgets the parts it was made of, and nothing else, whatever lies over it."""
+"""A singleton forgets the resources it was made of, and nothing else, whatever lies over it."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -49,7 +49,7 @@ def restart(container) -> None:
 
 
 @pytest.mark.parametrize("kind", SINGLETONS)
-def test_a_singleton_is_the_same_after_a_part_that_lay_over_it_has_stopped(kind):
+def test_a_singleton_is_the_same_after_a_resource_that_lay_over_it_has_stopped(kind):
     container = container_with(kind)
     before = container.idle()
     with container.idle.override(Resource(Connection)):
@@ -60,7 +60,7 @@ def test_a_singleton_is_the_same_after_a_part_that_lay_over_it_has_stopped(kind)
 
 
 @pytest.mark.parametrize("kind", SINGLETONS)
-def test_a_singleton_is_the_same_after_a_part_in_place_of_what_it_needs_has_stopped(kind):
+def test_a_singleton_is_the_same_after_a_resource_in_place_of_what_it_needs_has_stopped(kind):
     container = container_with(kind)
     before = container.idle()
     with overridden(container, value=Resource(Connection)):
@@ -72,7 +72,7 @@ def test_a_singleton_is_the_same_after_a_part_in_place_of_what_it_needs_has_stop
 
 @pytest.mark.parametrize("kind", SINGLETONS)
 @pytest.mark.parametrize("name", ["user", "value"])
-def test_a_singleton_that_was_hidden_while_its_part_stopped_is_made_anew(kind, name):
+def test_a_singleton_that_was_hidden_while_its_resource_stopped_is_recreated(kind, name):
     container = container_with(kind)
     with ThreadPoolExecutor(1) as worker:
 
@@ -89,7 +89,7 @@ def test_a_singleton_that_was_hidden_while_its_part_stopped_is_made_anew(kind, n
         container.shutdown_resources()
 
 
-def test_a_singleton_made_of_a_part_before_that_was_replaced_is_made_anew():
+def test_a_singleton_made_of_a_resource_before_that_was_replaced_is_recreated():
     container = container_with(providers.Singleton)
     before = container.user()
     with container.connection.override("fake"):

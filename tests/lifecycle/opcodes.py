@@ -1,0 +1,196 @@
+"""Signals at chosen opcodes of the lifecycle and of hooks, and hooks that count their runs."""
+
+import _thread
+import asyncio
+import gc
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, Self
+
+from metrics import lifecycle
+from metrics.lifecycle import LifecycleContainer, Resource, State, state
+
+PACKAGE = str(Path(lifecycle.__file__).parent)
+
+POINTS = int(os.environ.get("OPCODE_POINTS", "120"))
+"""Opcodes of a run at which a signal arrives; 1000000 for every second one."""
+
+
+def pending(number: int) -> object:
+    """Return an object whose negation lets a signal arrive at the interpreter's next check.
+
+    A negation has no such check itself, so that the traced code runs into it, as in reality.
+    """
+    return type("Pending", (), {"__neg__": staticmethod(partial(_thread.interrupt_main, number))})()
+
+
+def immediate(number: int) -> object:
+    """Return an object whose negation calls the handler of a signal, whose exception it raises."""
+    return type("Immediate", (), {"__neg__": staticmethod(partial(signal.raise_signal, number))})()
+
+
+ARRIVALS = (pending, immediate)
+
+
+class Interruption:
+    """Sends the main thread a signal at one opcode of the code that the `with` block calls.
+
+    Args:
+        at: the number of the opcode; none by default.
+        arrival: `pending` or `immediate`, of a signal.
+    """
+
+    def __init__(self, at: int = 0, arrival: Any = None) -> None:
+        self.count = 0
+        self.sent = False
+        self._at = at
+        self._arrival = arrival
+
+    def __enter__(self) -> Self:
+        # Python 3.12 looks for a frame that traces opcodes only when tracing begins.
+        sys._getframe().f_trace_opcodes = True
+        sys.settrace(self._called)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _called(self, frame: FrameType, event: str, _argument: object) -> Any:
+        code = frame.f_code
+        if event == "call" and (code in HOOKS or code.co_filename.startswith(PACKAGE)):
+            frame.f_trace_opcodes = True
+            frame.f_trace_lines = False
+            return self._traced
+        return None
+
+    def _traced(self, frame: FrameType, event: str, _argument: object) -> Any:
+        if event == "return":
+            # A generator goes on in another thread, where Python 3.12.1 crashes otherwise.
+            frame.f_trace_opcodes = False
+        if event == "opcode":
+            self.count += 1
+            if self.count == self._at:
+                frame.f_trace_opcodes = False
+                sys.settrace(None)
+                self.sent = True
+                -self._arrival  # noqa: B018 - see `pending`
+        return self._traced
+
+
+def points(total: int) -> range:
+    """Return opcodes that are spread over a run, an odd distance apart."""
+    return range(1, total + 1, max(2, total // POINTS | 1))
+
+
+class Live:
+    """The resources that run, and the number of starts and stops."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.starts = 0
+        self.stops = 0
+
+    def add(self, name: str) -> None:
+        self.names.add(name)
+        self.starts += 1
+
+    def discard(self, name: str) -> None:
+        # A hook that is interrupted before it runs cleans up as well.
+        if name in self.names:
+            self.names.discard(name)
+            self.stops += 1
+
+    def __deepcopy__(self, memo: object) -> Self:
+        # dependency-injector copies the arguments that a container class declares.
+        return self
+
+
+def generator(live, name, *_needed):
+    try:
+        live.add(name)
+        yield name
+    finally:
+        live.discard(name)
+
+
+managed = contextmanager(generator)
+
+
+class Managed:
+    def __init__(self, live, name, *_needed) -> None:
+        self.live, self.name = live, name
+
+    def __enter__(self):
+        self.live.add(self.name)
+        return self.name
+
+    def __exit__(self, *_: object) -> None:
+        self.live.discard(self.name)
+
+
+async def async_generator(live, name, *_needed):
+    try:
+        live.add(name)
+        await asyncio.sleep(0)
+        yield name
+    finally:
+        live.discard(name)
+
+
+async_managed = asynccontextmanager(async_generator)
+
+
+class AsyncManaged:
+    def __init__(self, live, name, *_needed) -> None:
+        self.live, self.name = live, name
+
+    async def __aenter__(self):
+        await asyncio.sleep(0)
+        self.live.add(self.name)
+        return self.name
+
+    async def __aexit__(self, *_: object) -> None:
+        self.live.discard(self.name)
+
+
+HOOKS: set[CodeType] = {generator.__code__, async_generator.__code__}
+
+
+def sync_container(live: Live) -> Any:
+    class Container(LifecycleContainer):
+        one = Resource(generator, live, "one")
+        two = Resource(managed, live, "two", one)
+        three = Resource(Managed, live, "three", two)
+
+    return Container()
+
+
+def async_container(live: Live) -> Any:
+    class Container(LifecycleContainer):
+        one = Resource(async_generator, live, "one")
+        two = Resource(async_managed, live, "two", one)
+        three = Resource(AsyncManaged, live, "three", two)
+        four = Resource(generator, live, "four", three)
+
+    return Container()
+
+
+def unsettled(container: Any) -> list[str]:
+    """Return the names of resources, or of the container, that still start or stop."""
+    states = {"container": state(container)}
+    for name, provider in container.providers.items():
+        if isinstance(provider, Resource):
+            states[name] = state(container, name)
+    return [name for name, now in states.items() if now in {State.STARTING, State.STOPPING}]
+
+
+def left_over(live: Live) -> list[str]:
+    """Return the resources that run, when the garbage of an interrupted start is gone."""
+    if live.names:
+        gc.collect()
+    return sorted(live.names)
