@@ -317,7 +317,10 @@ class AsyncHook:
         if isinstance(error, asyncio.CancelledError):
             error = LifecycleError(f"the task of {self._name!r} was cancelled while it was running")
         self._ended_by = error
-        log_safely(logger.error, "%r has ended by itself: %r", self._name, error)
+        if error is None:
+            log_safely(logger.warning, "%r has ended by itself", self._name)
+        else:
+            log_safely(logger.error, "%r has ended by itself: %r", self._name, error)
 
     async def _undo(self) -> None:
         """Exit the hook, whose start was abandoned before its end."""
