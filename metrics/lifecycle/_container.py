@@ -277,7 +277,7 @@ def abandon(lifecycle: Lifecycle) -> None:
         )
     finally:
         # Async hooks cannot be exited without their event loop.
-        for record in up:
+        for record in list(lifecycle.started):
             if record.in_loop:
                 lifecycle.started.pop(record, None)
                 lifecycle.records.pop(record, None)

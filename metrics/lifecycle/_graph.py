@@ -106,7 +106,7 @@ def related(provider: Provider) -> Iterable[Provider]:
     """Return the declared dependencies of a provider, and all its overrides."""
     if isinstance(provider, providers.Container) and provider.container is None:
         return ()  # it is still being copied
-    return provider.related
+    return complete(provider.related)
 
 
 def values_needed(provider: Provider) -> Iterable[Provider]:
@@ -121,7 +121,12 @@ def declared_needs(provider: Provider) -> Iterable[Provider]:
     if isinstance(provider, providers.Dependency | providers.DependenciesContainer):
         return ()
     borrowed = provider.overridden
-    return (needed for needed in provider.related if needed not in borrowed)
+    return (needed for needed in complete(provider.related) if needed not in borrowed)
+
+
+def complete(related: Iterable[Provider | None]) -> list[Provider]:
+    """Return related providers; one that is still being copied relates to None."""
+    return [provider for provider in related if provider is not None]
 
 
 def needs_now(provider: Provider) -> Iterable[Provider]:
@@ -143,7 +148,7 @@ def selected_needs(container: Declarations) -> tuple[list[Provider], Needs]:
 
     def needs(provider: Provider) -> Iterable[Provider]:
         if isinstance(provider, providers.Container):
-            return (needed for needed in provider.related if needed not in branches)
+            return (needed for needed in related(provider) if needed not in branches)
         return needs_now(provider)
 
     return [root for root in roots if root not in branches], needs

@@ -29,6 +29,7 @@ from metrics.lifecycle._graph import (
     name_of,
     needs_now,
     plan,
+    related,
 )
 from metrics.lifecycle._lifecycle import Lifecycle, lifecycle_of
 from metrics.lifecycle._owner import Owner
@@ -260,7 +261,7 @@ def needs_on_demand(container: Declarations | None) -> Needs:
         if isinstance(provider, providers.Container) and container is not None:
             if not branches:
                 branches.append(branches_of(container))
-            return (needed for needed in provider.related if needed not in branches[0])
+            return (needed for needed in related(provider) if needed not in branches[0])
         return needs_now(provider)
 
     return needs

@@ -62,7 +62,9 @@ class Interruption:
 
     def _called(self, frame: FrameType, event: str, _argument: object) -> Any:
         code = frame.f_code
-        if event == "call" and (code in HOOKS or code.co_filename.startswith(PACKAGE)):
+        # No lifecycle can repair a cleanup that was interrupted before its first step.
+        starting = code in HOOKS and frame.f_lineno < code.co_firstlineno + HOOKS[code]
+        if event == "call" and (starting or code.co_filename.startswith(PACKAGE)):
             frame.f_trace_opcodes = True
             frame.f_trace_lines = False
             return self._traced
@@ -158,7 +160,8 @@ class AsyncManaged:
         self.live.discard(self.name)
 
 
-HOOKS: set[CodeType] = {generator.__code__, async_generator.__code__}
+HOOKS: dict[CodeType, int] = {generator.__code__: 3, async_generator.__code__: 4}
+"""Code of hooks, and the line of its `yield`."""
 
 
 def sync_container(live: Live) -> Any:
