@@ -19,7 +19,7 @@ from metrics.lifecycle import (
 from tests.lifecycle.bounded import LONG, run, within
 
 # Far beyond one second and the bounded extra; far below one resource after another.
-BOUND = 4.0
+BOUND = 7.0
 WORKER = "metrics-lifecycle"
 
 
@@ -35,6 +35,14 @@ def ample(monkeypatch):
     assert module.EXTRA_SECONDS == 0.5
     monkeypatch.setattr(module, "EXTRA_SECONDS", 8.0)
     monkeypatch.setattr(module, "LEAST_SECONDS", 4.0)
+
+
+@pytest.fixture
+def roomy(monkeypatch):
+    """Let every hook begin to hang on a busy machine, in a bounded time all the same."""
+    module = importlib.import_module("metrics.lifecycle._shutdown")
+    monkeypatch.setattr(module, "EXTRA_SECONDS", 2.0)
+    monkeypatch.setattr(module, "LEAST_SECONDS", 0.05)
 
 
 class World:
@@ -200,7 +208,9 @@ def names_of(errors):
 
 @pytest.mark.parametrize("kind", ["sync", "async", "mixed"])
 @pytest.mark.parametrize("timeout", [0.2, 0, -1.5])
-def test_each_hook_that_hangs_is_named_with_its_stack_within_a_bounded_time(world, kind, timeout):
+def test_each_hook_that_hangs_is_named_with_its_stack_within_a_bounded_time(
+    world, roomy, kind, timeout
+):
     container = container_of(hanging_hooks(world, kind, 30))
     seconds, errors = stop_timed(container, kind, timeout)
     assert seconds < BOUND

@@ -71,6 +71,8 @@ def test_an_exception_that_is_injected_into_the_thread_of_a_hook_stops_no_other_
     assert state(container) is State.STOPPED
 
 
+# The worker may die in a finalizer of another test's garbage, which it happens to collect.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("line", range(0, 60, 4))
 def test_a_worker_that_dies_in_lifecycle_code_is_not_taken_for_one_that_has_finished(line):
