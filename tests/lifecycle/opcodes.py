@@ -61,6 +61,8 @@ class Interruption:
         sys.settrace(None)
 
     def _called(self, frame: FrameType, event: str, _argument: object) -> Any:
+        if self.sent:
+            return None
         code = frame.f_code
         # No lifecycle can repair a cleanup that was interrupted before its first step.
         starting = code in HOOKS and frame.f_lineno < code.co_firstlineno + HOOKS[code]
@@ -71,6 +73,8 @@ class Interruption:
         return None
 
     def _traced(self, frame: FrameType, event: str, _argument: object) -> Any:
+        if self.sent:
+            return None
         if event == "return":
             # A generator goes on in another thread, where Python 3.12.1 crashes otherwise.
             frame.f_trace_opcodes = False
@@ -78,7 +82,7 @@ class Interruption:
             self.count += 1
             if self.count == self._at:
                 frame.f_trace_opcodes = False
-                sys.settrace(None)
+                # Tracing ends with the block: CPython 3.11 may call a wrong object if it ends here.
                 self.sent = True
                 -self._arrival  # noqa: B018 - see `pending`
         return self._traced
