@@ -450,7 +450,7 @@ class UnattendedStep:
 
 
 def frames_in(task: asyncio.Task[Any]) -> list[FrameType]:
-    """Return where a task waits, outermost frame first: through everything that it awaits."""
+    """Return the frames of a task, outermost first, through everything that it awaits."""
     frames: list[FrameType] = []
     awaits: object = task.get_coro()
     while awaits is not None:

@@ -117,6 +117,10 @@ class ResourceRecord:
         """Take a hook over before it is entered, so that no interruption can lose it."""
         self.finalizer = finalizer
 
+    def abandoned(self) -> None:
+        """Leave a hook that hangs at its start to the thread that runs it."""
+        self.finalizer = None
+
     def started(self, value: object) -> None:
         """Enter RUNNING with the value that the hook gave."""
         self.value = value
@@ -224,19 +228,6 @@ class Events:
                 raise
             except BaseException:  # noqa: BLE001 - the program's lifecycle does not depend on it
                 log_safely(logger.exception, "%r failed to take %r", subscriber, event)
-
-
-class Emit(Protocol):
-    """Emits the change of a resource to its present state."""
-
-    def __call__(
-        self,
-        record: ResourceRecord,
-        previous: State,
-        seconds: float = 0.0,
-        error: BaseException | None = None,
-    ) -> None:
-        """Emit it, from its previous state."""
 
 
 LEVELS = {

@@ -254,7 +254,7 @@ def seconds_to(ends: float) -> float | None:
 
 
 def stack_of(frames: Iterable[FrameType]) -> str:
-    """Return where a hook is, as a traceback shows it, from where this package calls it."""
+    """Return the stack of a hook as a traceback shows it, without the frames of this package."""
     hook: list[FrameType] = []
     for frame in frames:
         hook = [] if frame.f_code.co_filename.startswith(HERE) else [*hook, frame]

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from functools import partial
 from math import inf
 from types import FrameType
-from typing import Any, NamedTuple, TypeVar, cast, final
+from typing import Any, NamedTuple, NoReturn, TypeVar, cast, final
 
 from dependency_injector import providers
 
@@ -110,15 +110,20 @@ def enter_here(record: ResourceRecord, call: Call, scope: Scope) -> object:
     hook = SyncHook(call)
     made = hook.call(scope)
     if is_async(made):
-        if isinstance(made, Coroutine):
-            made.close()
-        raise LifecycleError(
-            f"{name_and_hook(record)} turns out to be async, which its hook does not show: declare "
-            "it with an async function, and await its start"
-        )
+        refuse_async(record, made)
     # Before it is entered: an interruption may come between any two instructions.
     record.holds(hook)
     return hook.enter(made, scope)
+
+
+def refuse_async(record: ResourceRecord, made: object) -> NoReturn:
+    """Raise LifecycleError for the async result of a hook that looked sync."""
+    if isinstance(made, Coroutine):
+        made.close()
+    raise LifecycleError(
+        f"{name_and_hook(record)} turns out to be async, which its hook does not show: declare it "
+        "with an async function, and await its start"
+    )
 
 
 class Attempt(NamedTuple):
@@ -192,7 +197,7 @@ class ThreadedStart:
                 return None
             frames = frames_of(self._thread.thread)
             self._abandoned = True
-        self._record.finalizer = None
+        self._record.abandoned()
         return frames
 
 
@@ -219,12 +224,7 @@ def enter_in_thread(record: ResourceRecord, call: Call, scope: Scope) -> object:
     if attempt.error is not None:
         raise attempt.error
     if is_async(attempt.made):
-        if isinstance(attempt.made, Coroutine):
-            attempt.made.close()
-        raise LifecycleError(
-            f"{name_and_hook(record)} turns out to be async, which its hook does not show: declare "
-            "it with an async function, and await its start"
-        )
+        refuse_async(record, attempt.made)
     return attempt.value
 
 
