@@ -9,7 +9,7 @@ Each name is loaded when it is first asked for: who wants a type pays for that t
 
 from importlib import import_module
 
-from metrics import compiled
+from metrics import _compiled
 
 # What `typing` calls the same, and takes longer to import than all of this.
 TYPE_CHECKING = False
@@ -28,79 +28,79 @@ if TYPE_CHECKING:
         StartTimeoutError,
         StopTimeoutError,
     )
-    from metrics.instruments.buckets import BucketHistogram, BucketHistogramSnapshot
-    from metrics.instruments.counter import (
+    from metrics.instruments._buckets import BucketHistogram, BucketHistogramSnapshot
+    from metrics.instruments._counter import (
         Counter,
         CounterSnapshot,
         FloatCounter,
         UpDownCounter,
         UpDownCounterSnapshot,
     )
-    from metrics.instruments.ewma import EWMA
-    from metrics.instruments.expdecay import ExpDecayReservoir
-    from metrics.instruments.family import Family, FamilySnapshot
-    from metrics.instruments.gauge import Gauge, GaugeSnapshot, IntGauge
-    from metrics.instruments.healthcheck import Healthcheck, HealthcheckSnapshot
-    from metrics.instruments.histogram import Histogram
-    from metrics.instruments.info import Info, InfoSnapshot
-    from metrics.instruments.meter import Meter, MeterSnapshot
-    from metrics.instruments.resetting import ResettingReservoir
-    from metrics.instruments.resetting_timer import ResettingTimer
-    from metrics.instruments.sample import HistogramSnapshot
-    from metrics.instruments.snapshot import Instrument, Snapshot
-    from metrics.instruments.timer import Timer, TimerSnapshot
-    from metrics.instruments.uniform import UniformReservoir
+    from metrics.instruments._ewma import EWMA
+    from metrics.instruments._expdecay import ExpDecayReservoir
+    from metrics.instruments._family import Family, FamilySnapshot
+    from metrics.instruments._gauge import Gauge, GaugeSnapshot, IntGauge
+    from metrics.instruments._healthcheck import Healthcheck, HealthcheckSnapshot
+    from metrics.instruments._histogram import Histogram
+    from metrics.instruments._info import Info, InfoSnapshot
+    from metrics.instruments._meter import Meter, MeterSnapshot
+    from metrics.instruments._resetting import ResettingReservoir
+    from metrics.instruments._resetting_timer import ResettingTimer
+    from metrics.instruments._sample import HistogramSnapshot
+    from metrics.instruments._snapshot import Instrument, Snapshot
+    from metrics.instruments._timer import Timer, TimerSnapshot
+    from metrics.instruments._uniform import UniformReservoir
     from metrics.registry import Registry
-    from metrics.registry.snapshot import RegistrySnapshot
+    from metrics.registry._snapshot import RegistrySnapshot
     from metrics.ticker import Ticker
 
     COMPILED: bool
     """Whether the instruments run as compiled code."""
 
 MODULES = {
-    "BucketHistogram": "metrics.instruments.buckets",
-    "BucketHistogramSnapshot": "metrics.instruments.buckets",
+    "BucketHistogram": "metrics.instruments._buckets",
+    "BucketHistogramSnapshot": "metrics.instruments._buckets",
     "CheckError": "metrics.errors",
     "Clock": "metrics.clock",
-    "Counter": "metrics.instruments.counter",
-    "CounterSnapshot": "metrics.instruments.counter",
+    "Counter": "metrics.instruments._counter",
+    "CounterSnapshot": "metrics.instruments._counter",
     "DuplicateMetricError": "metrics.errors",
-    "EWMA": "metrics.instruments.ewma",
-    "ExpDecayReservoir": "metrics.instruments.expdecay",
-    "Family": "metrics.instruments.family",
-    "FamilySnapshot": "metrics.instruments.family",
-    "FloatCounter": "metrics.instruments.counter",
-    "Gauge": "metrics.instruments.gauge",
-    "GaugeSnapshot": "metrics.instruments.gauge",
-    "Healthcheck": "metrics.instruments.healthcheck",
+    "EWMA": "metrics.instruments._ewma",
+    "ExpDecayReservoir": "metrics.instruments._expdecay",
+    "Family": "metrics.instruments._family",
+    "FamilySnapshot": "metrics.instruments._family",
+    "FloatCounter": "metrics.instruments._counter",
+    "Gauge": "metrics.instruments._gauge",
+    "GaugeSnapshot": "metrics.instruments._gauge",
+    "Healthcheck": "metrics.instruments._healthcheck",
     "HealthcheckError": "metrics.errors",
-    "HealthcheckSnapshot": "metrics.instruments.healthcheck",
-    "Histogram": "metrics.instruments.histogram",
-    "HistogramSnapshot": "metrics.instruments.sample",
-    "Info": "metrics.instruments.info",
-    "InfoSnapshot": "metrics.instruments.info",
-    "Instrument": "metrics.instruments.snapshot",
-    "IntGauge": "metrics.instruments.gauge",
+    "HealthcheckSnapshot": "metrics.instruments._healthcheck",
+    "Histogram": "metrics.instruments._histogram",
+    "HistogramSnapshot": "metrics.instruments._sample",
+    "Info": "metrics.instruments._info",
+    "InfoSnapshot": "metrics.instruments._info",
+    "Instrument": "metrics.instruments._snapshot",
+    "IntGauge": "metrics.instruments._gauge",
     "LifecycleError": "metrics.errors",
-    "Meter": "metrics.instruments.meter",
-    "MeterSnapshot": "metrics.instruments.meter",
+    "Meter": "metrics.instruments._meter",
+    "MeterSnapshot": "metrics.instruments._meter",
     "MetricTypeError": "metrics.errors",
     "MetricsError": "metrics.errors",
     "NotRunningError": "metrics.errors",
     "Registry": "metrics.registry",
-    "RegistrySnapshot": "metrics.registry.snapshot",
-    "ResettingReservoir": "metrics.instruments.resetting",
-    "ResettingTimer": "metrics.instruments.resetting_timer",
+    "RegistrySnapshot": "metrics.registry._snapshot",
+    "ResettingReservoir": "metrics.instruments._resetting",
+    "ResettingTimer": "metrics.instruments._resetting_timer",
     "ShutdownError": "metrics.errors",
-    "Snapshot": "metrics.instruments.snapshot",
+    "Snapshot": "metrics.instruments._snapshot",
     "StartTimeoutError": "metrics.errors",
     "StopTimeoutError": "metrics.errors",
     "Ticker": "metrics.ticker",
-    "Timer": "metrics.instruments.timer",
-    "TimerSnapshot": "metrics.instruments.timer",
-    "UniformReservoir": "metrics.instruments.uniform",
-    "UpDownCounter": "metrics.instruments.counter",
-    "UpDownCounterSnapshot": "metrics.instruments.counter",
+    "Timer": "metrics.instruments._timer",
+    "TimerSnapshot": "metrics.instruments._timer",
+    "UniformReservoir": "metrics.instruments._uniform",
+    "UpDownCounter": "metrics.instruments._counter",
+    "UpDownCounterSnapshot": "metrics.instruments._counter",
 }
 """The module of each public name."""
 
@@ -156,7 +156,7 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         if name == "COMPILED":
-            value = compiled.is_compiled(import_module("metrics.instruments.counter"))
+            value = _compiled.is_compiled(import_module("metrics.instruments._counter"))
         elif name in MODULES:
             value = getattr(import_module(MODULES[name]), name)
         else:

@@ -7,15 +7,15 @@ from types import TracebackType
 from typing import Self, final
 
 from metrics import _fork
+from metrics._turns import Turns
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import join
 from metrics.errors import StopTimeoutError
-from metrics.instruments.arguments import Real, positive
-from metrics.instruments.ewma import INTERVAL
-from metrics.instruments.meter import Meter
-from metrics.instruments.shared import Shared
-from metrics.instruments.snapshot import Tickable
-from metrics.turns import Turns
+from metrics.instruments._arguments import Real, positive
+from metrics.instruments._ewma import INTERVAL
+from metrics.instruments._meter import Meter
+from metrics.instruments._shared import Shared
+from metrics.instruments._snapshot import Tickable
 
 THREAD_NAME = "metrics-ticker"
 

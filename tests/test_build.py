@@ -226,7 +226,7 @@ def test_source_that_mypyc_refuses_is_installed_as_it_is_and_one_line_says_why(t
     wheel, reasons = wheel_of(tools, source, tmp_path)
     assert_interpreted(tools, wheel, tmp_path)
     (reason,) = reasons
-    assert reason.startswith(NOT_COMPILED + "mypyc failed (metrics/instruments/counter.py:")
+    assert reason.startswith(NOT_COMPILED + "mypyc failed (metrics/instruments/_counter.py:")
     assert "Incompatible types in assignment" in reason
 
 

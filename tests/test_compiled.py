@@ -9,8 +9,8 @@ from types import ModuleType
 import pytest
 
 import metrics
-from metrics.compiled import is_compiled
-from metrics.instruments import counter, timer
+from metrics._compiled import is_compiled
+from metrics.instruments import _counter, _timer
 
 SUFFIX = EXTENSION_SUFFIXES[0]
 EARLIER, LATER = 1_000_000_000, 1_000_000_060
@@ -47,8 +47,8 @@ def loaded(path: Path) -> ModuleType:
 
 
 def test_the_library_says_in_which_form_it_runs():
-    assert metrics.COMPILED is not counter.__file__.endswith(".py")
-    assert is_compiled(timer) is metrics.COMPILED
+    assert metrics.COMPILED is not _counter.__file__.endswith(".py")
+    assert is_compiled(_timer) is metrics.COMPILED
 
 
 def test_a_module_that_is_run_from_its_source_is_interpreted(checkout):

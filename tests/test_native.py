@@ -1,4 +1,4 @@
-from metrics.native import mypyc_attr
+from metrics._native import mypyc_attr
 
 
 def test_a_class_is_left_as_it_is():

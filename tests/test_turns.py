@@ -3,7 +3,7 @@
 import threading
 from time import monotonic_ns
 
-from metrics.turns import TURN, Turns
+from metrics._turns import TURN, Turns
 
 
 def test_other_threads_run_while_long_work_goes_on():
@@ -21,8 +21,8 @@ def test_other_threads_run_while_long_work_goes_on():
 
 def test_short_work_is_not_interrupted(monkeypatch):
     pauses, now = [], [0]
-    monkeypatch.setattr("metrics.turns.sleep", pauses.append, raising=True)
-    monkeypatch.setattr("metrics.turns.monotonic_ns", lambda: now[0], raising=True)
+    monkeypatch.setattr("metrics._turns.sleep", pauses.append, raising=True)
+    monkeypatch.setattr("metrics._turns.monotonic_ns", lambda: now[0], raising=True)
     turns = Turns()
     for elapsed, paused in ((TURN - 1, 0), (1, 1), (TURN - 1, 1), (1, 2)):
         now[0] += elapsed

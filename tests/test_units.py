@@ -1,6 +1,6 @@
 import pytest
 
-from metrics.units import SCALES, base_unit, scale_of
+from metrics._units import SCALES, base_unit, scale_of
 
 
 @pytest.mark.parametrize("unit", SCALES)

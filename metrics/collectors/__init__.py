@@ -4,8 +4,8 @@ A collector registers its instruments when it is made and takes them out again w
 In between, a `Ticker` it was added to has it read the outside once an interval.
 """
 
-from metrics.collectors.host import HostCollector
-from metrics.collectors.process import ProcessCollector
-from metrics.collectors.runtime import RuntimeCollector
+from metrics.collectors._host import HostCollector
+from metrics.collectors._process import ProcessCollector
+from metrics.collectors._runtime import RuntimeCollector
 
 __all__ = ["HostCollector", "ProcessCollector", "RuntimeCollector"]

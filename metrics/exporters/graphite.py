@@ -16,7 +16,7 @@ from metrics.exporters.writing.decimals import decimal
 from metrics.exporters.writing.paths import checked_prefix, nodes, path
 from metrics.exporters.writing.tags import NO_TAGS, checked_tags, merged
 from metrics.exporters.writing.times import checked_seconds, per_second
-from metrics.instruments.info import InfoSnapshot
+from metrics.instruments._info import InfoSnapshot
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"

@@ -15,16 +15,16 @@ from metrics.exporters.writing.chunks import chunked
 from metrics.exporters.writing.objects import finite_only, text_of
 from metrics.exporters.writing.quantities import Writer, rounded, writer_of
 from metrics.exporters.writing.texts import facts_text, one_line
-from metrics.instruments.buckets import BucketHistogramSnapshot
-from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
-from metrics.instruments.gauge import GaugeSnapshot
-from metrics.instruments.healthcheck import HealthcheckSnapshot
-from metrics.instruments.info import InfoSnapshot
-from metrics.instruments.labels import escape_label
-from metrics.instruments.meter import MeterSnapshot
-from metrics.instruments.sample import QUANTILES, HistogramSnapshot
-from metrics.instruments.snapshot import Snapshot
-from metrics.instruments.timer import TimerSnapshot
+from metrics.instruments._buckets import BucketHistogramSnapshot
+from metrics.instruments._counter import CounterSnapshot, UpDownCounterSnapshot
+from metrics.instruments._gauge import GaugeSnapshot
+from metrics.instruments._healthcheck import HealthcheckSnapshot
+from metrics.instruments._info import InfoSnapshot
+from metrics.instruments._labels import escape_label
+from metrics.instruments._meter import MeterSnapshot
+from metrics.instruments._sample import QUANTILES, HistogramSnapshot
+from metrics.instruments._snapshot import Snapshot
+from metrics.instruments._timer import TimerSnapshot
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"

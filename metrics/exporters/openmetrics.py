@@ -12,15 +12,15 @@ from metrics.exporters.exposition.forms import About, Form, Values
 from metrics.exporters.exposition.layout import Layout, TextLayout, escaped_help, sample_name
 from metrics.exporters.exposition.page import Block, Page, checked_names
 from metrics.exporters.writing.numbers import Number
-from metrics.instruments.buckets import BucketHistogramSnapshot
-from metrics.instruments.counter import CounterSnapshot
-from metrics.instruments.meter import MeterSnapshot
-from metrics.instruments.sample import HistogramSnapshot
-from metrics.instruments.snapshot import Snapshot
-from metrics.instruments.timer import TimerSnapshot
+from metrics.instruments._buckets import BucketHistogramSnapshot
+from metrics.instruments._counter import CounterSnapshot
+from metrics.instruments._meter import MeterSnapshot
+from metrics.instruments._sample import HistogramSnapshot
+from metrics.instruments._snapshot import Snapshot
+from metrics.instruments._timer import TimerSnapshot
 from metrics.registry import Registry
-from metrics.registry.entries import Entry
-from metrics.registry.exported_names import OPENMETRICS_SUFFIXES, exported_name, exposed_names
+from metrics.registry._entries import Entry
+from metrics.registry._exported_names import OPENMETRICS_SUFFIXES, exported_name, exposed_names
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 

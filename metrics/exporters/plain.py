@@ -12,15 +12,15 @@ from metrics.exporters.writing.numbers import Number, bounded
 from metrics.exporters.writing.objects import finite_only, text_of
 from metrics.exporters.writing.texts import facts_text, one_line
 from metrics.exporters.writing.times import per_second
-from metrics.instruments.buckets import BucketHistogramSnapshot
-from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
-from metrics.instruments.gauge import GaugeSnapshot
-from metrics.instruments.healthcheck import HealthcheckSnapshot
-from metrics.instruments.info import InfoSnapshot
-from metrics.instruments.meter import MeterSnapshot
-from metrics.instruments.sample import QUANTILES, HistogramSnapshot
-from metrics.instruments.snapshot import Snapshot
-from metrics.instruments.timer import TimerSnapshot
+from metrics.instruments._buckets import BucketHistogramSnapshot
+from metrics.instruments._counter import CounterSnapshot, UpDownCounterSnapshot
+from metrics.instruments._gauge import GaugeSnapshot
+from metrics.instruments._healthcheck import HealthcheckSnapshot
+from metrics.instruments._info import InfoSnapshot
+from metrics.instruments._meter import MeterSnapshot
+from metrics.instruments._sample import QUANTILES, HistogramSnapshot
+from metrics.instruments._snapshot import Snapshot
+from metrics.instruments._timer import TimerSnapshot
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"

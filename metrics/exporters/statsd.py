@@ -18,14 +18,14 @@ from metrics.exporters.writing.numbers import Number
 from metrics.exporters.writing.paths import checked_prefix, nodes, path, plain, tag_name
 from metrics.exporters.writing.tags import NO_TAGS, checked_tags, merged
 from metrics.exporters.writing.times import per_second
-from metrics.instruments.arguments import size
-from metrics.instruments.buckets import BucketHistogramSnapshot
-from metrics.instruments.counter import CounterSnapshot
-from metrics.instruments.info import InfoSnapshot
-from metrics.instruments.meter import MeterSnapshot
-from metrics.instruments.sample import HistogramSnapshot
-from metrics.instruments.snapshot import Snapshot
-from metrics.instruments.timer import TimerSnapshot
+from metrics.instruments._arguments import size
+from metrics.instruments._buckets import BucketHistogramSnapshot
+from metrics.instruments._counter import CounterSnapshot
+from metrics.instruments._info import InfoSnapshot
+from metrics.instruments._meter import MeterSnapshot
+from metrics.instruments._sample import HistogramSnapshot
+from metrics.instruments._snapshot import Snapshot
+from metrics.instruments._timer import TimerSnapshot
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"

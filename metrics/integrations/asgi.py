@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final
 
 from metrics.exporters import json, openmetrics, prometheus
 from metrics.exporters.negotiation import accepts_gzip, prefers_openmetrics
-from metrics.instruments.healthcheck import describe
+from metrics.instruments._healthcheck import describe
 from metrics.registry import Registry
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ for. What is read of it is a `snapshot`; `farewells` are what was unregistered b
 and `unreadable` is what cannot be.
 """
 
-from metrics.registry.entries import Entry
-from metrics.registry.registry import Registry, ticks
-from metrics.registry.snapshot import RegistrySnapshot
+from metrics.registry._entries import Entry
+from metrics.registry._registry import Registry, ticks
+from metrics.registry._snapshot import RegistrySnapshot
 
 __all__ = ["Entry", "Registry", "RegistrySnapshot", "ticks"]

@@ -9,10 +9,10 @@ from typing import Protocol, TypeVar, cast
 
 from metrics._fork import survives_fork
 from metrics.clock import Clock
-from metrics.collectors.host import HostCollector
-from metrics.collectors.process import ProcessCollector
-from metrics.collectors.runtime import RuntimeCollector
-from metrics.instruments.snapshot import Instrument, Tickable, TickSource
+from metrics.collectors._host import HostCollector
+from metrics.collectors._process import ProcessCollector
+from metrics.collectors._runtime import RuntimeCollector
+from metrics.instruments._snapshot import Instrument, Tickable, TickSource
 from metrics.registry import Registry, ticks
 
 

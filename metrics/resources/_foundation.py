@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from metrics._fork import survives_fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import remaining
-from metrics.instruments.ewma import INTERVAL
-from metrics.instruments.snapshot import TickSource
+from metrics.instruments._ewma import INTERVAL
+from metrics.instruments._snapshot import TickSource
 from metrics.registry import Registry
 from metrics.ticker import Ticker
 

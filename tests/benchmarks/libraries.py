@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 from metrics import BucketHistogram, Counter, Gauge, Histogram, Meter, Registry, Timer
 from metrics.exporters.prometheus import render
-from metrics.instruments.buckets import DEFAULT_BOUNDS
+from metrics.instruments._buckets import DEFAULT_BOUNDS
 
 T = TypeVar("T", Histogram, Timer)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from metrics import Counter, DuplicateMetricError, Meter, Registry, Ticker
 from metrics.collectors import HostCollector
-from metrics.collectors.host import Totals, is_loopback
+from metrics.collectors._host import Totals, is_loopback
 from metrics.testing import ManualClock
 
 UNITS = {

@@ -9,7 +9,7 @@ import pytest
 
 from metrics import DuplicateMetricError, FloatCounter, Gauge, Registry
 from metrics.collectors import ProcessCollector
-from metrics.collectors.process import CpuLoad
+from metrics.collectors._process import CpuLoad
 from metrics.testing import ManualClock
 
 UNITS = {

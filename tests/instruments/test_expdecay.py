@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import ExpDecayReservoir
-from metrics.instruments.expdecay import RankedSample
+from metrics.instruments._expdecay import RankedSample
 from metrics.testing import ManualClock
 
 SIZE = 128

@@ -13,7 +13,7 @@ from metrics import (
     Ticker,
     UniformReservoir,
 )
-from metrics.instruments.reservoir import RANDOM
+from metrics.instruments._reservoir import RANDOM
 from tests.forks import forking, held, in_child
 
 pytestmark = forking

@@ -4,7 +4,7 @@ import inspect
 import pytest
 
 import metrics
-from metrics.instruments.noop import noop
+from metrics.instruments._noop import noop
 
 MAKERS = {
     metrics.BucketHistogram: metrics.BucketHistogram,

@@ -10,8 +10,8 @@ from metrics import (
     Timer,
     UniformReservoir,
 )
-from metrics.instruments.reservoir import RandomSource, Reservoir
-from metrics.instruments.snapshot import Instrument, Tickable
+from metrics.instruments._reservoir import RandomSource, Reservoir
+from metrics.instruments._snapshot import Instrument, Tickable
 
 PROTOCOLS = pytest.mark.parametrize(
     "protocol", [Instrument, Tickable, Reservoir, RandomSource], ids=lambda kind: kind.__name__

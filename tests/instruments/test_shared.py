@@ -23,9 +23,9 @@ from metrics import (
     Ticker,
     Timer,
 )
-from metrics.instruments.noop import noop
+from metrics.instruments._noop import noop
 from metrics.lifecycle import LifecycleContainer
-from metrics.registry.entries import Entry
+from metrics.registry._entries import Entry
 from metrics.testing import overridden
 
 MADE_WITH = {

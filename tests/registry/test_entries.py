@@ -15,8 +15,8 @@ from metrics import (
     ResettingTimer,
     Timer,
 )
-from metrics.registry.entries import Entries, Entry, kind_of
-from metrics.registry.exported_names import exported_name
+from metrics.registry._entries import Entries, Entry, kind_of
+from metrics.registry._exported_names import exported_name
 
 NAMES = st.text(alphabet="ab1/._-", min_size=1, max_size=4)
 

@@ -20,8 +20,9 @@ from metrics import (
     Timer,
     UpDownCounter,
 )
+from metrics._units import SCALES
 from metrics.exporters import openmetrics, prometheus
-from metrics.registry.exported_names import (
+from metrics.registry._exported_names import (
     FAMILIES,
     OPENMETRICS_SUFFIXES,
     TEXT_SUFFIXES,
@@ -30,7 +31,6 @@ from metrics.registry.exported_names import (
     geth_names,
     taken_names,
 )
-from metrics.units import SCALES
 
 MAKERS = {
     kind: kind

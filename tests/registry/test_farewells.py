@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from metrics import Counter, Gauge, Registry, ResettingTimer
 from metrics.exporters import prometheus
 from metrics.exporters.reading.series import series
-from metrics.registry import farewells
+from metrics.registry import _farewells
 from metrics.testing import ManualClock
 
 
@@ -156,7 +156,7 @@ def test_exporters_write_what_is_gone_as_they_did_before():
 
 
 def test_no_more_is_kept_than_can_be(monkeypatch):
-    monkeypatch.setattr(farewells, "MOST", 3)
+    monkeypatch.setattr(_farewells, "MOST", 3)
     registry = Registry()
     with registry.followed("db"):
         for number in range(5):

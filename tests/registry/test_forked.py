@@ -16,8 +16,8 @@ from metrics import (
 )
 from metrics.exporters import json, openmetrics, prometheus, statsd
 from metrics.exporters.reading.deltas import Deltas
-from metrics.instruments.buckets import BucketHistogram
-from metrics.instruments.sample import HistogramSnapshot
+from metrics.instruments._buckets import BucketHistogram
+from metrics.instruments._sample import HistogramSnapshot
 from metrics.testing import ManualClock, recorded
 from tests.forks import forking, hammered, in_child
 

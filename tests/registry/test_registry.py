@@ -14,7 +14,7 @@ from metrics import (
     Registry,
     Ticker,
 )
-from metrics.registry.exported_names import exported_name
+from metrics.registry._exported_names import exported_name
 
 
 def test_a_name_leads_to_its_instrument():

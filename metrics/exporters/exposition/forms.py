@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from math import inf, isnan
 from typing import Final, NamedTuple, TypeVar
 
+from metrics._units import Scale
 from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.floats import canonical
 from metrics.exporters.writing.numbers import LARGEST, Number
-from metrics.instruments.buckets import BucketHistogramSnapshot
-from metrics.instruments.info import InfoSnapshot
-from metrics.instruments.labels import label_text
-from metrics.instruments.meter import MeterSnapshot
-from metrics.instruments.sample import HistogramSnapshot
-from metrics.instruments.snapshot import Snapshot
-from metrics.instruments.timer import TimerSnapshot
-from metrics.registry.exported_names import exported_name
-from metrics.units import Scale
+from metrics.instruments._buckets import BucketHistogramSnapshot
+from metrics.instruments._info import InfoSnapshot
+from metrics.instruments._labels import label_text
+from metrics.instruments._meter import MeterSnapshot
+from metrics.instruments._sample import HistogramSnapshot
+from metrics.instruments._snapshot import Snapshot
+from metrics.instruments._timer import TimerSnapshot
+from metrics.registry._exported_names import exported_name
 
 SUMMARY_QUANTILES = (0.5, 0.75, 0.95, 0.99, 0.999, 0.9999)
 """The quantiles of a summary, which are go-ethereum's."""

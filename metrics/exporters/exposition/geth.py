@@ -14,15 +14,15 @@ from metrics.exporters.exposition.layout import Layout
 from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.floats import canonical, go_float
 from metrics.exporters.writing.numbers import Number
-from metrics.instruments.buckets import BucketHistogramSnapshot
-from metrics.instruments.info import InfoSnapshot
-from metrics.instruments.labels import escape_label
-from metrics.instruments.resetting_timer import ResettingTimer
-from metrics.instruments.sample import HistogramSnapshot
-from metrics.instruments.snapshot import Snapshot
-from metrics.instruments.timer import Timer, TimerSnapshot
-from metrics.registry.entries import Entry
-from metrics.registry.exported_names import exported_name, type_of
+from metrics.instruments._buckets import BucketHistogramSnapshot
+from metrics.instruments._info import InfoSnapshot
+from metrics.instruments._labels import escape_label
+from metrics.instruments._resetting_timer import ResettingTimer
+from metrics.instruments._sample import HistogramSnapshot
+from metrics.instruments._snapshot import Snapshot
+from metrics.instruments._timer import Timer, TimerSnapshot
+from metrics.registry._entries import Entry
+from metrics.registry._exported_names import exported_name, type_of
 
 NANOSECONDS = 1e9
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from metrics._units import scale_of
 from metrics.exporters.exposition.forms import (
     About,
     Buckets,
@@ -13,18 +14,17 @@ from metrics.exporters.exposition.forms import (
     Values,
 )
 from metrics.exporters.reading.first_kind import first_kind
-from metrics.instruments.buckets import BucketHistogramSnapshot
-from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
-from metrics.instruments.gauge import GaugeSnapshot
-from metrics.instruments.healthcheck import HealthcheckSnapshot
-from metrics.instruments.info import InfoSnapshot
-from metrics.instruments.meter import MeterSnapshot
-from metrics.instruments.sample import HistogramSnapshot
-from metrics.instruments.snapshot import Snapshot
-from metrics.instruments.timer import TimerSnapshot
-from metrics.registry import exported_names as names
-from metrics.registry.entries import Entry, kind_of
-from metrics.units import scale_of
+from metrics.instruments._buckets import BucketHistogramSnapshot
+from metrics.instruments._counter import CounterSnapshot, UpDownCounterSnapshot
+from metrics.instruments._gauge import GaugeSnapshot
+from metrics.instruments._healthcheck import HealthcheckSnapshot
+from metrics.instruments._info import InfoSnapshot
+from metrics.instruments._meter import MeterSnapshot
+from metrics.instruments._sample import HistogramSnapshot
+from metrics.instruments._snapshot import Snapshot
+from metrics.instruments._timer import TimerSnapshot
+from metrics.registry import _exported_names as names
+from metrics.registry._entries import Entry, kind_of
 
 
 class Layout:

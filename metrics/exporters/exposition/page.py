@@ -3,22 +3,22 @@
 from collections.abc import Collection, Iterator
 from typing import Final
 
+from metrics._turns import Turns
 from metrics.exporters.exposition.forms import Form, Values
 from metrics.exporters.exposition.geth import GethLayout
 from metrics.exporters.exposition.layout import Layout, TextLayout
 from metrics.exporters.reading.clashes import warn_once
-from metrics.instruments.family import Family, FamilySnapshot
-from metrics.instruments.snapshot import Snapshot
+from metrics.instruments._family import Family, FamilySnapshot
+from metrics.instruments._snapshot import Snapshot
 from metrics.registry import Registry
-from metrics.registry.entries import Entry
-from metrics.registry.exported_names import (
+from metrics.registry._entries import Entry
+from metrics.registry._exported_names import (
     TEXT_SUFFIXES,
     exposed_names,
     geth_names,
     is_known,
     type_of,
 )
-from metrics.turns import Turns
 
 DIALECTS: dict[str, type[Layout]] = {"prometheus": TextLayout, "go-ethereum": GethLayout}
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from metrics._turns import Turns
 from metrics.exporters.exposition.forms import (
     SUMMARY_QUANTILES,
     WINDOWS,
@@ -18,16 +19,15 @@ from metrics.exporters.reading.series import OFTEN, Labels
 from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.floats import canonical
 from metrics.exporters.writing.numbers import Number
-from metrics.instruments.buckets import BucketHistogramSnapshot
-from metrics.instruments.family import FamilySnapshot
-from metrics.instruments.info import InfoSnapshot
-from metrics.instruments.meter import MeterSnapshot
-from metrics.instruments.sample import HistogramSnapshot
-from metrics.instruments.snapshot import Snapshot
-from metrics.instruments.timer import TimerSnapshot
+from metrics.instruments._buckets import BucketHistogramSnapshot
+from metrics.instruments._family import FamilySnapshot
+from metrics.instruments._info import InfoSnapshot
+from metrics.instruments._meter import MeterSnapshot
+from metrics.instruments._sample import HistogramSnapshot
+from metrics.instruments._snapshot import Snapshot
+from metrics.instruments._timer import TimerSnapshot
 from metrics.registry import Registry
-from metrics.registry.entries import Entry
-from metrics.turns import Turns
+from metrics.registry._entries import Entry
 
 KEPT = "samples"
 """What layouts are kept under between two looks."""

@@ -33,14 +33,14 @@ from metrics.exporters.reading.series import Series
 from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.numbers import Number, bounded
 from metrics.exporters.writing.ucum import code_of, code_of_rate
-from metrics.instruments.buckets import BucketHistogramSnapshot
-from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
-from metrics.instruments.gauge import GaugeSnapshot
-from metrics.instruments.healthcheck import HealthcheckSnapshot
-from metrics.instruments.info import InfoSnapshot
-from metrics.instruments.meter import MeterSnapshot
-from metrics.instruments.sample import HistogramSnapshot
-from metrics.instruments.timer import TimerSnapshot
+from metrics.instruments._buckets import BucketHistogramSnapshot
+from metrics.instruments._counter import CounterSnapshot, UpDownCounterSnapshot
+from metrics.instruments._gauge import GaugeSnapshot
+from metrics.instruments._healthcheck import HealthcheckSnapshot
+from metrics.instruments._info import InfoSnapshot
+from metrics.instruments._meter import MeterSnapshot
+from metrics.instruments._sample import HistogramSnapshot
+from metrics.instruments._timer import TimerSnapshot
 
 FRACTIONS = (0.0, *SUMMARY_QUANTILES, 1.0)
 """The quantiles of a summary; the first and the last are minimum and maximum."""

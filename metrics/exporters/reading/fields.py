@@ -8,14 +8,14 @@ from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.decimals import finite
 from metrics.exporters.writing.numbers import Number
 from metrics.exporters.writing.texts import facts_text
-from metrics.instruments.buckets import BucketHistogramSnapshot
-from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
-from metrics.instruments.gauge import GaugeSnapshot
-from metrics.instruments.healthcheck import HealthcheckSnapshot
-from metrics.instruments.info import InfoSnapshot
-from metrics.instruments.meter import MeterSnapshot
-from metrics.instruments.sample import QUANTILES, HistogramSnapshot
-from metrics.instruments.timer import TimerSnapshot
+from metrics.instruments._buckets import BucketHistogramSnapshot
+from metrics.instruments._counter import CounterSnapshot, UpDownCounterSnapshot
+from metrics.instruments._gauge import GaugeSnapshot
+from metrics.instruments._healthcheck import HealthcheckSnapshot
+from metrics.instruments._info import InfoSnapshot
+from metrics.instruments._meter import MeterSnapshot
+from metrics.instruments._sample import QUANTILES, HistogramSnapshot
+from metrics.instruments._timer import TimerSnapshot
 
 COUNTERS = (CounterSnapshot, UpDownCounterSnapshot)
 

@@ -3,8 +3,8 @@
 from logging import getLogger
 from typing import final
 
-from metrics.instruments.buckets import BucketHistogramSnapshot
-from metrics.instruments.snapshot import Snapshot
+from metrics.instruments._buckets import BucketHistogramSnapshot
+from metrics.instruments._snapshot import Snapshot
 from metrics.registry import Entry
 
 KEPT = "first kind"

@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from metrics._turns import Turns
 from metrics.exporters.reading.clashes import warn_once
-from metrics.instruments.family import FamilySnapshot
-from metrics.instruments.info import InfoSnapshot
-from metrics.instruments.labels import label_text
-from metrics.instruments.resetting_timer import ResettingTimer
-from metrics.instruments.snapshot import Snapshot
-from metrics.instruments.timer import Timer
+from metrics.instruments._family import FamilySnapshot
+from metrics.instruments._info import InfoSnapshot
+from metrics.instruments._labels import label_text
+from metrics.instruments._resetting_timer import ResettingTimer
+from metrics.instruments._snapshot import Snapshot
+from metrics.instruments._timer import Timer
 from metrics.registry import Entry, Registry
-from metrics.registry.exported_names import type_of
-from metrics.turns import Turns
+from metrics.registry._exported_names import type_of
 
 OFTEN = 8
 """Series between two offers to other threads."""

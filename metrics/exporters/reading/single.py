@@ -1,11 +1,11 @@
 """The one number of what has one."""
 
 from metrics.exporters.writing.numbers import Number
-from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
-from metrics.instruments.gauge import GaugeSnapshot
-from metrics.instruments.healthcheck import HealthcheckSnapshot
-from metrics.instruments.meter import MeterSnapshot
-from metrics.instruments.snapshot import Snapshot
+from metrics.instruments._counter import CounterSnapshot, UpDownCounterSnapshot
+from metrics.instruments._gauge import GaugeSnapshot
+from metrics.instruments._healthcheck import HealthcheckSnapshot
+from metrics.instruments._meter import MeterSnapshot
+from metrics.instruments._snapshot import Snapshot
 
 
 def number_of(snapshot: Snapshot) -> Number:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from math import isfinite
 
+from metrics._units import scale_of
 from metrics.exporters.writing.numbers import Number, bounded
-from metrics.units import scale_of
 
 Writer = Callable[[Number], str]
 """Writes the numbers of one unit."""

@@ -5,8 +5,8 @@ from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from metrics.errors import DuplicateMetricError
-from metrics.instruments.buckets import BucketHistogram
-from metrics.instruments.counter import Counter
+from metrics.instruments._buckets import BucketHistogram
+from metrics.instruments._counter import Counter
 from metrics.registry import Registry
 
 

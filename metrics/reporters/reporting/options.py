@@ -3,7 +3,7 @@
 from typing import TypedDict, TypeVar
 
 from metrics.clock import Clock
-from metrics.instruments.arguments import positive
+from metrics.instruments._arguments import positive
 
 CONNECT_TIMEOUT = 3.0
 """Seconds that connecting may take, unless told otherwise."""

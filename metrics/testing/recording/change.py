@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, final
 
-from metrics.instruments.buckets import BucketHistogramSnapshot
-from metrics.instruments.counter import CounterSnapshot, UpDownCounterSnapshot
-from metrics.instruments.labels import label_text, text_of
-from metrics.instruments.meter import MeterSnapshot
-from metrics.instruments.sample import HistogramSnapshot, total
-from metrics.instruments.shared import Shared
-from metrics.instruments.snapshot import Snapshot
-from metrics.instruments.timer import TimerSnapshot
+from metrics.instruments._buckets import BucketHistogramSnapshot
+from metrics.instruments._counter import CounterSnapshot, UpDownCounterSnapshot
+from metrics.instruments._labels import label_text, text_of
+from metrics.instruments._meter import MeterSnapshot
+from metrics.instruments._sample import HistogramSnapshot, total
+from metrics.instruments._shared import Shared
+from metrics.instruments._snapshot import Snapshot
+from metrics.instruments._timer import TimerSnapshot
 
 DURATIONS = frozenset({"sum", "values", "counts"})
 """What differs from run to run for an instrument that measures durations."""

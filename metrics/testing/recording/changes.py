@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import TypeAlias, final
 
-from metrics.instruments.shared import Shared
+from metrics.instruments._shared import Shared
 from metrics.registry import Registry
-from metrics.registry.entries import Entry
+from metrics.registry._entries import Entry
 from metrics.testing.recording.change import (
     Change,
     FamilyChange,

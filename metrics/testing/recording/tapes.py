@@ -11,16 +11,16 @@ import threading
 from collections.abc import Callable
 from typing import Any, final
 
-from metrics.instruments.arguments import Real
-from metrics.instruments.buckets import BucketHistogram
-from metrics.instruments.expdecay import ExpDecayReservoir
-from metrics.instruments.family import Family
-from metrics.instruments.histogram import Histogram
-from metrics.instruments.reservoir import Reservoir
-from metrics.instruments.sample import HistogramSnapshot
-from metrics.instruments.shared import Shared
-from metrics.instruments.snapshot import Instrument
-from metrics.instruments.timer import Timer
+from metrics.instruments._arguments import Real
+from metrics.instruments._buckets import BucketHistogram
+from metrics.instruments._expdecay import ExpDecayReservoir
+from metrics.instruments._family import Family
+from metrics.instruments._histogram import Histogram
+from metrics.instruments._reservoir import Reservoir
+from metrics.instruments._sample import HistogramSnapshot
+from metrics.instruments._shared import Shared
+from metrics.instruments._snapshot import Instrument
+from metrics.instruments._timer import Timer
 
 # Guards which tapes are in place. A program may make an instrument in a signal handler.
 _placing = threading.RLock()

@@ -3,16 +3,16 @@
 import threading
 from typing import Any, Protocol, final
 
-from metrics.instruments.buckets import BucketHistogram
-from metrics.instruments.counter import Counter, FloatCounter, UpDownCounter
-from metrics.instruments.family import Family
-from metrics.instruments.histogram import Histogram
-from metrics.instruments.meter import Meter
-from metrics.instruments.resetting_timer import ResettingTimer
-from metrics.instruments.sample import HistogramSnapshot
-from metrics.instruments.shared import Shared
-from metrics.instruments.snapshot import Instrument, Snapshot
-from metrics.instruments.timer import Timer
+from metrics.instruments._buckets import BucketHistogram
+from metrics.instruments._counter import Counter, FloatCounter, UpDownCounter
+from metrics.instruments._family import Family
+from metrics.instruments._histogram import Histogram
+from metrics.instruments._meter import Meter
+from metrics.instruments._resetting_timer import ResettingTimer
+from metrics.instruments._sample import HistogramSnapshot
+from metrics.instruments._shared import Shared
+from metrics.instruments._snapshot import Instrument, Snapshot
+from metrics.instruments._timer import Timer
 from metrics.testing.recording.change import Change, FamilyChange
 from metrics.testing.recording.tapes import (
     attend,

@@ -5,7 +5,7 @@ from math import inf
 from metrics import Gauge, Registry, Timer
 from metrics.exporters.reading.fields import fields
 from metrics.exporters.reading.series import series
-from metrics.instruments.snapshot import Snapshot
+from metrics.instruments._snapshot import Snapshot
 
 
 class Weather(Snapshot):

@@ -8,7 +8,7 @@ would pass over what a subclass overrides: only `Snapshot` can be derived from.
 from types import MappingProxyType
 from typing import ClassVar, Self
 
-from metrics.native import mypyc_attr
+from metrics._native import mypyc_attr
 
 PACKAGE = __name__.partition(".")[0]
 

@@ -3,8 +3,8 @@
 from math import exp
 from typing import Self, final
 
-from metrics.instruments.arguments import Real, Whole, natural, positive
-from metrics.instruments.shared import Shared
+from metrics.instruments._arguments import Real, Whole, natural, positive
+from metrics.instruments._shared import Shared
 
 INTERVAL = 5.0
 """Seconds between two ticks, unless told otherwise."""

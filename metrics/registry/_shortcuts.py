@@ -5,19 +5,19 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from metrics.clock import Clock
-from metrics.instruments.buckets import DEFAULT_BOUNDS, BucketHistogram
-from metrics.instruments.counter import Counter, FloatCounter, UpDownCounter
-from metrics.instruments.expdecay import ExpDecayReservoir
-from metrics.instruments.family import MAX_CHILDREN, Family
-from metrics.instruments.gauge import Gauge, IntGauge
-from metrics.instruments.healthcheck import Healthcheck
-from metrics.instruments.histogram import Histogram
-from metrics.instruments.info import Info
-from metrics.instruments.meter import Meter
-from metrics.instruments.reservoir import Reservoir
-from metrics.instruments.resetting_timer import ResettingTimer
-from metrics.instruments.snapshot import Instrument
-from metrics.instruments.timer import Timer
+from metrics.instruments._buckets import DEFAULT_BOUNDS, BucketHistogram
+from metrics.instruments._counter import Counter, FloatCounter, UpDownCounter
+from metrics.instruments._expdecay import ExpDecayReservoir
+from metrics.instruments._family import MAX_CHILDREN, Family
+from metrics.instruments._gauge import Gauge, IntGauge
+from metrics.instruments._healthcheck import Healthcheck
+from metrics.instruments._histogram import Histogram
+from metrics.instruments._info import Info
+from metrics.instruments._meter import Meter
+from metrics.instruments._reservoir import Reservoir
+from metrics.instruments._resetting_timer import ResettingTimer
+from metrics.instruments._snapshot import Instrument
+from metrics.instruments._timer import Timer
 
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variable here
 

@@ -5,10 +5,10 @@ from typing import final
 
 from metrics import _fork
 from metrics.errors import DuplicateMetricError
-from metrics.instruments.family import Family
-from metrics.instruments.shared import Shared
-from metrics.instruments.snapshot import Instrument
-from metrics.registry.exported_names import taken_names, type_of
+from metrics.instruments._family import Family
+from metrics.instruments._shared import Shared
+from metrics.instruments._snapshot import Instrument
+from metrics.registry._exported_names import taken_names, type_of
 
 
 @final

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import final
 
 from metrics.errors import HealthcheckError
-from metrics.instruments.shared import Shared
-from metrics.instruments.snapshot import Snapshot
+from metrics.instruments._shared import Shared
+from metrics.instruments._snapshot import Snapshot
 
 
 @final

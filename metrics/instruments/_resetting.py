@@ -5,10 +5,10 @@ from array import array
 from typing import final
 
 from metrics import _fork
-from metrics.instruments.arguments import Real, Whole, finite
-from metrics.instruments.arguments import size as checked_size
-from metrics.instruments.sample import HistogramSnapshot, total
-from metrics.instruments.shared import Shared
+from metrics.instruments._arguments import Real, Whole, finite
+from metrics.instruments._arguments import size as checked_size
+from metrics.instruments._sample import HistogramSnapshot, total
+from metrics.instruments._shared import Shared
 
 DEFAULT_SIZE = 16_384
 """Newest values kept unless told otherwise."""

@@ -6,17 +6,17 @@ written under one name are found when they are registered, not when somebody rea
 
 from collections.abc import Callable
 
-from metrics.instruments.buckets import BucketHistogram
-from metrics.instruments.counter import Counter, FloatCounter, UpDownCounter
-from metrics.instruments.gauge import Gauge, IntGauge
-from metrics.instruments.healthcheck import Healthcheck
-from metrics.instruments.histogram import Histogram
-from metrics.instruments.info import Info
-from metrics.instruments.meter import Meter
-from metrics.instruments.resetting_timer import ResettingTimer
-from metrics.instruments.snapshot import Instrument
-from metrics.instruments.timer import Timer
-from metrics.units import SCALES, base_unit
+from metrics._units import SCALES, base_unit
+from metrics.instruments._buckets import BucketHistogram
+from metrics.instruments._counter import Counter, FloatCounter, UpDownCounter
+from metrics.instruments._gauge import Gauge, IntGauge
+from metrics.instruments._healthcheck import Healthcheck
+from metrics.instruments._histogram import Histogram
+from metrics.instruments._info import Info
+from metrics.instruments._meter import Meter
+from metrics.instruments._resetting_timer import ResettingTimer
+from metrics.instruments._snapshot import Instrument
+from metrics.instruments._timer import Timer
 
 Called = Callable[[str, str], str]
 

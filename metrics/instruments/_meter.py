@@ -3,10 +3,10 @@
 from typing import final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.instruments.arguments import Real, Whole, natural, positive
-from metrics.instruments.ewma import INTERVAL, alpha_of, moved
-from metrics.instruments.shared import Shared
-from metrics.instruments.snapshot import Snapshot
+from metrics.instruments._arguments import Real, Whole, natural, positive
+from metrics.instruments._ewma import INTERVAL, alpha_of, moved
+from metrics.instruments._shared import Shared
+from metrics.instruments._snapshot import Snapshot
 
 
 @final

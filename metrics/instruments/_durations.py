@@ -5,11 +5,11 @@ from math import inf
 from types import TracebackType
 from typing import Final, ParamSpec, TypeVar, final
 
+from metrics._native import mypyc_attr
 from metrics.clock import Clock
-from metrics.instruments.arguments import Real, Whole, amount, natural
-from metrics.instruments.shared import Shared
-from metrics.instruments.timing import timed
-from metrics.native import mypyc_attr
+from metrics.instruments._arguments import Real, Whole, amount, natural
+from metrics.instruments._shared import Shared
+from metrics.instruments._timing import timed
 
 P = ParamSpec("P")
 R = TypeVar("R")

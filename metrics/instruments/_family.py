@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast, final
 
 from metrics import _fork
-from metrics.instruments.arguments import Whole
-from metrics.instruments.arguments import size as checked_size
-from metrics.instruments.labels import checked_labelnames, label_text, text_of
-from metrics.instruments.shared import Shared
-from metrics.instruments.snapshot import Instrument, Snapshot, Tickable
+from metrics.instruments._arguments import Whole
+from metrics.instruments._arguments import size as checked_size
+from metrics.instruments._labels import checked_labelnames, label_text, text_of
+from metrics.instruments._shared import Shared
+from metrics.instruments._snapshot import Instrument, Snapshot, Tickable
 
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variable here
 

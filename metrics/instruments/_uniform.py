@@ -5,11 +5,11 @@ from math import exp, floor, inf, log, log1p
 from typing import final
 
 from metrics import _fork
-from metrics.instruments.arguments import Real, Whole, finite
-from metrics.instruments.arguments import size as checked_size
-from metrics.instruments.reservoir import DEFAULT_SIZE, RANDOM, RandomSource
-from metrics.instruments.sample import HistogramSnapshot
-from metrics.instruments.shared import Shared
+from metrics.instruments._arguments import Real, Whole, finite
+from metrics.instruments._arguments import size as checked_size
+from metrics.instruments._reservoir import DEFAULT_SIZE, RANDOM, RandomSource
+from metrics.instruments._sample import HistogramSnapshot
+from metrics.instruments._shared import Shared
 
 
 @final

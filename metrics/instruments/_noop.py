@@ -4,9 +4,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar, cast, final
 
-from metrics.instruments.family import Family
-from metrics.instruments.shared import Shared
-from metrics.instruments.snapshot import Instrument
+from metrics.instruments._family import Family
+from metrics.instruments._shared import Shared
+from metrics.instruments._snapshot import Instrument
 
 F = TypeVar("F", bound=Callable[..., object])
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - as in family

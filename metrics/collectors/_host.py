@@ -4,13 +4,13 @@ from typing import final
 
 from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.collectors.owned import Owned
-from metrics.collectors.process import CpuLoad, load_psutil
-from metrics.instruments.counter import Counter, FloatCounter
-from metrics.instruments.ewma import INTERVAL
-from metrics.instruments.gauge import Gauge, IntGauge
-from metrics.instruments.meter import Meter
-from metrics.instruments.snapshot import Instrument
+from metrics.collectors._owned import Owned
+from metrics.collectors._process import CpuLoad, load_psutil
+from metrics.instruments._counter import Counter, FloatCounter
+from metrics.instruments._ewma import INTERVAL
+from metrics.instruments._gauge import Gauge, IntGauge
+from metrics.instruments._meter import Meter
+from metrics.instruments._snapshot import Instrument
 from metrics.registry import Registry
 
 # What a virtual machine's host took away (steal) is no work of this machine, and guests' time is

@@ -3,10 +3,10 @@
 from typing import final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.instruments.arguments import Whole
-from metrics.instruments.durations import Durations
-from metrics.instruments.resetting import DEFAULT_SIZE, ResettingReservoir
-from metrics.instruments.sample import HistogramSnapshot
+from metrics.instruments._arguments import Whole
+from metrics.instruments._durations import Durations
+from metrics.instruments._resetting import DEFAULT_SIZE, ResettingReservoir
+from metrics.instruments._sample import HistogramSnapshot
 
 
 @final

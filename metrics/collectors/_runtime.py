@@ -9,16 +9,16 @@ from typing import final
 
 from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.collectors.owned import Owned
-from metrics.instruments.counter import Counter
-from metrics.instruments.ewma import INTERVAL
-from metrics.instruments.expdecay import ExpDecayReservoir
-from metrics.instruments.family import Family
-from metrics.instruments.gauge import IntGauge
-from metrics.instruments.histogram import Histogram
-from metrics.instruments.info import Info
-from metrics.instruments.snapshot import Instrument
-from metrics.instruments.timer import Timer
+from metrics.collectors._owned import Owned
+from metrics.instruments._counter import Counter
+from metrics.instruments._ewma import INTERVAL
+from metrics.instruments._expdecay import ExpDecayReservoir
+from metrics.instruments._family import Family
+from metrics.instruments._gauge import IntGauge
+from metrics.instruments._histogram import Histogram
+from metrics.instruments._info import Info
+from metrics.instruments._snapshot import Instrument
+from metrics.instruments._timer import Timer
 from metrics.registry import Registry
 
 

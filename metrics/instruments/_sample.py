@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from math import fsum, sqrt
 from typing import final
 
-from metrics.instruments.snapshot import Snapshot
+from metrics.instruments._snapshot import Snapshot
 
 QUANTILES = (0.5, 0.75, 0.95, 0.99, 0.999)
 """What `to_dict` reports of a distribution: the median and four high percentiles."""

@@ -2,11 +2,11 @@
 
 from typing import final
 
-from metrics.instruments.arguments import Real
-from metrics.instruments.expdecay import ExpDecayReservoir
-from metrics.instruments.reservoir import Reservoir
-from metrics.instruments.sample import HistogramSnapshot
-from metrics.instruments.shared import Shared
+from metrics.instruments._arguments import Real
+from metrics.instruments._expdecay import ExpDecayReservoir
+from metrics.instruments._reservoir import Reservoir
+from metrics.instruments._sample import HistogramSnapshot
+from metrics.instruments._shared import Shared
 
 
 @final

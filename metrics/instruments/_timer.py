@@ -3,14 +3,14 @@
 from typing import final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.instruments.arguments import Real
-from metrics.instruments.buckets import BucketHistogram, BucketHistogramSnapshot
-from metrics.instruments.durations import Durations
-from metrics.instruments.ewma import INTERVAL
-from metrics.instruments.histogram import Histogram
-from metrics.instruments.meter import MeterSnapshot, Rates
-from metrics.instruments.sample import HistogramSnapshot
-from metrics.instruments.snapshot import Snapshot
+from metrics.instruments._arguments import Real
+from metrics.instruments._buckets import BucketHistogram, BucketHistogramSnapshot
+from metrics.instruments._durations import Durations
+from metrics.instruments._ewma import INTERVAL
+from metrics.instruments._histogram import Histogram
+from metrics.instruments._meter import MeterSnapshot, Rates
+from metrics.instruments._sample import HistogramSnapshot
+from metrics.instruments._snapshot import Snapshot
 
 
 @final

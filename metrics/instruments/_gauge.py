@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import final
 
-from metrics.instruments.arguments import Real, Whole, integer, real
-from metrics.instruments.shared import Shared
-from metrics.instruments.snapshot import Snapshot
+from metrics.instruments._arguments import Real, Whole, integer, real
+from metrics.instruments._shared import Shared
+from metrics.instruments._snapshot import Snapshot
 
 
 @final

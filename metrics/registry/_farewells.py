@@ -9,10 +9,10 @@ import threading
 from typing import final
 
 from metrics import _fork
-from metrics.instruments.gauge import Gauge, IntGauge
-from metrics.instruments.snapshot import Instrument, Snapshot
-from metrics.registry.entries import Entry
-from metrics.registry.exported_names import type_of
+from metrics.instruments._gauge import Gauge, IntGauge
+from metrics.instruments._snapshot import Instrument, Snapshot
+from metrics.registry._entries import Entry
+from metrics.registry._exported_names import type_of
 
 MOST = 100_000
 """Instruments that are kept for one reader, at most; the oldest give way."""

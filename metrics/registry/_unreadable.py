@@ -2,7 +2,7 @@
 
 from typing import final
 
-from metrics.registry.entries import Entry
+from metrics.registry._entries import Entry
 
 
 @final

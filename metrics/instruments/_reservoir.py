@@ -7,8 +7,8 @@ from random import Random
 from typing import Protocol
 
 from metrics import _fork
-from metrics.instruments.arguments import Real
-from metrics.instruments.sample import HistogramSnapshot
+from metrics.instruments._arguments import Real
+from metrics.instruments._sample import HistogramSnapshot
 
 DEFAULT_SIZE = 1028
 """Values kept unless told otherwise: 99.9 % confidence with 5 % error for a normal distribution."""

@@ -7,11 +7,11 @@ from typing import final
 
 from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.instruments.arguments import Real, Whole, finite, positive
-from metrics.instruments.arguments import size as checked_size
-from metrics.instruments.reservoir import DEFAULT_SIZE, RANDOM, RandomSource
-from metrics.instruments.sample import HistogramSnapshot
-from metrics.instruments.shared import Shared
+from metrics.instruments._arguments import Real, Whole, finite, positive
+from metrics.instruments._arguments import size as checked_size
+from metrics.instruments._reservoir import DEFAULT_SIZE, RANDOM, RandomSource
+from metrics.instruments._sample import HistogramSnapshot
+from metrics.instruments._shared import Shared
 
 DEFAULT_ALPHA = 0.015
 """Decay a second unless told otherwise: the sample leans to the last five minutes."""

@@ -6,11 +6,11 @@ from itertools import accumulate, pairwise
 from math import nan, sqrt
 from typing import Final, final
 
-from metrics.instruments.arguments import Real, finite
-from metrics.instruments.sample import total
-from metrics.instruments.shared import Shared
-from metrics.instruments.snapshot import Snapshot
-from metrics.native import i64
+from metrics._native import i64
+from metrics.instruments._arguments import Real, finite
+from metrics.instruments._sample import total
+from metrics.instruments._shared import Shared
+from metrics.instruments._snapshot import Snapshot
 
 DEFAULT_BOUNDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,

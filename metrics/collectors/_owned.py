@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import Self, TypeVar, final
 
-from metrics.instruments.snapshot import Instrument
+from metrics.instruments._snapshot import Instrument
 from metrics.registry import Registry
 
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variable here

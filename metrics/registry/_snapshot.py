@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import final
 
-from metrics.instruments.shared import Shared
-from metrics.instruments.snapshot import Snapshot
-from metrics.registry.entries import Entry
+from metrics.instruments._shared import Shared
+from metrics.instruments._snapshot import Snapshot
+from metrics.registry._entries import Entry
 
 
 @final

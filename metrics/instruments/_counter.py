@@ -3,9 +3,9 @@
 from math import inf
 from typing import final
 
-from metrics.instruments.arguments import Real, Whole, amount, integer, natural
-from metrics.instruments.shared import Shared
-from metrics.instruments.snapshot import Snapshot
+from metrics.instruments._arguments import Real, Whole, amount, integer, natural
+from metrics.instruments._shared import Shared
+from metrics.instruments._snapshot import Snapshot
 
 
 @final

@@ -8,7 +8,7 @@ Never compiled, because what is compiled cannot be inherited from as a protocol.
 
 from typing import Protocol
 
-from metrics.instruments.shared import Snapshot
+from metrics.instruments._shared import Snapshot
 
 __all__ = ["Instrument", "Snapshot", "TickSource", "Tickable"]
 

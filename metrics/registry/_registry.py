@@ -7,21 +7,21 @@ from typing import Any, TypeVar, cast, final
 from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.errors import MetricTypeError
-from metrics.instruments.ewma import INTERVAL
-from metrics.instruments.family import Family, FamilySnapshot
-from metrics.instruments.healthcheck import Healthcheck
-from metrics.instruments.noop import noop
-from metrics.instruments.resetting_timer import ResettingTimer
-from metrics.instruments.shared import Shared
-from metrics.instruments.snapshot import Instrument, Tickable, TickSource
-from metrics.instruments.timer import Timer
-from metrics.registry.entries import Entries, Entry, kind_of
-from metrics.registry.exported_names import exported_name, type_of
-from metrics.registry.farewells import Farewells
-from metrics.registry.full_names import checked_name, joined
-from metrics.registry.shortcuts import Shortcuts
-from metrics.registry.snapshot import RegistrySnapshot
-from metrics.registry.unreadable import Unreadable
+from metrics.instruments._ewma import INTERVAL
+from metrics.instruments._family import Family, FamilySnapshot
+from metrics.instruments._healthcheck import Healthcheck
+from metrics.instruments._noop import noop
+from metrics.instruments._resetting_timer import ResettingTimer
+from metrics.instruments._shared import Shared
+from metrics.instruments._snapshot import Instrument, Tickable, TickSource
+from metrics.instruments._timer import Timer
+from metrics.registry._entries import Entries, Entry, kind_of
+from metrics.registry._exported_names import exported_name, type_of
+from metrics.registry._farewells import Farewells
+from metrics.registry._full_names import checked_name, joined
+from metrics.registry._shortcuts import Shortcuts
+from metrics.registry._snapshot import RegistrySnapshot
+from metrics.registry._unreadable import Unreadable
 
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - an instrument
 R = TypeVar("R")

@@ -6,10 +6,10 @@ from typing import final
 
 from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.collectors.owned import Owned
-from metrics.instruments.counter import FloatCounter
-from metrics.instruments.gauge import Gauge, IntGauge
-from metrics.instruments.snapshot import Instrument
+from metrics.collectors._owned import Owned
+from metrics.instruments._counter import FloatCounter
+from metrics.instruments._gauge import Gauge, IntGauge
+from metrics.instruments._snapshot import Instrument
 from metrics.registry import Registry
 
 
