@@ -1,9 +1,9 @@
-"""Compiles the hot core of the library where that is possible, all of it or nothing.
+"""Build of the library: its hot core is compiled as a whole, or installed as source.
 
-`pip install .` compiles with mypyc. Without a C compiler, or when the compilation fails half way,
-or when what it makes does not load, the same source is installed as it is and runs interpreted; one
-line says so, and why. `WIRED_METRICS_PURE=1` asks for that. An editable installation is never
-compiled, because compiled modules would stand in front of the source that is edited.
+`pip install .` compiles with mypyc. Without a C compiler, or when the compilation fails or its
+result does not load, the same source is installed and runs interpreted; one line names the reason.
+`WIRED_METRICS_PURE=1` requests that. An editable installation is never compiled, because compiled
+modules would hide the edited source.
 """
 
 import os
@@ -21,6 +21,16 @@ from typing import IO
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
 
+# Every other module in metrics/instruments is compiled.
+NEVER_COMPILED = {
+    "__init__",  # has no code
+    "_family",  # a compiled generic class crashes with weak references (CPython 3.11)
+    "_noop",  # gives one method many names, which mypyc refuses
+    "_reservoir",  # a compiled protocol cannot be inherited from
+    "_snapshot",  # as _reservoir
+    "_timing",  # wraps coroutines and generators, whose kind inspect does not see when compiled
+}
+
 CORE = [
     "metrics/exporters/exposition/creations.py",
     "metrics/exporters/exposition/forms.py",
@@ -31,24 +41,11 @@ CORE = [
     "metrics/exporters/prometheus.py",
     "metrics/exporters/reading/single.py",
     "metrics/exporters/writing/floats.py",
-    "metrics/instruments/_arguments.py",
-    "metrics/instruments/_buckets.py",
-    "metrics/instruments/_counter.py",
-    "metrics/instruments/_durations.py",
-    "metrics/instruments/_ewma.py",
-    "metrics/instruments/_expdecay.py",
-    "metrics/instruments/_gauge.py",
-    "metrics/instruments/_healthcheck.py",
-    "metrics/instruments/_histogram.py",
-    "metrics/instruments/_info.py",
-    "metrics/instruments/_labels.py",
-    "metrics/instruments/_meter.py",
-    "metrics/instruments/_resetting.py",
-    "metrics/instruments/_resetting_timer.py",
-    "metrics/instruments/_sample.py",
-    "metrics/instruments/_shared.py",
-    "metrics/instruments/_timer.py",
-    "metrics/instruments/_uniform.py",
+    *sorted(
+        path.as_posix()
+        for path in Path("metrics/instruments").glob("*.py")
+        if path.stem not in NEVER_COMPILED
+    ),
     "metrics/registry/_entries.py",
     "metrics/registry/_exported_names.py",
     "metrics/ticker.py",
@@ -56,12 +53,12 @@ CORE = [
     "metrics/_units.py",
 ]
 
-# mypyc has warnings stop the build, and so may CFLAGS, but no warning makes the source the better
-# choice; infinity and NaN have to stay what they are, whatever CFLAGS ask for; and nobody links to
-# the names inside, so that calls between them need no detour.
+# mypyc turns warnings into errors, and CFLAGS may do so too, but no warning makes the source the
+# better choice; infinity and NaN must keep their meaning under any CFLAGS; and hidden symbols are
+# called without the indirection of exported ones.
 FLAGS = ["-Wno-error", "-fno-fast-math", "-fvisibility=hidden"]
 
-# What compilers, linkers, mypy and Python write before they give up.
+# Last words of compilers, linkers, mypy and Python.
 COMPLAINT = re.compile(r"(?<!-)\b\w*error\b.*:|\bcannot find\b|\bfailed: ", re.IGNORECASE)
 
 LOAD = """
@@ -72,21 +69,21 @@ from metrics import *
 """
 
 
-class NotCompiledError(Exception):
-    """Something on the way to compiled modules failed; says what, and why, in one short line."""
+class StepError(Exception):
+    """Failure of one step of the compilation: its name and the reason, in one short line."""
 
 
-def interpreted(reason: object) -> None:
-    """Say that the library is installed without being compiled."""
+def report_interpreted(reason: object) -> None:
+    """Report that the library is installed without being compiled."""
     # pip shows what a build prints only with -v, or when it goes to the terminal itself.
     sys.stderr.write(f"wired-metrics: not compiled, runs interpreted: {reason}\n")
 
 
 @contextmanager
-def written_to(log: IO[str]) -> Iterator[None]:
-    """Have all that this process and its children write arrive in a file."""
+def redirect_output(log: IO[str]) -> Iterator[None]:
+    """Write the output of this process and of its children to a file."""
     flush()
-    # Compilers write to the descriptors, which sys.stdout and sys.stderr know nothing of.
+    # Compilers bypass sys.stdout and sys.stderr and write to the descriptors.
     kept = [(os.dup(descriptor), descriptor) for descriptor in (1, 2)]
     try:
         for _, descriptor in kept:
@@ -100,88 +97,92 @@ def written_to(log: IO[str]) -> Iterator[None]:
 
 
 def flush() -> None:
-    """Have what was written before go where it should, and not where writing goes from now on."""
+    """Flush the buffered output to its present destination, before the descriptors change."""
     sys.stdout.flush()
     sys.stderr.flush()
 
 
 @contextmanager
-def explained(what: str) -> Iterator[None]:
-    """Turn whatever fails inside into the first complaint that was written there."""
+def explain_failure(step: str) -> Iterator[None]:
+    """Run a step of the compilation, and reduce its failure to the first complaint in its output.
+
+    Raises:
+        StepError: the step raised an exception, or exited.
+    """
     with tempfile.TemporaryFile("w+", errors="replace") as log:
         try:
-            with written_to(log):
+            with redirect_output(log):
                 yield
         except (Exception, SystemExit) as error:
             log.seek(0)
             reason = next(filter(COMPLAINT.search, log), str(error) or type(error).__name__)
-            raise NotCompiledError(f"{what} failed ({textwrap.shorten(reason, 200)})") from error
+            raise StepError(f"{step} failed ({textwrap.shorten(reason, 200)})") from error
         finally:
             log.seek(0)
             sys.stderr.write(log.read())
 
 
 def obstacle() -> str | None:
-    """Return why there is nothing to be tried here, or None."""
+    """Return the reason why this interpreter cannot or shall not compile, or None."""
     if os.environ.get("WIRED_METRICS_PURE", "0") not in {"", "0"}:
         return "WIRED_METRICS_PURE is set"
     if sys.implementation.name != "cpython":
         return f"mypyc compiles for CPython, and this is {sys.implementation.name}"
-    # mypyc would mark its modules as safe there, which updates are not.
+    # mypyc marks its modules as safe without the GIL, but updates rely on it.
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
         return "this is a free-threaded interpreter"
     return None
 
 
 def extensions() -> list:
-    """Return the extension modules to compile: none, if that was asked for or is impossible."""
-    # The same file is run for the metadata, for an sdist and for an editable installation too.
+    """Return the extension modules to compile: none, if that is not wanted or impossible."""
+    # The metadata, an sdist and an editable installation are made by this file too.
     if not {"bdist_wheel", "build", "build_ext"} & set(sys.argv):
         return []
     if reason := obstacle():
-        interpreted(reason)
+        report_interpreted(reason)
         return []
     try:
         from mypyc.build import mypycify  # noqa: PLC0415
     except ImportError as error:
-        interpreted(f"mypyc is not there ({error})")
+        report_interpreted(f"mypyc is not there ({error})")
         return []
     try:
-        with explained("mypyc"):
+        with explain_failure("mypyc"):
             return mypycify(
                 ["--strict", *CORE],
                 group_name="wired_metrics",
                 strip_asserts=False,
                 debug_level="0",
             )
-    except NotCompiledError as error:
-        interpreted(error)
+    except StepError as error:
+        report_interpreted(error)
         return []
 
 
 class AllOrNothing(build_ext):
-    """Builds every extension module, or leaves none behind."""
+    """Command that builds every extension module, or leaves none behind."""
 
     def run(self) -> None:
-        """Build, try what was built, and fall back to the source."""
+        """Build and load the extension modules, or fall back to the source."""
         self.remove_compiled()
         try:
-            with explained("the C compiler"):
+            with explain_failure("the C compiler"):
                 super().run()
-            # What was built for another machine cannot be tried on this one.
+            # Modules for another machine cannot be loaded on this one.
             if "_PYTHON_HOST_PLATFORM" not in os.environ:
-                with explained("loading what was compiled"):
+                with explain_failure("loading the compiled modules"):
                     self.load()
-        except NotCompiledError as error:
+        except StepError as error:
             self.remove_compiled()
             self.extensions.clear()
-            # The wheel was taken for one with compiled modules, and would be tagged so.
+            # The wheel was planned with compiled modules, and would be tagged for this platform.
             if "bdist_wheel" in self.distribution.command_obj:
                 self.get_finalized_command("bdist_wheel").root_is_pure = True
-            interpreted(error)
+            report_interpreted(error)
 
     def build_extensions(self) -> None:
-        """Build with flags of our own where the compiler is one that knows them."""
+        """Build with our flags, if the compiler takes them."""
         if self.compiler.compiler_type == "unix":
             for extension in self.extensions:
                 # They may share one list.
@@ -189,13 +190,17 @@ class AllOrNothing(build_ext):
         super().build_extensions()
 
     def load(self) -> None:
-        """Import what was built, in a process of its own: it may crash."""
+        """Import the compiled modules in a process of their own, because they may crash it.
+
+        Raises:
+            StepError: the process failed.
+        """
         command = [sys.executable, "-IBc", LOAD, self.build_lib]
         if code := subprocess.run(command, check=False).returncode:  # noqa: S603
-            raise NotCompiledError(f"exit code {code}")
+            raise StepError(f"exit code {code}")
 
     def remove_compiled(self) -> None:
-        """Remove what this build or an earlier one has compiled."""
+        """Remove the compiled modules of this build and of earlier ones."""
         suffix = sysconfig.get_config_var("EXT_SUFFIX")
         for path in [*self.get_outputs(), *Path(self.build_lib).rglob(f"*{suffix}")]:
             Path(path).unlink(missing_ok=True)

@@ -129,7 +129,7 @@ def test_with_a_c_compiler_every_instrument_is_compiled(compiled, tools, tmp_pat
     assert (seen["compiled"], seen["count"], seen["max"]) == (True, 7, 2.0)
     # A compiled family would crash with weak references (CPython 3.11).
     interpreted = [Path(path).name for path in seen["core"] if path.endswith(".py")]
-    assert interpreted == ["family.py"]
+    assert interpreted == ["_family.py"]
     assert not compiled.name.endswith("-any.whl")
 
 
@@ -189,7 +189,7 @@ def test_compiled_modules_that_do_not_load_are_left_out_and_so_are_those_of_earl
     wheel, reasons = wheel_of(tools, source, tmp_path, CC=fake_compiler)
     assert_interpreted(tools, wheel, tmp_path)
     (reason,) = reasons
-    assert reason.startswith(NOT_COMPILED + "loading what was compiled failed (ImportError: ")
+    assert reason.startswith(NOT_COMPILED + "loading the compiled modules failed (ImportError: ")
 
 
 def test_what_is_compiled_for_another_machine_is_not_loaded(fake_compiler, tools, tmp_path):
@@ -221,7 +221,7 @@ def test_where_nothing_can_or_shall_be_compiled_the_source_is_installed_and_one_
 
 def test_source_that_mypyc_refuses_is_installed_as_it_is_and_one_line_says_why(tools, tmp_path):
     source = checkout(tmp_path)
-    with (source / "metrics" / "instruments" / "counter.py").open("a") as module:
+    with (source / "metrics" / "instruments" / "_counter.py").open("a") as module:
         module.write('\nWRONG: int = "text"\n')
     wheel, reasons = wheel_of(tools, source, tmp_path)
     assert_interpreted(tools, wheel, tmp_path)
