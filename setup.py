@@ -149,7 +149,7 @@ def extensions() -> list:
         return []
     try:
         with explain_failure("mypyc"):
-            return mypycify(
+            modules = mypycify(
                 ["--strict", *CORE],
                 group_name="wired_metrics",
                 strip_asserts=False,
@@ -158,6 +158,21 @@ def extensions() -> list:
     except StepError as error:
         report_interpreted(error)
         return []
+    document(modules)
+    return modules
+
+
+def document(modules: list) -> None:
+    """Add docstrings to the C code of extension modules, or report that this is impossible."""
+    # An isolated build has no import path to the folder of this file.
+    sys.path.insert(0, str(Path(__file__).parent))
+    try:
+        with explain_failure("adding docstrings"):
+            from setup_docstrings import add_docstrings  # noqa: PLC0415 - needs mypyc
+
+            add_docstrings(CORE, {Path(file) for module in modules for file in module.sources})
+    except StepError as error:
+        sys.stderr.write(f"wired-metrics: compiled without all docstrings: {error}\n")
 
 
 class AllOrNothing(build_ext):

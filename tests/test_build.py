@@ -1,18 +1,20 @@
-"""The library as it is built: compiled where that is possible, whole and interpreted elsewhere.
+"""Builds of the library: compiled where that is possible, interpreted as a whole elsewhere.
 
-Everything is built from a copy of the checkout, in an environment that has what `pyproject.toml`
-asks for and nothing else. Each build is made once, also when several workers run the tests.
+Each is made from a copy of the checkout, in an environment with the build requirements of
+`pyproject.toml` alone, and once for all workers of a test run.
 """
 
+import json
 import os
 import shutil
 import sys
 import sysconfig
 import tarfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -38,7 +40,7 @@ pytestmark = pytest.mark.skipif(
 )
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
 
-# Stands for a compiler: it makes empty files, and fails in its tenth call if that is asked for.
+# Stand-in for a compiler: it makes empty files, and fails in its tenth call if FAILS is set.
 FAKE_COMPILER = """\
 #!/bin/sh
 echo called >>"$0.calls"
@@ -55,6 +57,139 @@ HOSTILE = "-Wextra -Werror -ffast-math"
 
 FREE_THREADED = "import sysconfig; sysconfig.get_config_vars()['Py_GIL_DISABLED'] = 1"
 PYPY = "import sys; sys.implementation.name = 'pypy'"
+
+# Stand-in for a mypyc whose C code has another layout.
+OTHER_MYPYC = """\
+from pathlib import Path
+import mypyc.build
+mypycify = mypyc.build.mypycify
+def otherwise(*args, **options):
+    modules = mypycify(*args, **options)
+    for path in {Path(source) for module in modules for source in module.sources}:
+        path.write_text(path.read_text().replace("PyDoc_STR(", "PyDoc_STR (").replace("NULL", "0"))
+    return modules
+mypyc.build.mypycify = otherwise
+"""
+
+# Prints the docstrings and signatures of modules, and of their classes, methods, properties and
+# functions, without all that C cannot express: annotations, defaults that are objects, and a `self`
+# that is passed by name.
+DOCUMENTATION = """\
+import importlib, inspect, json, sys
+LITERAL = (int, float, str, tuple, type(None))
+found = {}
+def doc(item):
+    return inspect.cleandoc(item.__doc__ or "")
+def signature(function, method):
+    taken = [*inspect.signature(function).parameters.values()]
+    taken = taken[1:] if method and taken and taken[0].name == "self" else taken
+    return [(p.name, p.kind.name, p.default is not p.empty
+             and (repr(p.default) if isinstance(p.default, LITERAL) else "...")) for p in taken]
+for path in sys.argv[1:]:
+    module = importlib.import_module(path)
+    found[path] = doc(module)
+    for name, item in vars(module).items():
+        # Named tuples are made by typing, also of compiled modules.
+        if getattr(item, "__module__", None) != path or isinstance(item, type(list[int])):
+            continue
+        if inspect.isclass(item) and not issubclass(item, tuple):
+            found[f"{path}.{name}"] = doc(item), signature(item, False)
+            for name, member in [(f"{path}.{name}.{key}", getattr(item, key))
+                                 for key in vars(item) if not key.startswith("__")]:
+                if inspect.isroutine(member):
+                    found[name] = doc(member), signature(member, True)
+                elif inspect.isdatadescriptor(member) and member.__doc__:
+                    found[name] = doc(member)
+        elif inspect.isroutine(item):
+            found[f"{path}.{name}"] = doc(item), signature(item, False)
+print(json.dumps(found))
+"""
+
+# One definition of each kind, with defaults and characters that C writes in its own way.
+CORNERS = """\
+'''Corners: "quotes", \\\\ and ??( and %s and é.
+
+    Indented, 1\t2.
+'''
+from typing import NamedTuple, final
+from limits import RANDOM, SIZE
+from limits import UNIT as BASE
+
+TWICE: float = -0.5
+ALIAS = TWICE
+BOUNDS = (1.0, 2.5 * SIZE)
+
+class Base:
+    def __init__(self, size: int = SIZE, *sizes: int, unit: str = BASE, of: object = RANDOM):
+        self.size = size
+
+    def method(self, first: int, second: float = ALIAS, *, third: "str | None" = None) -> int:
+        '''Do one line.'''
+        return first
+
+    def bare(self, texts: tuple[float, ...] = BOUNDS, text: str = "a\\n'\\"") -> None:
+        pass
+
+class Derived(Base):
+    '''Derived, of an inherited signature.
+
+        Deeper.
+    '''
+    def method(self, first: int, second: float = 1.0, *, third: "str | None" = "") -> int:
+        '''Override "it".'''
+        return 1
+
+    @staticmethod
+    def static(size: int = 1) -> int:
+        '''Take no self.'''
+        return size
+
+    @classmethod
+    def of(cls, /, size: bool = True) -> "Derived":
+        '''Make one.'''
+        return cls()
+
+    @property
+    def read(self) -> int:
+        '''Read-only.'''
+        return 1
+
+    @property
+    def written(self) -> int:
+        '''Read and written.'''
+        return 1
+
+    @written.setter
+    def written(self, value: int) -> None:
+        '''Hidden by that of the property.'''
+
+@final
+class Empty:
+    pass
+
+class Pair(NamedTuple):
+    '''Two.'''
+    first: int
+
+def function(first: int, /, second: int = SIZE, **more: int) -> int:
+    '''Return it.'''
+    return first
+
+def silent(size: int = 2 ** SIZE - 1, of: object = RANDOM) -> None:
+    pass
+"""
+
+SETUP_CORNERS = """\
+import sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from mypyc.build import mypycify
+from setuptools import setup
+from setup_docstrings import add_docstrings
+modules = mypycify(["corners.py"], opt_level="0", debug_level="0")
+add_docstrings(["corners.py"], {{Path(file) for module in modules for file in module.sources}})
+setup(name="corners", py_modules=[], ext_modules=modules)
+"""
 
 Once = Callable[[str, Callable[[Path], None]], Path]
 
@@ -81,7 +216,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
 
 @pytest.fixture(scope="session")
 def tools(tmp_path_factory: pytest.TempPathFactory, once: Once) -> Path:
-    """Return a Python that has what the build asks for, and no metrics."""
+    """Return a Python with the build requirements, and without metrics."""
     needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
 
     def fill(folder: Path) -> None:
@@ -96,7 +231,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory, once: Once) -> Path:
 
 @pytest.fixture(scope="session")
 def distributions(once: Once, tools: Path) -> Path:
-    """Return a folder with the sdist, and the wheel that was built from it with a C compiler."""
+    """Return a folder with the sdist, and with the wheel that a C compiler made of it."""
 
     def fill(folder: Path) -> None:
         source = checkout(folder)
@@ -108,6 +243,11 @@ def distributions(once: Once, tools: Path) -> Path:
 @pytest.fixture(scope="session")
 def compiled(distributions: Path) -> Path:
     return only(distributions.glob("*.whl"))
+
+
+def documentation(tools: Path, modules: Iterable[str], site: Path) -> dict:
+    """Return docstrings and signatures of modules that are imported from a folder."""
+    return json.loads(run(tools, "-c", DOCUMENTATION, *modules, cwd=site.parent, PYTHONPATH=site))
 
 
 @pytest.fixture(scope="session")
@@ -145,10 +285,57 @@ def test_a_compiled_wheel_has_the_source_beside_each_module_and_its_types_but_no
     assert modules <= sources()
 
 
+@needs_compiler
+def test_compiled_modules_are_documented_as_their_source_is(compiled, tools, tmp_path):
+    compiled_paths = [name.split(".")[0] for name in names(compiled) if name.endswith(".so")]
+    modules = [path.replace("/", ".") for path in compiled_paths if "/" in path]
+    with ZipFile(compiled) as archive:
+        archive.extractall(tmp_path / "site")
+    source = checkout(tmp_path)
+    expected = documentation(tools, modules, source)
+    assert len(expected) > 10 * len(modules) > 100
+    assert documentation(tools, modules, tmp_path / "site") == expected
+
+
+@needs_compiler
+def test_every_kind_of_definition_keeps_its_docstring_and_signature(tools, tmp_path):
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    (source / "limits.py").write_text("SIZE = 3\nUNIT: str = 's'\nRANDOM = object()\n")
+    (source / "corners.py").write_text(CORNERS)
+    (source / "setup.py").write_text(SETUP_CORNERS.format(root=str(ROOT)))
+    expected = documentation(tools, ["corners"], source)
+    # The second build finds the code of the first, which has its docstrings already.
+    for _ in range(2):
+        run(tools, "setup.py", "-q", "build_ext", "--build-lib", out, cwd=source)
+        shutil.copy(source / "limits.py", out)
+        assert documentation(tools, ["corners"], out) == expected
+    said = run(tools, "-c", "import corners; print(corners.__file__)", PYTHONPATH=out)
+    assert not said.strip().endswith(".py")
+
+
+def test_a_mypyc_that_lays_out_its_code_otherwise_compiles_without_docstrings(
+    fake_compiler, tools, tmp_path
+):
+    (tmp_path / "sitecustomize.py").write_text(OTHER_MYPYC)
+    # What is compiled for another machine is not loaded, so a fake compiler will do.
+    environ = {"PYTHONPATH": tmp_path, "_PYTHON_HOST_PLATFORM": "linux-other", "CC": fake_compiler}
+    pip = (tools, "-m", "pip", "wheel", "-v", "--no-deps", "--no-build-isolation")
+    log = run(*pip, "-w", tmp_path / "out", checkout(tmp_path), **environ)
+    assert NOT_COMPILED not in log
+    (line,) = [line for line in log.splitlines() if "compiled without all docstrings" in line]
+    assert "no place for" in line
+    wheel = only((tmp_path / "out").glob("*.whl"))
+    assert [name for name in names(wheel) if name.endswith(".so")]
+
+
 def test_the_sdist_has_what_a_build_needs_and_neither_tests_nor_what_was_built(sdist):
     with tarfile.open(sdist) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
-    assert sources() | {"setup.py", "pyproject.toml", "README.md", "LICENSE"} <= inside
+    assert (
+        sources() | {"setup.py", "setup_docstrings.py", "pyproject.toml", "README.md", "LICENSE"}
+        <= inside
+    )
     assert not [name for name in inside if name.startswith(("tests", "build", "app"))]
     assert not [name for name in inside if name.endswith((".so", ".pyd", ".c", ".h"))]
 
