@@ -17,9 +17,9 @@ class Container(MetricsContainer):
     registry = MetricsContainer.registry
 
     # Collectors.
-    host = Resource(resources.host, registry, ticker, clock)
-    process = Resource(resources.process, registry, ticker, clock)
-    runtime = Resource(resources.runtime, registry, ticker, clock)
+    host = Resource(resources.host, registry)
+    process = Resource(resources.process, registry)
+    runtime = Resource(resources.runtime, registry)
 
     # Health: /healthz answers 503 when this check fails.
     ticking = Resource(

@@ -1,168 +1,60 @@
-"""Metrics that a dependency-injection container owns. Importing this starts nothing.
+"""Metrics that a dependency-injection container owns. Importing this package starts nothing.
 
-The instruments, what holds them (`Registry`) and what advances them (`Ticker`). Containers are in
-`metrics.lifecycle`, the hooks they declare in `metrics.resources`, where values go in
-`metrics.exporters` and `metrics.reporters`, and what tests need in `metrics.testing`.
+The package has the instruments, their `Registry` and the `Ticker` that advances them. Containers
+are in `metrics.lifecycle`, the hooks that they declare in `metrics.resources`, formats and
+destinations in `metrics.exporters` and `metrics.reporters`, aids for tests in `metrics.testing`.
 
-Each name is loaded when it is first asked for: who wants a type pays for that type alone.
+A name is loaded at its first use: `import metrics` alone loads no other module of a program's.
 """
 
 from importlib import import_module
 
 from metrics import _compiled
 
-# What `typing` calls the same, and takes longer to import than all of this.
+# Equal to that of `typing`, which takes longer to import than all of this package.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from metrics.clock import Clock
-    from metrics.errors import (
-        CheckError,
-        DuplicateMetricError,
-        HealthcheckError,
-        LifecycleError,
-        MetricsError,
-        MetricTypeError,
-        NotRunningError,
-        ShutdownError,
-        StartTimeoutError,
-        StopTimeoutError,
-    )
-    from metrics.instruments._buckets import BucketHistogram, BucketHistogramSnapshot
-    from metrics.instruments._counter import (
-        Counter,
-        CounterSnapshot,
-        FloatCounter,
-        UpDownCounter,
-        UpDownCounterSnapshot,
-    )
-    from metrics.instruments._ewma import EWMA
-    from metrics.instruments._expdecay import ExpDecayReservoir
-    from metrics.instruments._family import Family, FamilySnapshot
-    from metrics.instruments._gauge import Gauge, GaugeSnapshot, IntGauge
-    from metrics.instruments._healthcheck import Healthcheck, HealthcheckSnapshot
-    from metrics.instruments._histogram import Histogram
-    from metrics.instruments._info import Info, InfoSnapshot
-    from metrics.instruments._meter import Meter, MeterSnapshot
-    from metrics.instruments._resetting import ResettingReservoir
-    from metrics.instruments._resetting_timer import ResettingTimer
-    from metrics.instruments._sample import HistogramSnapshot
-    from metrics.instruments._snapshot import Instrument, Snapshot
-    from metrics.instruments._timer import Timer, TimerSnapshot
-    from metrics.instruments._uniform import UniformReservoir
-    from metrics.registry import Registry
-    from metrics.registry._snapshot import RegistrySnapshot
-    from metrics.ticker import Ticker
+    from metrics.clock import *
+    from metrics.errors import *
+    from metrics.instruments import *
+    from metrics.registry import *
+    from metrics.ticker import *
 
     COMPILED: bool
     """Whether the instruments run as compiled code."""
 
-MODULES = {
-    "BucketHistogram": "metrics.instruments._buckets",
-    "BucketHistogramSnapshot": "metrics.instruments._buckets",
-    "CheckError": "metrics.errors",
-    "Clock": "metrics.clock",
-    "Counter": "metrics.instruments._counter",
-    "CounterSnapshot": "metrics.instruments._counter",
-    "DuplicateMetricError": "metrics.errors",
-    "EWMA": "metrics.instruments._ewma",
-    "ExpDecayReservoir": "metrics.instruments._expdecay",
-    "Family": "metrics.instruments._family",
-    "FamilySnapshot": "metrics.instruments._family",
-    "FloatCounter": "metrics.instruments._counter",
-    "Gauge": "metrics.instruments._gauge",
-    "GaugeSnapshot": "metrics.instruments._gauge",
-    "Healthcheck": "metrics.instruments._healthcheck",
-    "HealthcheckError": "metrics.errors",
-    "HealthcheckSnapshot": "metrics.instruments._healthcheck",
-    "Histogram": "metrics.instruments._histogram",
-    "HistogramSnapshot": "metrics.instruments._sample",
-    "Info": "metrics.instruments._info",
-    "InfoSnapshot": "metrics.instruments._info",
-    "Instrument": "metrics.instruments._snapshot",
-    "IntGauge": "metrics.instruments._gauge",
-    "LifecycleError": "metrics.errors",
-    "Meter": "metrics.instruments._meter",
-    "MeterSnapshot": "metrics.instruments._meter",
-    "MetricTypeError": "metrics.errors",
-    "MetricsError": "metrics.errors",
-    "NotRunningError": "metrics.errors",
-    "Registry": "metrics.registry",
-    "RegistrySnapshot": "metrics.registry._snapshot",
-    "ResettingReservoir": "metrics.instruments._resetting",
-    "ResettingTimer": "metrics.instruments._resetting_timer",
-    "ShutdownError": "metrics.errors",
-    "Snapshot": "metrics.instruments._snapshot",
-    "StartTimeoutError": "metrics.errors",
-    "StopTimeoutError": "metrics.errors",
-    "Ticker": "metrics.ticker",
-    "Timer": "metrics.instruments._timer",
-    "TimerSnapshot": "metrics.instruments._timer",
-    "UniformReservoir": "metrics.instruments._uniform",
-    "UpDownCounter": "metrics.instruments._counter",
-    "UpDownCounterSnapshot": "metrics.instruments._counter",
-}
-"""The module of each public name."""
+FACES = (
+    "metrics.errors",
+    "metrics.clock",
+    "metrics.instruments",
+    "metrics.registry",
+    "metrics.ticker",
+)
+"""Modules whose public names are those of this package, in the order of their layers."""
 
-__all__ = [
-    "COMPILED",
-    "EWMA",
-    "BucketHistogram",
-    "BucketHistogramSnapshot",
-    "CheckError",
-    "Clock",
-    "Counter",
-    "CounterSnapshot",
-    "DuplicateMetricError",
-    "ExpDecayReservoir",
-    "Family",
-    "FamilySnapshot",
-    "FloatCounter",
-    "Gauge",
-    "GaugeSnapshot",
-    "Healthcheck",
-    "HealthcheckError",
-    "HealthcheckSnapshot",
-    "Histogram",
-    "HistogramSnapshot",
-    "Info",
-    "InfoSnapshot",
-    "Instrument",
-    "IntGauge",
-    "LifecycleError",
-    "Meter",
-    "MeterSnapshot",
-    "MetricTypeError",
-    "MetricsError",
-    "NotRunningError",
-    "Registry",
-    "RegistrySnapshot",
-    "ResettingReservoir",
-    "ResettingTimer",
-    "ShutdownError",
-    "Snapshot",
-    "StartTimeoutError",
-    "StopTimeoutError",
-    "Ticker",
-    "Timer",
-    "TimerSnapshot",
-    "UniformReservoir",
-    "UpDownCounter",
-    "UpDownCounterSnapshot",
-]
-
-# Hidden from type checkers, which would take every name for one that there is.
+# Hidden from type checkers, which would accept every name.
 if not TYPE_CHECKING:
 
+    def public_names(face: str) -> list[str]:
+        """Return the public names of a module."""
+        module = import_module(face)
+        return getattr(module, "__all__", None) or [n for n in vars(module) if n[0] != "_"]
+
     def __getattr__(name: str) -> object:
-        if name == "COMPILED":
+        if name == "__all__":
+            value = sorted(["COMPILED", *[name for face in FACES for name in public_names(face)]])
+        elif name == "COMPILED":
             value = _compiled.is_compiled(import_module("metrics.instruments._counter"))
-        elif name in MODULES:
-            value = getattr(import_module(MODULES[name]), name)
         else:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            for face in FACES:
+                if name[0] != "_" and name in public_names(face):
+                    value = getattr(import_module(face), name)
+                    break
+            else:
+                raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = value
         return value
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return sorted({*globals(), *__getattr__("__all__")})

@@ -7,6 +7,8 @@ rate without waiting for 15 minutes.
 import time as system_time
 from typing import Protocol, Self, final
 
+__all__ = ["SYSTEM_CLOCK", "Clock", "SystemClock"]
+
 
 class Clock(Protocol):
     """A source of monotonic and of wall-clock time, safe to use from any thread."""

@@ -6,13 +6,26 @@ library would expect (`ValueError`, `TypeError`, `RuntimeError`, ...).
 
 from collections.abc import Sequence
 
+__all__ = [
+    "CheckError",
+    "DuplicateMetricError",
+    "HealthcheckError",
+    "LifecycleError",
+    "MetricTypeError",
+    "MetricsError",
+    "NotRunningError",
+    "ShutdownError",
+    "StartTimeoutError",
+    "StopTimeoutError",
+]
+
 
 class MetricsError(Exception):
     """The base class of the library's exceptions."""
 
 
 class DuplicateMetricError(MetricsError, ValueError):
-    """A name is registered twice, or two names would be exported as the same one."""
+    """A name is registered twice."""
 
 
 class MetricTypeError(MetricsError, TypeError):

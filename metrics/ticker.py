@@ -17,6 +17,8 @@ from metrics.instruments._meter import Meter
 from metrics.instruments._shared import Shared
 from metrics.instruments._snapshot import Tickable
 
+__all__ = ["Ticker"]
+
 THREAD_NAME = "metrics-ticker"
 
 CHUNK = 1000

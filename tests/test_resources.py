@@ -16,6 +16,7 @@ from metrics import (
     Timer,
     resources,
 )
+from metrics.registry._inner import store_of
 from metrics.testing import ManualClock, ManualTicker
 
 PLAIN = {
@@ -37,7 +38,7 @@ def test_an_instrument_is_registered_and_unregistered(hook, kind):
     with getattr(resources, hook)(registry, "x", description="what it is") as instrument:
         assert type(instrument).__name__ == kind
         assert registry.get("x") is instrument
-        assert registry.entries()[0].description == "what it is"
+        assert store_of(registry).entries()[0].description == "what it is"
     assert len(registry) == 0
 
 

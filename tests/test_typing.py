@@ -15,7 +15,7 @@ from metrics.lifecycle import MetricsContainer, Resource
 
 class Container(MetricsContainer):
     requests = Resource(
-        resources.meter, MetricsContainer.registry, MetricsContainer.ticker, "rpc/requests"
+        resources.meter, MetricsContainer.registry, "rpc/requests"
     )
 
 
@@ -26,8 +26,8 @@ assert_type(container.ticker(), Ticker)
 
 registry = Registry()
 assert_type(registry.counter("a", unit="bytes"), Counter)
-assert_type(registry.counter("b", labels=("method",), max_children=9), Family[Counter])
-assert_type(registry.counter("b", labels=("method",)).labels("GET"), Counter)
+assert_type(registry.counters("b", labels=("method",), max_children=9), Family[Counter])
+assert_type(registry.counters("b", labels=("method",)).labels("GET"), Counter)
 timer = registry.timer("c")
 assert_type(timer, Timer)
 
@@ -93,7 +93,7 @@ class Container(MetricsContainer):
     coroutine = Resource(coroutine, "url")
     service = providers.Singleton(Database)
     requests = Resource(
-        resources.meter, MetricsContainer.registry, MetricsContainer.ticker, "requests"
+        resources.meter, MetricsContainer.registry, "requests"
     )
 
 

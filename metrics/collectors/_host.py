@@ -1,20 +1,17 @@
-"""The machine: its CPUs, memory, disks and network."""
+"""Collector of the machine: its CPUs, memory, disks and network."""
 
 from typing import final
 
 from metrics import _fork
-from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.collectors._owned import Owned
+from metrics.clock import Clock
 from metrics.collectors._process import CpuLoad, load_psutil
-from metrics.instruments._counter import Counter, FloatCounter
-from metrics.instruments._ewma import INTERVAL
-from metrics.instruments._gauge import Gauge, IntGauge
-from metrics.instruments._meter import Meter
-from metrics.instruments._snapshot import Instrument
+from metrics.instruments import Counter, Meter
+from metrics.instruments._snapshot import TickSource
 from metrics.registry import Registry
+from metrics.registry._inner import Registrations
 
-# What a virtual machine's host took away (steal) is no work of this machine, and guests' time is
-# part of user and nice already.
+# Time that a virtual machine's host took away (steal) is no work of this machine, and the time of
+# guests is included in user and nice.
 BUSY = ("user", "nice", "system", "irq", "softirq")
 
 
@@ -22,55 +19,59 @@ BUSY = ("user", "nice", "system", "irq", "softirq")
 class HostCollector:
     """Measures the machine, under go-ethereum's names where it has them.
 
-    Load and wait are in percent of one core: four busy cores show 400. Everything that only grows
-    counts from the making of the collector, not from the boot of the machine. A disk or network
-    interface that comes later counts from when it is first seen, one that goes or starts again
-    from 0 takes nothing away. Disks are added up as psutil does it; the loopback interface is left
-    out. What the platform does not tell stays 0. Call `tick` from one thread at a time, as a
-    `Ticker` does.
+    Load and wait are in percent of one core: four busy cores show 400. Totals count from the
+    creation of the collector, not from the boot of the machine. A disk or network interface that is
+    added later counts from its first read; one that is removed or restarts from 0 subtracts
+    nothing. Disks are added up as psutil does it; the loopback interface is left out. Values that
+    the platform lacks stay 0. Call `tick` from one thread at a time, as a `Ticker` does.
 
     Args:
-        registry: where the instruments go.
-        clock: measures the time between two ticks.
-        interval: seconds between two ticks of the meters, which is their ticker's.
+        registry: the registry of the instruments.
+        ticker: ticks the instruments in place of the registry's ticker.
+        clock: measures the time between two ticks; by default the registry's.
 
     Raises:
-        DuplicateMetricError: a name is taken; nothing stays registered.
+        DuplicateMetricError: a name is taken; no instrument stays registered.
         ImportError: psutil is not installed.
-        ValueError: `interval` is not positive.
     """
 
     def __init__(
-        self, registry: Registry, clock: Clock = SYSTEM_CLOCK, *, interval: float = INTERVAL
+        self,
+        registry: Registry,
+        *,
+        ticker: TickSource | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self._clock = clock
+        self._clock = registry.clock if clock is None else clock
         self._psutil = load_psutil()
-        with Owned(registry) as owned:
-            self._owned = owned
-            self._load = cpu_load(owned, "system/cpu/sysload", "CPU time spent working, all cores")
+        with Registrations(registry, ticker=ticker, clock=clock) as own:
+            self._own = own
+            self._load = cpu_load(own, "system/cpu/sysload", "CPU time spent working, all cores")
             self._wait = cpu_load(
-                owned, "system/cpu/syswait", "CPU time spent idle for want of a disk, all cores"
+                own, "system/cpu/syswait", "CPU time spent idle for want of a disk, all cores"
             )
             self._memory = {
-                field: owned.add(f"system/memory/{field}", IntGauge(), description, "bytes")
+                field: own.int_gauge(
+                    f"system/memory/{field}", description=description, unit="bytes"
+                )
                 for field, description in (
                     ("total", "Memory of the machine"),
                     ("available", "Memory that programs can get without swapping"),
                     ("used", "Memory in use, caches left out"),
                 )
             }
-            self._disks = Totals(disk_instruments(owned, interval, clock))
-            self._network = Totals(network_instruments(owned, interval, clock))
+            self._disks = Totals(disk_instruments(own))
+            self._network = Totals(network_instruments(own))
             self.tick()
         _fork.track(self)
 
     def tick(self) -> None:
         """Read the machine once and update. The ticker calls this."""
-        if not self._owned.active:
+        if not self._own.active:
             return
         times = self._psutil.cpu_times()
         now = self._clock.monotonic()
-        # Which of these there are depends on the platform.
+        # The fields depend on the platform.
         self._load.update(sum([getattr(times, field, 0.0) for field in BUSY]), now)
         self._wait.update(getattr(times, "iowait", 0.0), now)
         memory = self._psutil.virtual_memory()
@@ -79,17 +80,12 @@ class HostCollector:
         self._disks.update(self._disk_totals())
         self._network.update(self._network_totals())
 
-    @property
-    def instruments(self) -> tuple[Instrument, ...]:
-        """What the collector feeds, some of which need a ticker of their own."""
-        return self._owned.instruments
-
     def close(self) -> None:
-        """Take the instruments out of the registry. Does nothing the second time."""
-        self._owned.close()
+        """Unregister the instruments. Does nothing the second time."""
+        self._own.close()
 
     def _after_fork(self) -> None:
-        """Count from the first tick in the forked process; the parent counts what was before."""
+        """Count from the first tick in the forked process; the parent reports earlier totals."""
         self._load.rebase()
         self._wait.rebase()
         self._disks.rebase()
@@ -122,13 +118,13 @@ class HostCollector:
 
 @final
 class Totals:
-    """Gives instruments what totals kept by somebody else have grown since the last look.
+    """Increments of totals that the system keeps, counted by instruments.
 
-    The first time something is seen sets its base line and counts nothing; so does a total that
-    has gone down.
+    The first read of a device sets its base line and counts nothing; so does a total that has
+    fallen.
 
     Args:
-        instruments: for each total, in order, what to update.
+        instruments: the instruments of each total, in order.
     """
 
     __slots__ = ("_instruments", "_last")
@@ -142,7 +138,7 @@ class Totals:
         self._last = {}
 
     def update(self, totals: dict[str, tuple[int, ...]]) -> None:
-        """Take the totals of everything there is, by its name."""
+        """Count the increments of the totals of all devices, by the name of the device."""
         grown = [0] * len(self._instruments)
         for name, now in totals.items():
             before = self._last.get(name, now)
@@ -157,64 +153,41 @@ class Totals:
                     instrument.inc(amount)
 
 
-def cpu_load(owned: Owned, name: str, description: str) -> CpuLoad:
+def cpu_load(own: Registrations, name: str, description: str) -> CpuLoad:
     """Register the two instruments of a CPU time."""
     return CpuLoad(
-        owned.add(name, Gauge(), description, "percent"),
-        owned.add(f"{name}/total", FloatCounter(), f"{description}, added up", "seconds"),
+        own.gauge(name, description=description, unit="percent"),
+        own.float_counter(f"{name}/total", description=f"{description}, added up", unit="seconds"),
     )
 
 
-def disk_instruments(
-    owned: Owned, interval: float, clock: Clock
-) -> tuple[tuple[Meter | Counter, ...], ...]:
-    """Register what takes the operations read and written and the bytes read and written."""
+def disk_instruments(own: Registrations) -> tuple[tuple[Meter | Counter, ...], ...]:
+    """Register the instruments of operations read and written, and of bytes read and written."""
     counts: list[tuple[Meter | Counter, ...]] = []
     data: list[tuple[Meter | Counter, ...]] = []
     for verb, done in (("read", "read from"), ("write", "written to")):
-        operations = owned.add(
-            f"system/disk/{verb}count",
-            Meter(interval, clock),
-            f"Operations that have {done} disks",
-            "",
-        )
-        description = f"Bytes {done} disks"
-        rate = owned.add(f"system/disk/{verb}data", Meter(interval, clock), description, "bytes")
-        total = owned.add(f"system/disk/{verb}bytes", Counter(), description, "bytes")
+        name, description = f"system/disk/{verb}", f"Bytes {done} disks"
+        operations = own.meter(f"{name}count", description=f"Operations that have {done} disks")
+        rate = own.meter(f"{name}data", description=description, unit="bytes")
+        total = own.counter(f"{name}bytes", description=description, unit="bytes")
         counts.append((operations,))
         data.append((rate, total))
     return (*counts, *data)
 
 
-def network_instruments(
-    owned: Owned, interval: float, clock: Clock
-) -> tuple[tuple[Meter | Counter, ...], ...]:
-    """Register what takes the bytes received and sent, the errors and the packets dropped."""
-    add = owned.add
+def network_instruments(own: Registrations) -> tuple[tuple[Meter | Counter, ...], ...]:
+    """Register the instruments of bytes received and sent, of errors and of dropped packets."""
+    name, interfaces = "system/network", "by all interfaces but loopback"
     return (
-        (
-            add(
-                "system/network/ingress",
-                Meter(interval, clock),
-                "Bytes received by all interfaces but loopback",
-                "bytes",
-            ),
-        ),
-        (
-            add(
-                "system/network/egress",
-                Meter(interval, clock),
-                "Bytes sent by all interfaces but loopback",
-                "bytes",
-            ),
-        ),
-        (add("system/network/errors", Counter(), "Packets not received or sent for an error"),),
-        (add("system/network/drops", Counter(), "Packets dropped coming in or going out"),),
+        (own.meter(f"{name}/ingress", description=f"Bytes received {interfaces}", unit="bytes"),),
+        (own.meter(f"{name}/egress", description=f"Bytes sent {interfaces}", unit="bytes"),),
+        (own.counter(f"{name}/errors", description="Packets lost to an error, either way"),),
+        (own.counter(f"{name}/drops", description="Packets dropped, either way"),),
     )
 
 
 def is_loopback(interface: str) -> bool:
-    """Return whether a network interface is the machine talking to itself, going by its name."""
+    """Return whether a network interface is the loopback interface, judged by its name."""
     return (
         interface == "lo"
         or (interface.startswith("lo") and interface[2:].isdecimal())

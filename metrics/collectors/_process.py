@@ -1,4 +1,4 @@
-"""This process: its CPU time, memory, threads and open files."""
+"""Collector of this process: its CPU time, memory, threads and open files."""
 
 import sys
 from types import ModuleType
@@ -6,71 +6,76 @@ from typing import final
 
 from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.collectors._owned import Owned
-from metrics.instruments._counter import FloatCounter
-from metrics.instruments._gauge import Gauge, IntGauge
-from metrics.instruments._snapshot import Instrument
+from metrics.instruments import FloatCounter, Gauge, IntGauge
+from metrics.instruments._snapshot import TickSource
 from metrics.registry import Registry
+from metrics.registry._inner import Registrations
 
 
 @final
 class ProcessCollector:
-    """Measures the process it is made in, under go-ethereum's names where it has them.
+    """Measures the process that creates it, under go-ethereum's names where it has them.
 
     `system/cpu/procload` is in percent of one core, so that two busy threads may show 200; its
-    total counts the seconds since the collector was made, not those before. The two gauges of
-    file descriptors exist only where the platform has those. Call `tick` from one thread at a
+    total counts the seconds since the creation of the collector. The two gauges of file
+    descriptors exist only on platforms with file descriptors. Call `tick` from one thread at a
     time, as a `Ticker` does.
 
     Args:
-        registry: where the instruments go.
-        clock: measures the time between two ticks.
+        registry: the registry of the instruments.
+        ticker: ticks the instruments in place of the registry's ticker.
+        clock: measures the time between two ticks; by default the registry's.
 
     Raises:
-        DuplicateMetricError: a name is taken; nothing stays registered.
+        DuplicateMetricError: a name is taken; no instrument stays registered.
         ImportError: psutil is not installed.
     """
 
-    def __init__(self, registry: Registry, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        ticker: TickSource | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._clock = registry.clock if clock is None else clock
         self._psutil = load_psutil()
         self._watch()
-        with Owned(registry) as owned:
-            self._owned = owned
-            add = owned.add
-            self._percent = add(
-                "system/cpu/procload", Gauge(), "CPU time of this process", "percent"
+        with Registrations(registry, ticker=ticker, clock=clock) as own:
+            self._own = own
+            self._percent = own.gauge(
+                "system/cpu/procload", description="CPU time of this process", unit="percent"
             )
-            self._load = CpuLoad(
-                self._percent,
-                add(
-                    "system/cpu/procload/total",
-                    FloatCounter(),
-                    "CPU time this process has used while it was watched",
-                    "seconds",
-                ),
+            total = own.float_counter(
+                "system/cpu/procload/total",
+                description="CPU time this process has used under observation",
+                unit="seconds",
             )
-            self._threads = add(
-                "system/cpu/threads", IntGauge(), "Threads that the system runs for this process"
+            self._load = CpuLoad(self._percent, total)
+            self._threads = own.int_gauge(
+                "system/cpu/threads", description="Threads that the system runs for this process"
             )
-            self._held = add(
-                "system/memory/held", IntGauge(), "Resident memory of this process", "bytes"
+            self._held = own.int_gauge(
+                "system/memory/held", description="Resident memory of this process", unit="bytes"
             )
-            self._uptime = add("process/uptime", Gauge(), "Age of this process", "seconds")
+            self._uptime = own.gauge(
+                "process/uptime", description="Age of this process", unit="seconds"
+            )
             self._open_fds: IntGauge | None = None
             if sys.platform != "win32":
-                self._open_fds = add("process/open_fds", IntGauge(), "Open file descriptors")
-                self._max_fds = add(
+                self._open_fds = own.int_gauge(
+                    "process/open_fds", description="Open file descriptors"
+                )
+                self._max_fds = own.int_gauge(
                     "process/max_fds",
-                    IntGauge(),
-                    "Most file descriptors this process may open; 0 if there is no limit",
+                    description="Limit of open file descriptors; 0 without a limit",
                 )
             self.tick()
         _fork.track(self)
 
     def tick(self) -> None:
         """Read the process once and update. The ticker calls this."""
-        if not self._owned.active:
+        if not self._own.active:
             return
         # One read of the system's record of the process serves all three.
         with self._process.oneshot():
@@ -86,25 +91,20 @@ class ProcessCollector:
             self._open_fds.set(self._process.num_fds())
             self._max_fds.set(file_limit())
 
-    @property
-    def instruments(self) -> tuple[Instrument, ...]:
-        """What the collector feeds, some of which need a ticker of their own."""
-        return self._owned.instruments
-
     def close(self) -> None:
-        """Take the instruments out of the registry. Does nothing the second time."""
-        self._owned.close()
+        """Unregister the instruments. Does nothing the second time."""
+        self._own.close()
 
     def _watch(self) -> None:
-        """Measure the process that this runs in from now on."""
+        """Measure the current process from now on."""
         self._process = self._psutil.Process()
-        # When the process began is known in the system's wall-clock time only.
+        # The system has the start of a process in wall-clock time only.
         age = SYSTEM_CLOCK.time() - self._process.create_time()
         self._started = self._clock.monotonic() - max(age, 0.0)
 
     def _after_fork(self) -> None:
-        """Measure the forked process, whose values are on its page at once."""
-        if self._owned.active:
+        """Measure the forked process, and set its values at once."""
+        if self._own.active:
             self._watch()
             self._load.rebase()
             self._percent.set(0.0)
@@ -113,13 +113,13 @@ class ProcessCollector:
 
 @final
 class CpuLoad:
-    """A CPU time as its total and as percent of one core since the last look.
+    """CPU time as its total, and as percent of one core since the last read.
 
     The first update sets the base line and counts nothing.
 
     Args:
-        percent: set at every update that comes later than the last one.
-        total: increased by what the CPU time has grown.
+        percent: set at every update that is later than the last one.
+        total: increased by the growth of the CPU time.
     """
 
     __slots__ = ("_at", "_last", "_percent", "_total", "_unrated")
@@ -137,9 +137,9 @@ class CpuLoad:
         self._unrated = 0.0
 
     def update(self, seconds: float, now: float) -> None:
-        """Take the CPU time used since whenever, as read at the time `now`.
+        """Update the instruments with a CPU time, in seconds, that was read at the time `now`.
 
-        One that is less than the last (a core was taken away) is a new base line.
+        A CPU time below the last one (a core was removed) is a new base line.
         """
         if self._last is None:
             self._last = seconds
@@ -150,7 +150,7 @@ class CpuLoad:
         self._total.inc(grown)
         self._unrated += grown
         elapsed = now - self._at
-        # Until time has passed there is no rate, and what was used waits for the next look.
+        # Without elapsed time there is no rate; the CPU time counts at the next read.
         if elapsed > 0.0:
             self._percent.set(100.0 * self._unrated / elapsed)
             self._unrated = 0.0
@@ -161,21 +161,21 @@ def load_psutil() -> ModuleType:
     """Return psutil.
 
     Raises:
-        ImportError: it is not installed.
+        ImportError: psutil is not installed.
     """
     try:
-        # Needed only by those who collect, and not installed for the others.
+        # An extra, which only collectors need.
         import psutil  # noqa: PLC0415
     except ImportError as error:
         raise ImportError(
-            "collecting process and host metrics takes psutil: pip install psutil", name="psutil"
+            "collectors of host and process need psutil: pip install psutil", name="psutil"
         ) from error
     return psutil
 
 
 def file_limit() -> int:
-    """Return how many file descriptors this process may open, 0 if there is no limit."""
-    # Not there on every platform.
+    """Return the limit of open file descriptors of this process, 0 without a limit."""
+    # Missing on some platforms.
     import resource  # noqa: PLC0415
 
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""The interpreter: garbage collections and their pauses, objects, threads, version."""
+"""Collector of the interpreter: garbage collections and their pauses, objects, threads, version."""
 
 import gc
 import platform
@@ -8,76 +8,74 @@ from contextlib import suppress
 from typing import final
 
 from metrics import _fork
-from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.collectors._owned import Owned
-from metrics.instruments._counter import Counter
-from metrics.instruments._ewma import INTERVAL
-from metrics.instruments._expdecay import ExpDecayReservoir
-from metrics.instruments._family import Family
-from metrics.instruments._gauge import IntGauge
-from metrics.instruments._histogram import Histogram
-from metrics.instruments._info import Info
-from metrics.instruments._snapshot import Instrument
-from metrics.instruments._timer import Timer
+from metrics.clock import Clock
+from metrics.instruments._snapshot import TickSource
 from metrics.registry import Registry
+from metrics.registry._inner import Registrations
+
+PAUSE_BOUNDS = (
+    0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+    0.1, 0.25, 1.0,
+)  # fmt: skip
+"""Upper bounds for pauses, in seconds: ten microseconds, a young generation, to one second."""
 
 
 @final
 class RuntimeCollector:
     """Measures CPython, under go-ethereum's names where it has them.
 
-    Every garbage collection is measured as it happens, in whichever thread it runs, through
-    `gc.callbacks`; those before the collector was made are not counted. The gauges are as of the
-    last tick.
+    Every garbage collection is measured as it happens, in any thread, through `gc.callbacks`;
+    collections before the creation of the collector are not counted. The gauges have the values of
+    the last tick.
 
     Args:
-        registry: where the instruments go.
-        clock: measures the pauses.
-        interval: seconds between two ticks of the timer, which is its ticker's.
+        registry: the registry of the instruments.
+        ticker: ticks the instruments in place of the registry's ticker.
+        clock: measures the pauses; by default the registry's.
 
     Raises:
-        DuplicateMetricError: a name is taken; nothing stays registered.
-        ValueError: `interval` is not positive.
+        DuplicateMetricError: a name is taken; no instrument stays registered.
     """
 
     def __init__(
-        self, registry: Registry, clock: Clock = SYSTEM_CLOCK, *, interval: float = INTERVAL
+        self,
+        registry: Registry,
+        *,
+        ticker: TickSource | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self._now = clock.monotonic_ns
+        self._now = (registry.clock if clock is None else clock).monotonic_ns
         self._began: int | None = None
-        with Owned(registry) as owned:
-            self._owned = owned
-            add = owned.add
-            self._pauses = add(
+        with Registrations(registry, ticker=ticker, clock=clock) as own:
+            self._own = own
+            self._pauses = own.timer(
                 "system/memory/pauses",
-                Timer(Histogram(ExpDecayReservoir(clock=clock)), interval, clock),
-                "Garbage collections and how long each has stopped the program",
-                "seconds",
+                bounds=PAUSE_BOUNDS,
+                description="Garbage collections, and the pauses of the program that they caused",
             )
-            collections = add(
+            collections = own.counters(
                 "python/gc/collections",
-                Family(Counter, ("generation",)),
-                "Garbage collections by the oldest generation collected",
+                ("generation",),
+                description="Garbage collections by the oldest generation collected",
             )
-            # Making a child takes a lock, which a callback must not.
+            # Creating a child takes a lock, which a callback must not.
             self._collections = [
                 collections.labels(str(generation)) for generation in range(len(gc.get_count()))
             ]
-            self._collected = add(
-                "python/gc/collected", Counter(), "Objects freed by garbage collections"
+            self._collected = own.counter(
+                "python/gc/collected", description="Objects freed by garbage collections"
             )
-            self._uncollectable = add(
-                "python/gc/uncollectable", Counter(), "Objects found that cannot be freed"
+            self._uncollectable = own.counter(
+                "python/gc/uncollectable", description="Objects found that cannot be freed"
             )
-            self._objects = add(
+            self._objects = own.int_gauge(
                 "system/memory/objects",
-                IntGauge(),
-                "Blocks of memory that the interpreter has allocated, about one for each object",
+                description="Allocated memory blocks of the interpreter, about one for each object",
             )
-            self._threads = add(
-                "python/threads", IntGauge(), "Python threads alive, daemons included"
+            self._threads = own.int_gauge(
+                "python/threads", description="Python threads alive, daemons included"
             )
-            add("python/info", Info(), "The interpreter").set(
+            own.info("python/info", description="The interpreter").set(
                 {
                     "implementation": platform.python_implementation(),
                     "version": platform.python_version(),
@@ -86,44 +84,39 @@ class RuntimeCollector:
             )
             self.tick()
         self._callback = self._on_collection
-        if owned.active:
+        if own.active:
             gc.callbacks.append(self._callback)
         _fork.track(self)
 
     def tick(self) -> None:
         """Read the interpreter once and update. The ticker calls this."""
-        if self._owned.active:
+        if self._own.active:
             self._objects.set(sys.getallocatedblocks())
             self._threads.set(threading.active_count())
 
-    @property
-    def instruments(self) -> tuple[Instrument, ...]:
-        """What the collector feeds, some of which need a ticker of their own."""
-        return self._owned.instruments
-
     def close(self) -> None:
-        """Take out callback and instruments. Does nothing the second time."""
-        # Not there when closed before, in a disabled registry, or when the program has removed it.
+        """Remove the callback and unregister the instruments. Does nothing the second time."""
+        # Missing when closed before, in a disabled registry, or when the program has removed it.
         with suppress(ValueError):
             gc.callbacks.remove(self._callback)
-        self._owned.close()
+        self._own.close()
 
     def _after_fork(self) -> None:
-        """Count the threads of the forked process, and no collection that it does not end."""
+        """Count the threads of the forked process, and no collection that began before the fork."""
         self._began = None
         self.tick()
 
     def _on_collection(self, phase: str, about: dict[str, int]) -> None:
-        """Measure a collection; run by the interpreter before and after it.
+        """Measure a collection; the interpreter calls this before and after it.
 
-        This may interrupt any thread at any allocation, with any lock held: it takes none. One
-        collection at a time runs in a process, so that one place to note its begin is enough.
+        A collection may interrupt any thread at any allocation, with any lock held: this takes
+        none. One collection at a time runs in a process, so one attribute for its start is enough.
         """
         if phase == "start":
             self._began = self._now()
             return
         began = self._began
-        # The collector was made while a collection was under way.
+        # The collector was created during a collection.
         if began is None:
             return
         self._began = None

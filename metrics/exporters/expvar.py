@@ -6,7 +6,7 @@ The keys: go-ethereum, `metrics/exp`, and https://pkg.go.dev/expvar.
 from collections.abc import Iterable, Iterator
 
 from metrics.exporters.reading.clashes import warn_once
-from metrics.exporters.reading.fields import Fields, values_of
+from metrics.exporters.reading.fields import Fields, named_values
 from metrics.exporters.reading.series import Series, keyed, series
 from metrics.exporters.writing.chunks import chunked
 from metrics.exporters.writing.objects import written
@@ -60,7 +60,7 @@ def members(
     """
     taken: dict[str, tuple[str, Fields]] = {}
     for key, one in all_series:
-        values = values_of(one, times)
+        values = named_values(one, times)
         for field, value in values.items():
             if field:
                 yield f"{key}.{field}", value

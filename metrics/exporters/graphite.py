@@ -10,13 +10,12 @@ from functools import lru_cache, partial
 
 from metrics.exporters.reading.fields import fields
 from metrics.exporters.reading.places import placed
-from metrics.exporters.reading.series import Series, labels_and_facts, series
+from metrics.exporters.reading.series import Series, numbered, series
 from metrics.exporters.writing.chunks import chunked
 from metrics.exporters.writing.decimals import decimal
 from metrics.exporters.writing.paths import checked_prefix, nodes, path
 from metrics.exporters.writing.tags import NO_TAGS, checked_tags, merged
 from metrics.exporters.writing.times import checked_seconds, per_second
-from metrics.instruments._info import InfoSnapshot
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"
@@ -96,22 +95,23 @@ def stream(
     tags = checked_tags(tags)
     times = per_second(duration_unit)
     place = tagged if label_style == "tags" else nested
+    all_series = numbered(series(registry, reader))
     return chunked(
         f"{stem}.{path(field)}{tail} {decimal(value)}{end}"
-        for one, (stem, tail) in placed(series(registry, reader), partial(place, prefix, tags))
+        for one, (stem, tail) in placed(all_series, partial(place, prefix, tags))
         for field, value in fields(one, times).items()
     )
 
 
 def tagged(prefix: str, tags: Mapping[str, str], one: Series) -> tuple[str, str]:
     """Return what stands before the field and after it when labels are tags."""
-    pairs = merged(tags, labels_and_facts(one), tag_name, tag_value, RESERVED)
+    pairs = merged(tags, one.labels, tag_name, tag_value, RESERVED)
     return path(prefix, one.name), "".join([f";{name}={value}" for name, value in pairs])
 
 
 def nested(prefix: str, tags: Mapping[str, str], one: Series) -> tuple[str, str] | None:
-    """Return what stands before the field when labels are nodes; None for facts."""
-    if isinstance(one.snapshot, InfoSnapshot):
+    """Return what stands before the field when labels are nodes; None for info labels."""
+    if one.is_info:
         return None
     return path(prefix, one.name, *nodes(tags, one.labels)), ""
 

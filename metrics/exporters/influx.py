@@ -3,10 +3,10 @@
 The format: https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from math import isfinite
+from typing import TypeGuard
 
 from metrics.exporters.reading.series import Series, series
 from metrics.exporters.reading.single import number_of
@@ -15,20 +15,19 @@ from metrics.exporters.writing.decimals import decimal, finite
 from metrics.exporters.writing.numbers import Number
 from metrics.exporters.writing.paths import checked_prefix
 from metrics.exporters.writing.tags import NO_TAGS, checked_tags, merged
+from metrics.exporters.writing.texts import info_text
 from metrics.exporters.writing.times import checked_ns, per_second
 from metrics.instruments._buckets import BucketHistogramSnapshot
-from metrics.instruments._counter import CounterSnapshot, UpDownCounterSnapshot
-from metrics.instruments._gauge import GaugeSnapshot
-from metrics.instruments._healthcheck import HealthcheckSnapshot
-from metrics.instruments._info import InfoSnapshot
 from metrics.instruments._meter import MeterSnapshot
 from metrics.instruments._sample import HistogramSnapshot
-from metrics.instruments._timer import TimerSnapshot
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"
 
 PERCENTILES = {"p50": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99, "p999": 0.999, "p9999": 0.9999}
+
+MEASUREMENTS = {"counter": "count", "healthcheck": "gauge"}
+"""go-ethereum's words for kinds whose measurements end in another one."""
 
 RESERVED = frozenset({"time", "_field", "_measurement"})
 """Tags that the server has a use of its own for."""
@@ -114,28 +113,33 @@ def line(one: Series, namespace: str, tags: Mapping[str, str], times: int, end: 
 
 
 def measured(one: Series, times: int) -> tuple[str, Fields]:
-    """Return what go-ethereum calls a series' kind, and its fields."""
-    kind = ""
+    """Return go-ethereum's word for the kind of a series, and its fields."""
+    kind = one.kind.geth if one.kind else ""
+    snapshot = one.snapshot
+    sample, rates = snapshot.distribution, snapshot.rates
     fields: Fields = {}
-    match one.snapshot:
-        case CounterSnapshot() | UpDownCounterSnapshot() as counter:
-            kind, fields = "count", {"value": counter.count}
-        case GaugeSnapshot() | HealthcheckSnapshot() as gauge:
-            kind, fields = "gauge", {"value": number_of(gauge)}
-        case InfoSnapshot(value=facts):
-            kind, fields = "gauge", {"value": facts_text(facts)}
-        case MeterSnapshot() as rates:
-            kind = "meter"
-            fields = {"count": rates.count, **rates_of(rates), "mean": rates.rate_mean}
-        case HistogramSnapshot() as durations if one.is_timer:
-            kind, fields = "timer", distribution(durations, times) if durations.count else {}
-        case HistogramSnapshot() | BucketHistogramSnapshot() as sample:
-            p25 = {"p25": sample.percentile(0.25)}
-            kind, fields = "histogram", {**spread(sample, 1), **p25} if sample.count else {}
-        case TimerSnapshot(durations=durations, rates=rates):
-            kind = "timer"
-            fields = {**spread(durations, times), **rates_of(rates), "meanrate": rates.rate_mean}
-    return kind, fields
+    if rates is not None and sample is not None:
+        means = {"meanrate": rates.rate_mean}
+        fields = {**spread(sample, times), **averages(rates), **means}
+    elif rates is not None:
+        fields = {"count": rates.count, **averages(rates), "mean": rates.rate_mean}
+    elif sample is not None and one.is_timer:
+        fields = distribution(sample, times) if sample.count else {}
+    elif sample is not None:
+        p25 = {"p25": sample.percentile(0.25)}
+        fields = {**spread(sample, 1), **p25} if sample.count else {}
+    elif one.is_info:
+        fields = {"value": info_text(snapshot, (",", ":"))}
+    elif snapshot.scalar is not None:
+        fields = {"value": number_of(snapshot)}
+    else:
+        fields = {name: value for name, value in snapshot.to_dict().items() if is_field(value)}
+    return MEASUREMENTS.get(kind, kind), fields
+
+
+def is_field(value: object) -> TypeGuard[Number | str]:
+    """Return whether a value can be one of a field."""
+    return isinstance(value, int | float | str)
 
 
 def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> Fields:
@@ -163,14 +167,9 @@ def spread(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> F
     }
 
 
-def rates_of(rates: MeterSnapshot) -> Fields:
+def averages(rates: MeterSnapshot) -> Fields:
     """Return the moving averages of a meter or a timer."""
     return {"m1": rates.rate1, "m5": rates.rate5, "m15": rates.rate15}
-
-
-def facts_text(facts: Mapping[str, str]) -> str:
-    """Return facts as JSON, as go-ethereum writes them: by name, without spaces."""
-    return json.dumps(dict(sorted(facts.items())), ensure_ascii=False, separators=(",", ":"))
 
 
 def field_text(value: Number | str) -> str:

@@ -10,21 +10,19 @@ For example:
 from collections.abc import Iterator
 
 from metrics.exporters.reading.series import Series, key_of, series
-from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.chunks import chunked
 from metrics.exporters.writing.objects import finite_only, text_of
 from metrics.exporters.writing.quantities import Writer, rounded, writer_of
-from metrics.exporters.writing.texts import facts_text, one_line
-from metrics.instruments._buckets import BucketHistogramSnapshot
-from metrics.instruments._counter import CounterSnapshot, UpDownCounterSnapshot
-from metrics.instruments._gauge import GaugeSnapshot
-from metrics.instruments._healthcheck import HealthcheckSnapshot
-from metrics.instruments._info import InfoSnapshot
+from metrics.exporters.writing.texts import info_text, one_line
+from metrics.instruments import (
+    BucketHistogramSnapshot,
+    HealthcheckSnapshot,
+    HistogramSnapshot,
+    MeterSnapshot,
+    Snapshot,
+)
 from metrics.instruments._labels import escape_label
-from metrics.instruments._meter import MeterSnapshot
-from metrics.instruments._sample import QUANTILES, HistogramSnapshot
-from metrics.instruments._snapshot import Snapshot
-from metrics.instruments._timer import TimerSnapshot
+from metrics.instruments._sample import QUANTILES
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"
@@ -58,14 +56,14 @@ def line(one: Series) -> str:
 
 
 def pairs(one: Series) -> list[str]:
-    """Return what stands behind the name of a series."""
-    match one.snapshot:
-        case InfoSnapshot(value=facts):
-            return [f"value={facts_text(facts)}"]
-        case HealthcheckSnapshot(error=error):
-            if error is None:
-                return ["healthy=true"]
-            return ["healthy=false", f'error="{escape_label(error)}"']
+    """Return the `key=value` pairs that follow the name of a series."""
+    if one.is_info:
+        return [f"value={info_text(one.snapshot)}"]
+    if isinstance(one.snapshot, HealthcheckSnapshot):
+        error = one.snapshot.error
+        if error is None:
+            return ["healthy=true"]
+        return ["healthy=false", f'error="{escape_label(error)}"']
     write = writer_of(one.entry.unit)
     found = measured(one.snapshot, write or rounded)
     return found if write else [*found, f"unit={one.entry.unit}"]
@@ -73,18 +71,14 @@ def pairs(one: Series) -> list[str]:
 
 def measured(snapshot: Snapshot, write: Writer) -> list[str]:
     """Return the numbers of a snapshot."""
-    match snapshot:
-        case CounterSnapshot() | UpDownCounterSnapshot():
-            return [f"count={write(number_of(snapshot))}"]
-        case GaugeSnapshot():
-            return [f"value={write(snapshot.value)}"]
-        case MeterSnapshot():
-            return [f"count={write(snapshot.count)}", *rates_of(snapshot, write)]
-        case HistogramSnapshot() | BucketHistogramSnapshot():
-            return distribution(snapshot, write)
-        case TimerSnapshot():
-            # What comes so many times a second is events, not seconds.
-            return [*distribution(snapshot.durations, write), *rates_of(snapshot.rates, rounded)]
+    sample, rates = snapshot.distribution, snapshot.rates
+    if sample is not None:
+        # Rates of a timer are events, not seconds, a second.
+        return [*distribution(sample, write), *(averages(rates, rounded) if rates else [])]
+    if rates is not None:
+        return [f"count={write(rates.count)}", *averages(rates, write)]
+    if snapshot.scalar is not None:
+        return [f"{snapshot.fields[0]}={write(snapshot.scalar)}"]
     return [f"{key}={text_of(finite_only(value))}" for key, value in snapshot.to_dict().items()]
 
 
@@ -96,7 +90,7 @@ def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, write: Wri
     return [f"count={rounded(sample.count)}", *found]
 
 
-def rates_of(rates: MeterSnapshot, write: Writer) -> list[str]:
+def averages(rates: MeterSnapshot, write: Writer) -> list[str]:
     """Return the rates of a meter or a timer."""
     windows = {"1m": rates.rate1, "5m": rates.rate5, "15m": rates.rate15, "rate": rates.rate_mean}
     return [f"{window}={write(rate)}/s" for window, rate in windows.items()]

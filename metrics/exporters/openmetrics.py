@@ -8,19 +8,20 @@ from typing import final
 
 from metrics.clock import Clock
 from metrics.exporters.exposition.creations import SEQUENCE, Creations
-from metrics.exporters.exposition.forms import About, Form, Values
-from metrics.exporters.exposition.layout import Layout, TextLayout, escaped_help, sample_name
+from metrics.exporters.exposition.forms import Form, Values
+from metrics.exporters.exposition.layout import (
+    OPENMETRICS_SUFFIXES,
+    SAMPLE_SUFFIXES,
+    Layout,
+    TextLayout,
+    escape_help,
+    exposed_names,
+)
 from metrics.exporters.exposition.page import Block, Page, checked_names
-from metrics.exporters.writing.numbers import Number
-from metrics.instruments._buckets import BucketHistogramSnapshot
-from metrics.instruments._counter import CounterSnapshot
-from metrics.instruments._meter import MeterSnapshot
-from metrics.instruments._sample import HistogramSnapshot
-from metrics.instruments._snapshot import Snapshot
-from metrics.instruments._timer import TimerSnapshot
+from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, Snapshot
 from metrics.registry import Registry
-from metrics.registry._entries import Entry
-from metrics.registry._exported_names import OPENMETRICS_SUFFIXES, exported_name, exposed_names
+from metrics.registry._inner import Entry, Kind
+from metrics.registry._names import exported_name
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -88,8 +89,8 @@ class OpenMetricsPage(Page):
             layout.read_before = now
         return blocks
 
-    def _exposed(self, kind: type, entry: Entry) -> list[str]:
-        return exposed_names(kind, entry.name, entry.unit, OPENMETRICS_SUFFIXES)
+    def _exposed(self, kind: Kind, entry: Entry) -> list[str]:
+        return exposed_names(kind, entry, OPENMETRICS_SUFFIXES)
 
     def _new_layout(self, entry: Entry, labelnames: Values) -> Layout:
         return OpenMetricsLayout(entry, labelnames)
@@ -100,7 +101,7 @@ class OpenMetricsPage(Page):
         creations = layout.creations.get(form)
         if creations is None:
             return text
-        total = total_of(snapshot)
+        total = snapshot.total or 0
         return text + creations.line(values, total, self._begun, layout.read_before)
 
 
@@ -121,20 +122,20 @@ class OpenMetricsLayout(TextLayout):
         self.read_before = entry.registered
         self.creations: dict[Form, Creations] = {}
 
-    def forget(self, present: Sequence[Values]) -> None:
+    def retain(self, present: Sequence[Values]) -> None:
         """Keep what is known of these children only."""
-        super().forget(present)
+        super().retain(present)
         for creations in self.creations.values():
-            creations.forget(present)
+            creations.retain(present)
 
     def _form(self, form: type[Form], family: str, kind: str) -> Form:
         heading = f"# HELP {family} {escaped(self._help)}\n# TYPE {family} {kind}\n"
-        # Facts have no unit, and a unit has to be the last word of the name.
-        if kind != "info" and self._unit_text and family.endswith(f"_{self._unit_text}"):
-            heading += f"# UNIT {family} {self._unit_text}\n"
-        sample = sample_name(family, kind)
-        taken = [family + suffix for suffix in OPENMETRICS_SUFFIXES[kind]]
-        return form(About(sample, kind, heading, taken, self._scale, self.labelnames))
+        # Info labels and states have no unit, and a unit has to be the last word of the name.
+        unit = "" if kind in {"info", "stateset"} else self._unit_text
+        if unit and family.endswith(f"_{unit}"):
+            heading += f"# UNIT {family} {unit}\n"
+        names = [family + suffix for suffix in OPENMETRICS_SUFFIXES[kind]]
+        return self._about(family + SAMPLE_SUFFIXES.get(kind, ""), kind, heading, names, form)
 
     def _known(self, new: Form) -> Form:
         form = super()._known(new)
@@ -142,16 +143,6 @@ class OpenMetricsLayout(TextLayout):
             family = form.name.removesuffix("_total") if form.kind == "counter" else form.name
             self.creations[form] = Creations(f"{family}_created", self.labelnames)
         return form
-
-
-def total_of(snapshot: Snapshot) -> Number:
-    """Return what an instrument has counted."""
-    if isinstance(snapshot, CounterSnapshot | MeterSnapshot):
-        return snapshot.count
-    sample = snapshot.durations if isinstance(snapshot, TimerSnapshot) else snapshot
-    if isinstance(sample, HistogramSnapshot | BucketHistogramSnapshot):
-        return sample.total_count
-    return 0
 
 
 def allowed(text: str, snapshot: Snapshot) -> str:
@@ -168,4 +159,4 @@ def allowed(text: str, snapshot: Snapshot) -> str:
 
 def escaped(text: str) -> str:
     r"""Return a help text with `\`, `"` and line feeds escaped."""
-    return escaped_help(text).replace('"', '\\"')
+    return escape_help(text).replace('"', '\\"')

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from metrics.exporters.reading.fields import fields
 from metrics.exporters.reading.places import placed
-from metrics.exporters.reading.series import Labels, Series, labels_and_facts, series
+from metrics.exporters.reading.series import Labels, Series, numbered, series
 from metrics.exporters.writing.chunks import chunked, encoded
 from metrics.exporters.writing.decimals import decimal
 from metrics.exporters.writing.paths import checked_prefix, plain, tag_name
@@ -157,14 +157,14 @@ def points(
     place = partial(place_of, prefix, all_tags)
     return (
         Point(f"{stem}.{plain(field)}", decimal(value), pairs)
-        for one, (stem, pairs) in placed(series(registry, reader), place)
+        for one, (stem, pairs) in placed(numbered(series(registry, reader)), place)
         for field, value in fields(one, times).items()
     )
 
 
 def place_of(prefix: str, tags: Mapping[str, str], one: Series) -> tuple[str, Labels]:
     """Return what stands before the field of a metric, and the tags."""
-    pairs = merged(tags, labels_and_facts(one), tag_name, plain)
+    pairs = merged(tags, one.labels, tag_name, plain)
     return plain(f"{prefix}.{one.name}" if prefix else one.name), tuple(pairs)
 
 

@@ -6,21 +6,18 @@ The format: go-ethereum, `metrics/writer.go`.
 from collections.abc import Iterator
 
 from metrics.exporters.reading.series import Series, key_of, series
-from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.chunks import chunked
 from metrics.exporters.writing.numbers import Number, bounded
 from metrics.exporters.writing.objects import finite_only, text_of
-from metrics.exporters.writing.texts import facts_text, one_line
+from metrics.exporters.writing.texts import info_text, one_line
 from metrics.exporters.writing.times import per_second
-from metrics.instruments._buckets import BucketHistogramSnapshot
-from metrics.instruments._counter import CounterSnapshot, UpDownCounterSnapshot
-from metrics.instruments._gauge import GaugeSnapshot
-from metrics.instruments._healthcheck import HealthcheckSnapshot
-from metrics.instruments._info import InfoSnapshot
-from metrics.instruments._meter import MeterSnapshot
-from metrics.instruments._sample import QUANTILES, HistogramSnapshot
-from metrics.instruments._snapshot import Snapshot
-from metrics.instruments._timer import TimerSnapshot
+from metrics.instruments import (
+    BucketHistogramSnapshot,
+    HealthcheckSnapshot,
+    HistogramSnapshot,
+    MeterSnapshot,
+)
+from metrics.instruments._sample import QUANTILES
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"
@@ -65,33 +62,28 @@ def paragraph(one: Series, times: int) -> str:
         one: the series.
         times: what durations are multiplied by.
     """
-    kind, rows = content(one.snapshot, times if one.is_timer else 1)
-    heading = one_line(f"{'timer' if one.is_timer else kind} {key_of(one)}")
+    kind = one.kind.geth if one.kind else "metric"
+    heading = one_line(f"{kind} {key_of(one)}")
+    rows = rows_of(one, times if one.is_timer else 1)
     lines = [f"  {one_line(f'{name}:'):<12} {one_line(text)}" for name, text in rows]
     return "\n".join([heading, *lines, ""])
 
 
-def content(snapshot: Snapshot, times: int) -> tuple[str, Rows]:
-    """Return what go-ethereum calls the kind of a snapshot, and the name and text of each line."""
-    match snapshot:
-        case CounterSnapshot() | UpDownCounterSnapshot():
-            kind, rows = "counter", [("count", number(number_of(snapshot)))]
-        case GaugeSnapshot():
-            kind, rows = "gauge", [("value", number(snapshot.value))]
-        case InfoSnapshot():
-            kind, rows = "gauge", [("value", facts_text(snapshot.value))]
-        case HealthcheckSnapshot():
-            kind, rows = "healthcheck", [("error", snapshot.error or "<nil>")]
-        case MeterSnapshot():
-            kind, rows = "meter", [("count", number(snapshot.count)), *rates_of(snapshot)]
-        case HistogramSnapshot() | BucketHistogramSnapshot():
-            kind, rows = "histogram", distribution(snapshot, times)
-        case TimerSnapshot(durations=durations, rates=rates):
-            kind, rows = "timer", [*distribution(durations, times), *rates_of(rates)]
-        case _:
-            values = snapshot.to_dict().items()
-            kind, rows = "metric", [(key, text_of(finite_only(value))) for key, value in values]
-    return kind, rows
+def rows_of(one: Series, times: int) -> Rows:
+    """Return the name and the text of each line."""
+    snapshot = one.snapshot
+    sample, rates = snapshot.distribution, snapshot.rates
+    if sample is not None:
+        return [*distribution(sample, times), *(averages(rates) if rates else [])]
+    if rates is not None:
+        return [("count", number(rates.count)), *averages(rates)]
+    if one.is_info:
+        return [("value", info_text(snapshot))]
+    if isinstance(snapshot, HealthcheckSnapshot):
+        return [("error", snapshot.error or "<nil>")]
+    if snapshot.scalar is not None:
+        return [(snapshot.fields[0], number(snapshot.scalar))]
+    return [(key, text_of(finite_only(value))) for key, value in snapshot.to_dict().items()]
 
 
 def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> Rows:
@@ -106,7 +98,7 @@ def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int
     ]
 
 
-def rates_of(rates: MeterSnapshot) -> Rows:
+def averages(rates: MeterSnapshot) -> Rows:
     """Return the lines of the rates of a meter or a timer."""
     return [
         ("1-min rate", statistic(rates.rate1)),

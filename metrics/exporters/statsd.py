@@ -9,9 +9,9 @@ from functools import partial
 from typing import NamedTuple
 
 from metrics.exporters.reading.deltas import Deltas
-from metrics.exporters.reading.fields import SINGLE, fields
+from metrics.exporters.reading.fields import fields, is_single
 from metrics.exporters.reading.places import placed
-from metrics.exporters.reading.series import Series, labels_and_facts, series
+from metrics.exporters.reading.series import Series, numbered, series
 from metrics.exporters.writing.chunks import chunked
 from metrics.exporters.writing.decimals import decimal, finite
 from metrics.exporters.writing.numbers import Number
@@ -19,13 +19,7 @@ from metrics.exporters.writing.paths import checked_prefix, nodes, path, plain, 
 from metrics.exporters.writing.tags import NO_TAGS, checked_tags, merged
 from metrics.exporters.writing.times import per_second
 from metrics.instruments._arguments import size
-from metrics.instruments._buckets import BucketHistogramSnapshot
-from metrics.instruments._counter import CounterSnapshot
-from metrics.instruments._info import InfoSnapshot
-from metrics.instruments._meter import MeterSnapshot
 from metrics.instruments._sample import HistogramSnapshot
-from metrics.instruments._snapshot import Snapshot
-from metrics.instruments._timer import TimerSnapshot
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"
@@ -156,20 +150,20 @@ def lines(
 def followed(registry: Registry, deltas: Deltas, reader: str) -> Iterator[Series]:
     """Yield every series, as one pass of `deltas`."""
     deltas.begin(0, 0)  # nobody asks it for times
-    yield from series(registry, reader)
+    yield from numbered(series(registry, reader))
     deltas.end()
 
 
 def tagged(prefix: str, tags: Mapping[str, str], one: Series) -> Place:
     """Return the place of a series whose labels are tags."""
-    pairs = merged(tags, labels_and_facts(one), tag_name, plain)
+    pairs = merged(tags, one.labels, tag_name, plain)
     tail = ",".join([f"{name}:{value}" for name, value in pairs])
     return Place(path(prefix, one.name), f"|#{tail}" if tail else "", has_tags=True)
 
 
 def nested(prefix: str, tags: Mapping[str, str], one: Series) -> Place | None:
-    """Return the place of a series whose labels are in its name; None for facts."""
-    if isinstance(one.snapshot, InfoSnapshot):
+    """Return the place of a series whose labels are in its name; None for info labels."""
+    if one.is_info:
         return None
     return Place(path(prefix, one.name, *nodes(tags, one.labels)), "", has_tags=False)
 
@@ -179,27 +173,14 @@ def texts_of(one: Series, where: Place, deltas: Deltas, samples: int) -> Iterato
     if one.resets and isinstance(one.snapshot, HistogramSnapshot):
         yield from durations_of(one.snapshot, where, samples)
         return
-    total = total_of(one.snapshot)
-    single = isinstance(one.snapshot, SINGLE)
+    total = one.snapshot.total
+    single = is_single(one)
     for field, value in fields(one, MILLISECONDS).items():
         at = where if single else where._replace(path=path(where.path, field))
         if total is None or field != "count":
             yield gauge(at, value)
         elif grown := finite(deltas.added((one.name, one.labels), (total,))[1][0]):
             yield f"{at.path}:{decimal(grown)}|c{at.tail}\n"
-
-
-def total_of(snapshot: Snapshot) -> Number | None:
-    """Return what only grows, and is reported by how much it has; None if there is no such."""
-    match snapshot:
-        case CounterSnapshot(count=total) | MeterSnapshot(count=total):
-            return total
-        case HistogramSnapshot(total_count=total) | BucketHistogramSnapshot(total_count=total):
-            return total
-        case TimerSnapshot(durations=durations):
-            return durations.total_count
-        case _:
-            return None
 
 
 def gauge(at: Place, value: Number) -> str:

@@ -89,6 +89,16 @@ class BucketHistogramSnapshot(Snapshot):
         return self.count
 
     @property
+    def total(self) -> int:
+        """Number of updates."""
+        return self.count
+
+    @property
+    def distribution(self) -> "BucketHistogramSnapshot":
+        """The snapshot itself."""
+        return self
+
+    @property
     def mean(self) -> float:
         """Sum over count; 0 when empty."""
         return self._sum / self.count if self.count else 0.0

@@ -23,6 +23,16 @@ class CounterSnapshot(Snapshot):
         """The total since creation or the last `clear`; an exact int for a `Counter`."""
         return self._count
 
+    @property
+    def scalar(self) -> int | float | None:
+        """The count."""
+        return self._count
+
+    @property
+    def total(self) -> int | float | None:
+        """The count."""
+        return self._count
+
 
 @final
 class Counter(Shared):
@@ -117,6 +127,11 @@ class UpDownCounterSnapshot(Snapshot):
     @property
     def count(self) -> int:
         """Increments less decrements; may be negative."""
+        return self._count
+
+    @property
+    def scalar(self) -> int:
+        """The count."""
         return self._count
 
 

@@ -23,6 +23,11 @@ class GaugeSnapshot(Snapshot):
         """The last value set, or what the gauge's function returned; an int for an `IntGauge`."""
         return self._value
 
+    @property
+    def scalar(self) -> int | float:
+        """The value."""
+        return self._value
+
 
 @final
 class Gauge(Shared):

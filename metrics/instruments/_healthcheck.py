@@ -23,6 +23,11 @@ class HealthcheckSnapshot(Snapshot):
         """What was wrong, in one line, or None when all was well."""
         return self._error
 
+    @property
+    def scalar(self) -> int:
+        """1 when healthy, 0 when not."""
+        return int(self._error is None)
+
 
 @final
 class Healthcheck(Shared):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import final
 
-from metrics.instruments._shared import Shared
+from metrics.instruments._shared import Point, Shared
 from metrics.instruments._snapshot import Snapshot
 
 
@@ -29,6 +29,11 @@ class InfoSnapshot(Snapshot):
 
     def __hash__(self) -> int:
         return hash((InfoSnapshot, frozenset(self._value.items())))
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """One point of 1 that has the info labels."""
+        return (Point(tuple(sorted(self._value.items())), 1),)
 
 
 @final

@@ -1,6 +1,6 @@
 """Labels: what names they may have, and how they are written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 RESERVED_LABELS = frozenset({"le", "quantile", "window"})
 
@@ -43,3 +43,22 @@ def label_text(names: Sequence[str], values: Sequence[str]) -> str:
 def escape_label(value: str) -> str:
     r"""Return a label value with `\`, `"` and line feeds escaped as Prometheus does."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def checked_labels(labels: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """Return constant labels as pairs in the order of their names.
+
+    Raises:
+        TypeError: `labels` is not a mapping of str to str.
+        ValueError: a name is malformed or reserved.
+    """
+    if labels is None:
+        return ()
+    if not isinstance(labels, Mapping):
+        raise TypeError(f"invalid labels {labels!r}: use a mapping of str to str")
+    if labels:
+        checked_labelnames(labels)
+    for name, value in labels.items():
+        if not isinstance(value, str):
+            raise TypeError(f"invalid label {name}={value!r}: use a str as value")
+    return tuple(sorted(labels.items()))

@@ -60,6 +60,21 @@ class MeterSnapshot(Snapshot):
             "mean.rate": self._rate_mean,
         }
 
+    @property
+    def scalar(self) -> int:
+        """The count."""
+        return self._count
+
+    @property
+    def total(self) -> int:
+        """The count."""
+        return self._count
+
+    @property
+    def rates(self) -> "MeterSnapshot":
+        """The snapshot itself."""
+        return self
+
 
 class Rates(Shared):
     """The three moving averages of one growing count.

@@ -59,6 +59,16 @@ class HistogramSnapshot(Snapshot):
         return self._total_sum
 
     @property
+    def total(self) -> int:
+        """Number of updates since creation."""
+        return self._total_count
+
+    @property
+    def distribution(self) -> "HistogramSnapshot":
+        """The snapshot itself."""
+        return self
+
+    @property
     def size(self) -> int:
         """Number of values in the sample."""
         return len(self._values)

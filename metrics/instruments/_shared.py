@@ -6,9 +6,14 @@ would pass over what a subclass overrides: only `Snapshot` can be derived from.
 """
 
 from types import MappingProxyType
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from metrics._native import mypyc_attr
+
+if TYPE_CHECKING:
+    from metrics.instruments._buckets import BucketHistogramSnapshot
+    from metrics.instruments._meter import MeterSnapshot
+    from metrics.instruments._sample import HistogramSnapshot
 
 PACKAGE = __name__.partition(".")[0]
 
@@ -42,6 +47,16 @@ class Shared:
         )
 
 
+class Point(NamedTuple):
+    """A number of an instrument that has several, distinguished by labels.
+
+    A label without a name is called like its metric, as the label of an OpenMetrics StateSet is.
+    """
+
+    labels: tuple[tuple[str | None, str], ...]
+    value: int
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Snapshot:
     """What every snapshot has: equality by value, a readable repr, and `to_dict`.
@@ -61,6 +76,31 @@ class Snapshot:
     def snapshot(self, reader: str = "") -> Self:
         """Return itself: what was read elsewhere can stand for the instrument it was read from."""
         return self
+
+    @property
+    def scalar(self) -> int | float | None:
+        """Scalar value of single-valued snapshots, and the count of a meter; None for others."""
+        return None
+
+    @property
+    def total(self) -> int | float | None:
+        """Cumulative total, which falls only when the instrument is cleared; None without one."""
+        return None
+
+    @property
+    def distribution(self) -> "HistogramSnapshot | BucketHistogramSnapshot | None":
+        """Distribution of the values of a histogram or a timer; None for others."""
+        return None
+
+    @property
+    def rates(self) -> "MeterSnapshot | None":
+        """Moving averages of a meter or a timer; None for others."""
+        return None
+
+    @property
+    def points(self) -> "tuple[Point, ...]":
+        """Numbers told apart by labels of their own: info labels, states; none for others."""
+        return ()
 
     def to_dict(self) -> dict[str, object]:
         """Return the numbers under go-ethereum's keys (`count`, `mean`, `1m.rate`, ...)."""

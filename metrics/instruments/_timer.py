@@ -32,6 +32,16 @@ class TimerSnapshot(Snapshot):
         return self._durations
 
     @property
+    def distribution(self) -> HistogramSnapshot | BucketHistogramSnapshot:
+        """The durations, as formats read every distribution."""
+        return self._durations
+
+    @property
+    def total(self) -> int:
+        """Number of durations since creation."""
+        return self._durations.total_count
+
+    @property
     def rates(self) -> MeterSnapshot:
         """The count and the rates of the events."""
         return self._rates

@@ -1,13 +1,10 @@
-"""Names to instruments.
+"""Names to instruments, and the one table of the kinds of instruments.
 
-The `registry` holds `entries` under their full names, and refuses what would be exported under a
-name that is taken (`exported_names`). Its `shortcuts` make instruments when they are first asked
-for. What is read of it is a `snapshot`; `farewells` are what was unregistered before it was read,
-and `unreadable` is what cannot be.
+A `Registry` creates instruments with `_shortcuts`, whose table lists the kinds (`_kinds`), and puts
+them in its `_store`: the table of names (`_entries`), the unregistered instruments that a reader
+has not read yet (`_farewells`), and the names of the unreadable ones (`_unreadable`). Hooks and
+collectors own `_registrations`. `_inner` is the face for the rest of the library.
 """
 
-from metrics.registry._entries import Entry
-from metrics.registry._registry import Registry, ticks
-from metrics.registry._snapshot import RegistrySnapshot
-
-__all__ = ["Entry", "Registry", "RegistrySnapshot", "ticks"]
+from metrics.registry._registry import Registry as Registry
+from metrics.registry._snapshot import RegistrySnapshot as RegistrySnapshot

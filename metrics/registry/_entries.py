@@ -1,26 +1,31 @@
-"""The one table of names that a registry and all its children share."""
+"""Table of full names that a registry shares with all its children."""
 
 import threading
 from typing import final
 
 from metrics import _fork
 from metrics.errors import DuplicateMetricError
-from metrics.instruments._family import Family
+from metrics.instruments import Family, Instrument
 from metrics.instruments._shared import Shared
-from metrics.instruments._snapshot import Instrument
-from metrics.registry._exported_names import taken_names, type_of
+from metrics.instruments._snapshot import TickSource
+from metrics.registry._kinds import Kind
+from metrics.registry._shortcuts import KINDS
+
+Labels = tuple[tuple[str, str], ...]
 
 
 @final
 class Entry(Shared):
-    """An instrument and what is known about it.
+    """An instrument with its full name and what the registry knows about it.
 
     Args:
-        name: its full name.
+        name: the full name.
         instrument: an instrument or a family.
-        description: what it measures.
-        unit: what it is measured in.
-        registered: when it was registered, in seconds since the Unix epoch.
+        description: one line that says what is measured.
+        unit: the unit of the values.
+        labels: the constant labels of its registry.
+        registered: time of the registration, in seconds since the Unix epoch.
+        ticker: ticks the instrument; None when it is not ticked.
         owner: the owner of the name, see `metrics._fork.registering`.
     """
 
@@ -28,10 +33,12 @@ class Entry(Shared):
         "description",
         "instrument",
         "kept",
+        "labels",
         "name",
         "owner",
         "registered",
         "settled",
+        "ticker",
         "unit",
     )
 
@@ -41,47 +48,54 @@ class Entry(Shared):
         instrument: Instrument,
         description: str,
         unit: str,
+        labels: Labels = (),
         registered: float = 0.0,
+        ticker: TickSource | None = None,
         owner: object | None = None,
     ) -> None:
         self.name = name
         self.instrument = instrument
         self.description = description
         self.unit = unit
+        self.labels = labels
         self.registered = registered
+        self.ticker = ticker
         self.owner = owner
-        # False while a thread registers it, which a forked process may never end.
+        # False during the registration, which a forked process may never end.
         self.settled = True
-        # What exporters make once and keep, by format, for as long as the instrument is registered.
+        # State of exporters, by format, which lives as long as the instrument is registered.
         self.kept: dict[str, object] = {}
 
-    def names(self) -> list[str]:
-        """Return every name the instrument has on any page, its own, exported, first."""
-        return taken_names(type_of(self.instrument), self.name, self.unit)
+    def copy(self, instrument: Instrument) -> "Entry":
+        """Return an entry of the same name for an object that stands for the instrument."""
+        return Entry(
+            self.name, instrument, self.description, self.unit, self.labels, self.registered
+        )
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Entry, (self.name, self.instrument, self.description, self.unit, self.registered)
+        return Entry, (
+            self.name,
+            self.instrument,
+            self.description,
+            self.unit,
+            self.labels,
+            self.registered,
+        )
 
 
 @final
 class Entries:
-    """Full names to entries, in name order. Safe to use from any thread.
+    """Full names to entries, in name order. Safe to use from any thread."""
 
-    Two names that formats with fewer letters write the same (`a/b` and `a.b` are both `a_b`) are
-    duplicates, and so are two instruments of which a page would write values under one name (the
-    count of a timer `a` and a gauge `a_count`), so that no exporter ever meets them together.
-    """
-
-    __slots__ = ("_by_name", "_exported", "_generation", "_in_order", "_names_of", "lock")
+    __slots__ = ("_by_name", "_generation", "_in_order", "_names_of", "lock")
 
     def __init__(self) -> None:
         self._by_name: dict[str, Entry] = {}
-        self._exported: dict[str, str] = {}
-        # How many names an instrument has, by identity.
+        # Number of names of an instrument, by identity.
         self._names_of: dict[int, int] = {}
         self._in_order: tuple[Entry, ...] | None = ()
         self._generation: int = _fork.generation
-        # A factory that makes one instrument may register another.
+        # A factory that creates one instrument may register another.
         self.lock = threading.RLock()
 
     def get(self, name: str) -> Entry | None:
@@ -92,45 +106,33 @@ class Entries:
         """Add an entry.
 
         Raises:
-            DuplicateMetricError: the name is taken, or exported like one that is.
+            DuplicateMetricError: the name is taken.
         """
-        names = entry.names()
         with self.lock:
             known = self._by_name.get(entry.name)
             if known is not None:
-                kind = kind_of(known.instrument)
                 raise DuplicateMetricError(
-                    f"name {entry.name!r} is already registered, as a {kind}"
+                    f"name {entry.name!r} is already registered, as a {type_name(known.instrument)}"
                 )
-            for name in names:
-                if name in self._exported:
-                    raise DuplicateMetricError(
-                        f"name {entry.name!r} would be exported as {name!r}, "
-                        f"which {self._exported[name]!r} already is"
-                    )
-            self._put(entry, names)
+            self._put(entry)
             self._in_order = None
 
-    def _put(self, entry: Entry, names: list[str]) -> None:
+    def _put(self, entry: Entry) -> None:
         self._by_name[entry.name] = entry
-        for name in names:
-            self._exported[name] = entry.name
         key = id(entry.instrument)
         self._names_of[key] = self._names_of.get(key, 0) + 1
 
     def has(self, instrument: Instrument) -> bool:
-        """Return whether an instrument is here, under whatever name."""
+        """Return whether an instrument is registered, under any name."""
         return id(instrument) in self._names_of
 
     def remove(self, name: str, instrument: Instrument | None = None) -> Entry | None:
-        """Remove and return an entry; None if it is not here or not that of `instrument`."""
+        """Remove and return an entry; None if it is missing or not that of `instrument`."""
         with self.lock:
             entry = self._by_name.get(name)
             if entry is None or (instrument is not None and entry.instrument is not instrument):
                 return None
             del self._by_name[name]
-            for exported in entry.names():
-                self._exported.pop(exported, None)  # one name may be two of an instrument's
             self._in_order = None
             key = id(entry.instrument)
             self._names_of[key] -= 1
@@ -142,10 +144,10 @@ class Entries:
         """Return the entries of owners, which are given by identity."""
         return [entry for entry in self._by_name.values() if id(entry.owner) in owners]
 
-    def renewed(self) -> list[Entry]:
-        """Return all entries, after renewing the table in a forked process.
+    def renew(self) -> list[Entry]:
+        """Renew the table in a forked process, and return all entries.
 
-        An entry that another thread was registering is removed: nobody in the child has it. The
+        An entry that another thread was registering is removed: no code in the child holds it. The
         second time in a process there is nothing to renew, and the list is empty.
         """
         if self._generation == _fork.generation:
@@ -155,10 +157,9 @@ class Entries:
             self.lock = threading.RLock()
             settled = [entry for entry in self._by_name.values() if entry.settled]
             self._by_name = {}
-            self._exported = {}
             self._names_of = {}
             for entry in settled:
-                self._put(entry, entry.names())
+                self._put(entry)
             self._in_order = None
         return list(self._by_name.values())
 
@@ -173,7 +174,27 @@ class Entries:
         return tuple([entry for entry in entries if entry.name.startswith(prefix)])
 
 
-def kind_of(instrument: Instrument) -> str:
-    """Return an instrument's type by name, as users call it."""
+def type_of(instrument: Instrument) -> type:
+    """Return the class of an instrument, or of a family's children."""
+    own = type(instrument)
+    # Most are known, and looking for an attribute in vain takes long.
+    if own in KINDS:
+        return own
+    kind = getattr(instrument, "kind", None)
+    return kind if isinstance(kind, type) else own
+
+
+def kind_of(instrument: Instrument) -> Kind | None:
+    """Return the kind of an instrument, or of a family's children; None for a foreign one."""
+    return KINDS.get(type_of(instrument))
+
+
+def type_name(instrument: Instrument) -> str:
+    """Return the class of an instrument by name, as users write it."""
     name = type_of(instrument).__name__
     return f"Family of {name}" if isinstance(instrument, Family) else name
+
+
+def is_ticking(instrument: Instrument) -> bool:
+    """Return whether a ticker has to tick an instrument, or a family's children."""
+    return hasattr(getattr(instrument, "kind", instrument), "tick")

@@ -1,26 +1,27 @@
-"""What is unregistered, kept for readers that come later.
+"""Final values of unregistered instruments, retained until every reader has read them.
 
-A container stops its resources in reverse order, so that a reporter that was declared before a
-meter makes its final report when the meter is no longer registered. What it would miss is kept for
-it.
+A container stops its resources in reverse order: a reporter that was declared before a meter makes
+its final report when the meter is no longer registered. Its last updates are retained for it.
 """
 
 import threading
 from typing import final
 
 from metrics import _fork
-from metrics.instruments._gauge import Gauge, IntGauge
-from metrics.instruments._snapshot import Instrument, Snapshot
-from metrics.registry._entries import Entry
-from metrics.registry._exported_names import type_of
+from metrics.instruments import Gauge, Instrument, IntGauge, Snapshot
+from metrics.registry._entries import Entry, type_of
 
-MOST = 100_000
-"""Instruments that are kept for one reader, at most; the oldest give way."""
+LIMIT = 100_000
+"""Most instruments that are retained for a reader; the oldest are dropped first."""
 
 
 @final
-class Last:
-    """The last value of an instrument that cannot be read later."""
+class FinalValue:
+    """Final value of an instrument that cannot be read later.
+
+    Args:
+        instrument: the instrument, which is read now.
+    """
 
     __slots__ = ("_snapshot", "kind")
 
@@ -29,78 +30,76 @@ class Last:
         self._snapshot = instrument.snapshot()
 
     def snapshot(self, reader: str = "") -> Snapshot:  # noqa: ARG002 - as every instrument
-        """Return the last value."""
+        """Return the final value."""
         return self._snapshot
 
 
 @final
 class Farewells:
-    """What was unregistered, by reader and name. Safe to use from any thread."""
+    """Unregistered instruments by reader and name. Safe to use from any thread."""
 
-    __slots__ = ("_kept", "_lock", "_owners")
+    __slots__ = ("_lock", "_owners", "_retained")
 
     def __init__(self) -> None:
-        self._kept: dict[str, dict[str, Entry]] = {}
+        self._retained: dict[str, dict[str, Entry]] = {}
         # Of the readers that a hook opened.
         self._owners: dict[str, object] = {}
-        # A signal handler may unregister something while its own thread does.
+        # A signal handler may unregister an instrument while its own thread does.
         self._lock = threading.RLock()
 
     def open(self, reader: str) -> None:
-        """Keep what is unregistered from now on for a reader."""
+        """Retain the instruments that are unregistered from now on for a reader."""
         owner = _fork.registering.get()
         with self._lock:
-            self._kept.setdefault(reader, {})
+            self._retained.setdefault(reader, {})
             if owner is not None:
                 self._owners[reader] = owner
 
     def close(self, reader: str) -> None:
-        """Keep nothing for a reader any more."""
+        """Retain nothing for a reader any more."""
         with self._lock:
-            self._kept.pop(reader, None)
+            self._retained.pop(reader, None)
             self._owners.pop(reader, None)
 
-    def keep(self, entry: Entry) -> None:
-        """Keep what is no longer registered, for every reader there is.
+    def retain(self, entry: Entry) -> None:
+        """Retain an unregistered instrument for every reader.
 
-        Most instruments are kept as they are, so that nothing that is still counted is lost, and
-        nothing that resets is read twice. A gauge is read now: its function may ask what is closed
-        soon.
+        Most instruments are retained as they are, so that no late update is lost and no value that
+        resets is read twice. A gauge is read now: its function may need a resource that stops soon.
 
         Raises:
-            Exception: whatever reading the gauge raises.
+            Exception: any exception of the gauge's function.
         """
-        if not self._kept:
+        if not self._retained:
             return
         if type_of(entry.instrument) in {Gauge, IntGauge}:
-            last = Last(entry.instrument)
-            entry = Entry(entry.name, last, entry.description, entry.unit, entry.registered)
+            entry = entry.copy(FinalValue(entry.instrument))
         with self._lock:
-            for kept in self._kept.values():
-                kept.pop(entry.name, None)
-                kept[entry.name] = entry
-                if len(kept) > MOST:
-                    del kept[next(iter(kept))]
+            for retained in self._retained.values():
+                retained.pop(entry.name, None)
+                retained[entry.name] = entry
+                if len(retained) > LIMIT:
+                    del retained[next(iter(retained))]
 
     def renew(self) -> None:
-        """Drop all that is kept, in a forked process: it is the parent's to read."""
+        """Drop all entries in a forked process, whose parent reads them."""
         if _fork.is_orphaned(self._lock):
             self._lock = threading.RLock()
-        self._kept = {reader: {} for reader in self._kept}
+        self._retained = {reader: {} for reader in self._retained}
 
     def drop(self, owners: frozenset[int]) -> None:
-        """Keep nothing for the readers of owners, which are given by identity."""
+        """Retain nothing for the readers of owners, which are given by identity."""
         for reader, owner in list(self._owners.items()):
             if id(owner) in owners:
                 self.close(reader)
 
     def take(self, reader: str, prefix: str) -> list[Entry]:
-        """Return what is kept for a reader under a prefix, and keep it no longer."""
-        if not self._kept:
+        """Remove and return the entries under a prefix that are retained for a reader."""
+        if not self._retained:
             return []
         with self._lock:
-            kept = self._kept.get(reader, {})
-            taken = [entry for name, entry in kept.items() if name.startswith(prefix)]
+            retained = self._retained.get(reader, {})
+            taken = [entry for name, entry in retained.items() if name.startswith(prefix)]
             for entry in taken:
-                del kept[entry.name]
+                del retained[entry.name]
         return taken

@@ -1,126 +1,144 @@
 """Registries: names to instruments."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar, cast, final
 
 from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.errors import MetricTypeError
+from metrics.instruments import Family, Healthcheck, Instrument, Snapshot
 from metrics.instruments._ewma import INTERVAL
-from metrics.instruments._family import Family, FamilySnapshot
-from metrics.instruments._healthcheck import Healthcheck
-from metrics.instruments._noop import noop
-from metrics.instruments._resetting_timer import ResettingTimer
+from metrics.instruments._labels import checked_labels
 from metrics.instruments._shared import Shared
-from metrics.instruments._snapshot import Instrument, Tickable, TickSource
-from metrics.instruments._timer import Timer
-from metrics.registry._entries import Entries, Entry, kind_of
-from metrics.registry._exported_names import exported_name, type_of
-from metrics.registry._farewells import Farewells
-from metrics.registry._full_names import checked_name, joined
+from metrics.instruments._snapshot import TickSource
+from metrics.registry._entries import Entry, is_ticking, kind_of, type_name
+from metrics.registry._kinds import Defaults
+from metrics.registry._names import checked_name, joined_prefix
+from metrics.registry._noop import noop
 from metrics.registry._shortcuts import Shortcuts
 from metrics.registry._snapshot import RegistrySnapshot
-from metrics.registry._unreadable import Unreadable
+from metrics.registry._store import Store
 
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - an instrument
-R = TypeVar("R")
 
 
 @final
 class Registry(Shared, Shortcuts):
-    """Holds instruments by name. Safe to use from any thread.
+    """Instruments by name. Safe to use from any thread.
 
-    A name given to a registry is put behind its prefix, with a `/` between them unless the prefix
-    ends in a separator of its own; names that come out of it (`names()`, iteration, snapshots) are
-    full names. Children made with `child` share the table of names with their parent.
+    A registry puts its prefix before each name, with a `/` between them unless the prefix ends in a
+    separator of its own; the names that it returns (`names()`, iteration, snapshots) are full
+    names. A `child` shares the table of names with its parent.
 
     Args:
-        prefix: what full names begin with.
-        ticker: ticks every instrument of this registry that needs it; without one, whoever
-            registers a meter adds it to a ticker.
-        clock: given to the instruments that the registry makes.
+        prefix: the beginning of all full names.
+        labels: constant labels of all instruments, in every format.
+        ticker: ticks the instruments that have to be ticked; without one, their rates advance only
+            when the program ticks them.
+        clock: the clock of the instruments that the registry creates.
         enabled: False makes every instrument a no-op and the registry always empty.
 
     Raises:
-        TypeError: `prefix` is not a str.
-        ValueError: `prefix` holds control characters.
+        TypeError: `prefix` is not a str, or `labels` not a mapping of str to str.
+        ValueError: `prefix` or the name of a label is malformed.
     """
 
     def __init__(
         self,
         prefix: str = "",
         *,
+        labels: Mapping[str, str] | None = None,
         ticker: TickSource | None = None,
         clock: Clock = SYSTEM_CLOCK,
         enabled: bool = True,
     ) -> None:
-        self._prefix = joined("", checked_name("prefix", prefix)) if prefix else ""
+        self._store = Store(joined_prefix("", checked_name("prefix", prefix)) if prefix else "")
+        self._labels = checked_labels(labels)
         self._ticker = ticker
         self._clock = clock
         self._enabled = enabled
-        self._entries = Entries()
-        self._farewells = Farewells()
-        self._watchers: list[Callable[[Entry], object]] = []
-        self._unreadable = Unreadable()
-        self._kept: dict[str, object] = {}
         _fork.track(self)
 
     @property
     def prefix(self) -> str:
-        """What full names begin with, the separator included."""
-        return self._prefix
+        """The beginning of all full names, with its separator."""
+        return self._store.prefix
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The constant labels."""
+        return MappingProxyType(dict(self._labels))
+
+    @property
+    def ticker(self) -> TickSource | None:
+        """The ticker of the instruments."""
+        return self._ticker
 
     @property
     def clock(self) -> Clock:
-        """Where the time of what is registered here comes from."""
+        """The clock of the instruments."""
         return self._clock
 
     @property
     def enabled(self) -> bool:
-        """False when the registry hands out no-ops."""
+        """False when the registry returns no-ops."""
         return self._enabled
 
-    def child(self, prefix: str) -> "Registry":
-        """Return a registry that puts `prefix` behind this one's, in the same table of names."""
-        child = Registry(ticker=self._ticker, clock=self._clock, enabled=self._enabled)
-        child._prefix = joined(self._prefix, checked_name("prefix", prefix))
-        child._entries = self._entries
-        child._farewells = self._farewells
-        child._watchers = self._watchers
+    def child(self, prefix: str, *, labels: Mapping[str, str] | None = None) -> "Registry":
+        """Return a registry with a longer prefix and more constant labels, in the same table."""
+        child = Registry(
+            labels={**self.labels, **(labels or {})},
+            ticker=self._ticker,
+            clock=self._clock,
+            enabled=self._enabled,
+        )
+        longer = joined_prefix(self.prefix, checked_name("prefix", prefix))
+        child._store = Store(longer, self._store)
         return child
 
-    def register(self, name: str, instrument: I, *, description: str = "", unit: str = "") -> I:
-        """Register an instrument; return what to update, a no-op when the registry is disabled.
+    def register(
+        self,
+        name: str,
+        instrument: I,
+        *,
+        description: str = "",
+        unit: str = "",
+        ticker: TickSource | None = None,
+    ) -> I:
+        """Register an instrument; return the object to update, a no-op in a disabled registry.
 
         Args:
-            name: what it is called here, without the prefix.
-            instrument: anything with a `snapshot` method.
+            name: the name, without the prefix.
+            instrument: an instrument, a family, or any object with a `snapshot` method.
             description: one line that says what is measured.
-            unit: what it is measured in, plural: `seconds`, `bytes`, `percent`.
+            unit: the unit of the values, plural: `seconds`, `bytes`, `percent`.
+            ticker: ticks the instrument in place of the registry's ticker.
 
         Raises:
-            DuplicateMetricError: the name is taken, or one that its values would be exported under
-                is: a gauge `x_count` has no place beside a timer `x`.
-            TypeError: `name` is not a str or `instrument` not an instrument.
-            ValueError: `name` is empty or holds control characters.
+            DuplicateMetricError: the name is taken.
+            TypeError: `name` is not a str, or `instrument` is a snapshot or has none.
+            ValueError: `name` is malformed, or a family has a label that the registry has.
             RuntimeError: the ticker cannot start its thread; nothing is registered.
         """
-        entry = self._entry(name, instrument, description, unit)
+        full_name = self.prefix + checked_name("name", name)
+        refuse_snapshot(full_name, instrument)
+        if isinstance(instrument, Family):
+            self._refuse_labels(full_name, instrument.labelnames)
         if not self._enabled:
             return noop(instrument)
-        with self._entries.lock:
-            entry.settled = False
-            self._entries.add(entry)
-            try:
-                if self._ticker is not None and ticks(instrument):
-                    self._ticker.add(cast("Tickable", instrument))
-            except BaseException:
-                self._entries.remove(entry.name)
-                raise
-            for watcher in self._watchers:
-                watcher(entry)
-            entry.settled = True
+        kind = kind_of(instrument)
+        entry = Entry(
+            full_name,
+            instrument,
+            " ".join(description.split()),
+            (kind.unit if kind else "") or unit,
+            self._labels,
+            self._clock.time(),
+            (self._ticker if ticker is None else ticker) if is_ticking(instrument) else None,
+            _fork.registering.get(),
+        )
+        self._store.add(entry)
         return instrument
 
     def get(self, name: str) -> Instrument | None:
@@ -128,176 +146,104 @@ class Registry(Shared, Shortcuts):
 
         Raises:
             TypeError: `name` is not a str.
-            ValueError: `name` is empty or holds control characters.
+            ValueError: `name` is malformed.
         """
-        entry = self._entries.get(self._prefix + checked_name("name", name))
+        entry = self._store.table.get(self.prefix + checked_name("name", name))
         return None if entry is None else entry.instrument
 
     def get_or_register(
-        self, name: str, factory: Callable[[], I], *, description: str = "", unit: str = ""
+        self,
+        name: str,
+        factory: Callable[[], I],
+        *,
+        description: str = "",
+        unit: str = "",
+        ticker: TickSource | None = None,
     ) -> I:
-        """Return the instrument with this name; make it with `factory` and register it if need be.
+        """Return the instrument with this name; create it with `factory` if the name is free.
 
-        However many threads ask, one instrument is made. `factory` decides the type: see the short
-        cuts (`counter`, `meter`, ...) for a check that an existing one is of the type you want.
+        However many threads call this, one instrument is created. `factory` decides the type: see
+        the shortcuts (`counter`, `meter`, ...) for a check of the type of an existing one.
 
         Raises:
-            DuplicateMetricError: the name would be exported like one that is taken.
-            TypeError: `name` is not a str or `factory` makes no instrument.
-            ValueError: `name` is empty or holds control characters.
+            TypeError: `name` is not a str, or `factory` creates no instrument.
+            ValueError: `name` is malformed.
         """
-        if not self._enabled:
-            return self.register(name, factory(), description=description, unit=unit)
-        full_name = self._prefix + checked_name("name", name)
-        entry = self._entries.get(full_name)
-        if entry is not None:
-            return cast("I", entry.instrument)
-        with self._entries.lock:
-            entry = self._entries.get(full_name)
-            if entry is not None:
-                return cast("I", entry.instrument)
-            return self.register(name, factory(), description=description, unit=unit)
+        full_name = self.prefix + checked_name("name", name)
+        entry = self._store.table.get(full_name)
+        if entry is None:
+            # No other thread creates an instrument meanwhile.
+            with self._store.table.lock:
+                entry = self._store.table.get(full_name)
+                if entry is None:
+                    made = factory()
+                    return self.register(
+                        name, made, description=description, unit=unit, ticker=ticker
+                    )
+        return cast("I", entry.instrument)
 
     def unregister(self, name: str, instrument: Instrument | None = None) -> bool:
-        """Remove a name; return whether it was there.
+        """Remove a name; return whether it was registered.
 
-        The instrument stays usable by whoever holds it; nobody reads or ticks it any more.
+        The instrument stays usable for its holders; it is neither read nor ticked any more.
 
         Args:
             name: the name, without the prefix.
-            instrument: remove the name only if it stands for this one.
+            instrument: remove the name only if it belongs to this instrument.
         """
-        full_name = self._prefix + checked_name("name", name)
-        with self._entries.lock:
-            removed = self._entries.remove(full_name, instrument)
-            if removed is None:
-                return False
-            self._tick_no_more(removed.instrument)
-        try:
-            self._farewells.keep(removed)
-        except Exception as error:  # noqa: BLE001 - it is gone, whether or not it can be read
-            self._unreadable.add(removed, error)
-        return True
+        entry = self._store.table.get(self.prefix + checked_name("name", name))
+        if entry is None or (instrument is not None and entry.instrument is not instrument):
+            return False
+        return self._store.remove(entry)
 
     def clear(self) -> None:
-        """Remove every name of this registry; those of a parent outside its prefix stay."""
-        for entry in self._entries.in_order(self._prefix):
-            self.unregister(entry.name[len(self._prefix) :], entry.instrument)
+        """Remove every name of this registry; names of a parent outside its prefix stay."""
+        for entry in self._store.entries():
+            self._store.remove(entry)
 
     def names(self) -> tuple[str, ...]:
         """Return the full names, in order."""
-        return tuple([entry.name for entry in self.entries()])
-
-    def entries(self) -> tuple[Entry, ...]:
-        """Return name, instrument, description and unit of everything here, in name order."""
-        return self._entries.in_order(self._prefix)
+        return tuple([entry.name for entry in self._store.entries()])
 
     def __iter__(self) -> Iterator[tuple[str, Instrument]]:
         """Return pairs of full name and instrument, in name order."""
-        return iter([(entry.name, entry.instrument) for entry in self.entries()])
+        return iter([(entry.name, entry.instrument) for entry in self._store.entries()])
 
     def __len__(self) -> int:
-        return len(self.entries())
+        return len(self._store.entries())
 
     def __bool__(self) -> bool:
-        # A registry is a thing, not a container that is false when empty.
+        # Not false when empty: a registry is an object of its own, not a collection.
         return True
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._entries.get(self._prefix + name) is not None
+        return isinstance(name, str) and self._store.table.get(self.prefix + name) is not None
 
     def snapshot(self, reader: str = "") -> RegistrySnapshot:
-        """Return the values of everything here.
+        """Return the values of all instruments.
 
         An instrument that cannot be read (a gauge whose function raises) is left out, which is
         logged once, until it can be read again.
 
         Args:
-            reader: who is asking. What resets when it is read resets for this reader alone.
+            reader: the reader's name. Values that reset at a read reset for this reader alone.
         """
-        values = {}
-        entries = {}
-        for entry, value in self.read(lambda entry: entry.instrument.snapshot(reader), reader):
+        values: dict[str, Snapshot] = {}
+        entries: dict[str, Entry] = {}
+        for entry, value in self._store.read(lambda e: e.instrument.snapshot(reader), reader):
             values[entry.name] = value
             entries[entry.name] = entry
         return RegistrySnapshot(values, entries)
 
-    def kept(self, reader: str, make: Callable[[], R]) -> R:
-        """Return what a reader keeps between two looks, made the first time.
-
-        It lives as long as the registry: a reporter that is started again goes on where it was. A
-        forked process makes its own, because totals start at zero there.
-        """
-        return cast("R", self._kept.setdefault(reader, make()))
-
-    @contextmanager
-    def followed(self, reader: str) -> Iterator[None]:
-        """Keep the last values of what is unregistered in the block until `reader` has read them.
-
-        A reporter that makes its final report when the instruments of its container are gone
-        already still reports every update.
-        """
-        self._farewells.open(reader)
-        try:
-            yield
-        finally:
-            self._farewells.close(reader)
-
-    @contextmanager
-    def watched(self, watcher: Callable[[Entry], object]) -> Iterator[None]:
-        """Call `watcher` with each entry that is registered in the block, before anybody has it.
-
-        It is called while the table of names is locked, with what a parent or child registers too,
-        and must not raise.
-        """
-        with self._entries.lock:
-            self._watchers.append(watcher)
-        try:
-            yield
-        finally:
-            with self._entries.lock:
-                self._watchers.remove(watcher)
-
-    def read(self, read: Callable[[Entry], R], reader: str = "") -> Iterator[tuple[Entry, R]]:
-        """Yield each entry with what `read` returns for it, in name order.
-
-        An instrument that cannot be read (`read` raises) is left out, as in `snapshot`. What was
-        unregistered since a reader that follows the registry last read it is there once more.
-        """
-        if _fork.dormant:
-            _fork.resume()
-        entries = self.entries()
-        gone = self._farewells.take(reader, self._prefix)
-        if gone:
-            # What is registered under the name of one that is gone stands for it.
-            by_name = {exported_name(entry.name): entry for entry in (*gone, *entries)}
-            entries = tuple(sorted(by_name.values(), key=lambda entry: entry.name))
-        for entry in entries:
-            try:
-                value = read(entry)
-            except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
-                self._unreadable.add(entry, error)
-            else:
-                if self._unreadable:
-                    self._unreadable.discard(entry)
-                yield entry, value
-
     def to_dict(self, reader: str = "") -> dict[str, dict[str, object]]:
-        """Return the values of everything here as plain dicts, under go-ethereum's keys.
+        """Return the values of all instruments as plain dicts, under go-ethereum's keys.
 
-        A family's children stand under its name and their labels: `requests{method="GET"}`.
+        A family's children have its name and their labels as key: `requests{method="GET"}`.
         """
-        values: dict[str, dict[str, object]] = {}
-        for name, snapshot in self.snapshot(reader).items():
-            if isinstance(snapshot, FamilySnapshot):
-                for labels, value in snapshot.by_label_text():
-                    values[name + labels] = value.to_dict()
-            else:
-                values[name] = snapshot.to_dict()
-        return values
+        return self.snapshot(reader).to_dict()
 
     def run_healthchecks(self) -> dict[str, Exception | None]:
-        """Run every health check here, one after the other; return full name to error or None."""
+        """Run every health check, one after the other; return full name to error or None."""
         if _fork.dormant:
             _fork.resume()
         errors: dict[str, Exception | None] = {}
@@ -307,95 +253,77 @@ class Registry(Shared, Shortcuts):
                 errors[name] = instrument.error
         return errors
 
-    def _entry(self, name: str, instrument: I, description: str, unit: str) -> Entry:
-        full_name = self._prefix + checked_name("name", name)
-        if not callable(getattr(instrument, "snapshot", None)):
-            raise TypeError(f"{full_name!r} takes an instrument, got {instrument!r}")
-        # A timer measures in seconds, whether or not somebody says so.
-        if type_of(instrument) in {Timer, ResettingTimer}:
-            unit = "seconds"
-        description = " ".join(description.split())
-        owner = _fork.registering.get()
-        return Entry(full_name, instrument, description, unit, self._clock.time(), owner)
-
     def _after_fork(self) -> None:
-        """Start totals at zero: the parent, which has the same instruments, still reports them."""
-        self._farewells.renew()
-        self._unreadable = Unreadable()
-        # Increments since the parent's last report say nothing of totals that start at zero.
-        self._kept = {}
-        now = self._clock.time()
-        errors: list[Exception] = []
-        for entry in self._entries.renewed():
-            try:
-                if isinstance(entry.instrument, Shared):
-                    entry.instrument._after_fork()  # noqa: SLF001 - the same method of another
-            except Exception as error:  # noqa: BLE001 - one must not keep the others back
-                errors.append(error)
-            # Exporters keep there since when they know a total.
-            entry.kept = {}
-            entry.registered = now
+        errors = self._store.renew(self._clock.time())
         if errors:
             raise ExceptionGroup(f"instruments of {self!r} were not renewed", errors)
 
     def _drop(self, owners: frozenset[int]) -> None:
-        """Remove the names of owners, which are given by identity; no reader gets their values."""
-        self._farewells.drop(owners)
-        for entry in self._entries.owned_by(owners):
-            if self._entries.remove(entry.name, entry.instrument) is not None:
-                self._tick_no_more(entry.instrument)
+        self._store.drop(owners)
 
-    def _tick_no_more(self, instrument: Instrument) -> None:
-        # It may stand under another name too.
-        gone = not self._entries.has(instrument)
-        if self._ticker is not None and gone and ticks(instrument):
-            self._ticker.discard(cast("Tickable", instrument))
-
-    def _interval(self) -> float:
-        return INTERVAL if self._ticker is None else self._ticker.interval
-
-    def _time_source(self) -> Clock:
-        return self._clock
+    def _defaults(self, unit: str, ticker: TickSource | None) -> Defaults:
+        ticker = ticker or self._ticker
+        return Defaults(INTERVAL if ticker is None else ticker.interval, self._clock, unit)
 
     def _obtain(
         self,
-        kind: type[I],
         name: str,
-        make: Callable[[], I],
-        labels: Sequence[str] | None,
-        max_children: int,
+        kind: type[Instrument],
+        labels: tuple[str, ...] | None,
+        new: Callable[[Defaults], Instrument],
         description: str,
         unit: str,
+        ticker: TickSource | None,
     ) -> Any:
-        def family() -> Family[I]:
-            return Family(kind, labels or (), make, max_children)
-
-        factory: Callable[[], Instrument] = make if labels is None else family
-        found = self.get_or_register(name, factory, description=description, unit=unit)
-        if labels is None and isinstance(found, kind):
+        found = self.get_or_register(
+            name,
+            lambda: new(self._defaults(unit, ticker)),
+            description=description,
+            unit=unit,
+            ticker=ticker,
+        )
+        if isinstance(found, Family):
+            if labels is not None and found.kind is kind:
+                if found.labelnames == labels:
+                    return found
+                raise MetricTypeError(
+                    f"name {self.prefix + name!r} already has the labels {found.labelnames}; "
+                    f"asked for {labels}"
+                )
+        elif labels is None and isinstance(found, kind):
             return found
-        if labels is not None and isinstance(found, Family) and found.kind is kind:
-            if found.labelnames == tuple(labels):
-                return found
-            raise MetricTypeError(
-                f"name {self._prefix + name!r} already has the labels {found.labelnames}; "
-                f"asked for {tuple(labels)}"
-            )
-        asked = kind.__name__ if labels is None else f"Family of {kind.__name__}"
+        requested = kind.__name__ if labels is None else f"Family of {kind.__name__}"
         raise MetricTypeError(
-            f"name {self._prefix + name!r} is already {article(kind_of(found))}; "
-            f"asked for {article(asked)}"
+            f"name {self.prefix + name!r} is already {with_article(type_name(found))}; "
+            f"asked for {with_article(requested)}"
         )
 
+    def _refuse_labels(self, name: str, labelnames: tuple[str, ...]) -> None:
+        taken = sorted(set(labelnames) & set(self.labels))
+        if taken:
+            raise ValueError(
+                f"labels {taken} of {name!r} are constant labels of the registry; "
+                "choose other names for the labels of the family"
+            )
+
     def __repr__(self) -> str:
-        return f"<Registry {self._prefix!r}, {len(self)} instruments>"
+        return f"<Registry {self.prefix!r}, {len(self)} instruments>"
 
 
-def ticks(instrument: Instrument) -> bool:
-    """Return whether a ticker has something to do for an instrument, or a family's children."""
-    return hasattr(getattr(instrument, "kind", instrument), "tick")
+def refuse_snapshot(name: str, instrument: object) -> None:
+    """Raise TypeError for an object that is no instrument, such as a snapshot of one."""
+    if isinstance(instrument, Snapshot):
+        raise TypeError(
+            f"cannot register {instrument!r} as {name!r}: it is a snapshot and never changes; "
+            "register the instrument"
+        )
+    if not callable(getattr(instrument, "snapshot", None)):
+        raise TypeError(
+            f"cannot register {instrument!r} as {name!r}: it has no snapshot() method; "
+            "register an instrument"
+        )
 
 
-def article(noun: str) -> str:
+def with_article(noun: str) -> str:
     """Return a noun with its indefinite article."""
     return f"an {noun}" if noun[0] in "AEIOU" else f"a {noun}"

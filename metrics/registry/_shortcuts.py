@@ -1,378 +1,414 @@
-"""Get-or-create short cuts: `registry.counter("requests")` and its like."""
+"""Kinds of instruments: a row of `TABLE` and two methods of `Shortcuts` for each.
+
+The row has what the rest of the library knows about a kind: registry, hooks, no-ops, formats and
+the test kit read it there. A new kind is a module of `metrics.instruments` with its names in the
+package's face, a row and two shortcuts here, and two hooks in `metrics.resources`.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, Unpack, cast
 
-from metrics.clock import Clock
-from metrics.instruments._buckets import DEFAULT_BOUNDS, BucketHistogram
-from metrics.instruments._counter import Counter, FloatCounter, UpDownCounter
-from metrics.instruments._expdecay import ExpDecayReservoir
-from metrics.instruments._family import MAX_CHILDREN, Family
-from metrics.instruments._gauge import Gauge, IntGauge
-from metrics.instruments._healthcheck import Healthcheck
-from metrics.instruments._histogram import Histogram
-from metrics.instruments._info import Info
-from metrics.instruments._meter import Meter
+from metrics.instruments import (
+    BucketHistogram,
+    BucketHistogramSnapshot,
+    Counter,
+    CounterSnapshot,
+    ExpDecayReservoir,
+    Family,
+    FloatCounter,
+    Gauge,
+    GaugeSnapshot,
+    Healthcheck,
+    HealthcheckSnapshot,
+    Histogram,
+    HistogramSnapshot,
+    Info,
+    InfoSnapshot,
+    Instrument,
+    IntGauge,
+    Meter,
+    MeterSnapshot,
+    ResettingTimer,
+    Timer,
+    TimerSnapshot,
+    UpDownCounter,
+    UpDownCounterSnapshot,
+)
+from metrics.instruments._arguments import Real, Whole
+from metrics.instruments._buckets import DEFAULT_BOUNDS
+from metrics.instruments._labels import checked_labelnames
 from metrics.instruments._reservoir import Reservoir
-from metrics.instruments._resetting_timer import ResettingTimer
-from metrics.instruments._snapshot import Instrument
-from metrics.instruments._timer import Timer
+from metrics.instruments._snapshot import TickSource
+from metrics.registry._kinds import (
+    COUNT,
+    DISTRIBUTION,
+    EVENT_RATES,
+    HEALTH,
+    INFO,
+    RATES,
+    VALUE,
+    Defaults,
+    FamilyOptions,
+    Kind,
+    TimerFamilyOptions,
+    timer_factory,
+    with_bounds,
+    with_size,
+)
 
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variable here
 
+UP_DOWN = ("inc", "dec", "clear")
+SET = ("set", "set_max", "inc", "dec")
+UPDATE = ("update", "tick", "clear")
+DURATION = ("update", "update_ns", "tick")
 
-class AboutTimer(TypedDict, total=False):
-    """What can be said of a timer."""
+TABLE = (
+    Kind(Counter, CounterSnapshot, "counter", (COUNT,), ("inc", "clear"), lambda _: Counter()),
+    Kind(
+        FloatCounter, CounterSnapshot, "counter", (COUNT,), ("inc", "clear"),
+        lambda _: FloatCounter(),
+    ),
+    Kind(
+        UpDownCounter, UpDownCounterSnapshot, "counter", (VALUE,), UP_DOWN,
+        lambda _: UpDownCounter(),
+    ),
+    Kind(Gauge, GaugeSnapshot, "gauge", (VALUE,), SET, lambda _: Gauge()),
+    Kind(IntGauge, GaugeSnapshot, "gauge", (VALUE,), SET, lambda _: IntGauge()),
+    Kind(Info, InfoSnapshot, "gauge", (INFO,), ("set",), lambda _: Info()),
+    Kind(
+        Healthcheck, HealthcheckSnapshot, "healthcheck", (HEALTH,), (),
+        lambda _: Healthcheck(lambda: None),
+    ),
+    Kind(
+        Meter, MeterSnapshot, "meter", (COUNT, RATES), ("mark", "tick"),
+        lambda defaults: Meter(defaults.interval, defaults.clock),
+    ),
+    Kind(
+        Histogram, HistogramSnapshot, "histogram", (DISTRIBUTION,), UPDATE,
+        lambda defaults: Histogram(ExpDecayReservoir(clock=defaults.clock)),
+    ),
+    Kind(
+        BucketHistogram, BucketHistogramSnapshot, "histogram", (DISTRIBUTION,), ("update",),
+        lambda _: BucketHistogram(DEFAULT_BOUNDS),
+    ),
+    Kind(
+        Timer, TimerSnapshot, "timer", (DISTRIBUTION, EVENT_RATES), DURATION,
+        lambda defaults: Timer(BucketHistogram(), defaults.interval, defaults.clock),
+        unit="seconds",
+    ),
+    Kind(
+        ResettingTimer, HistogramSnapshot, "timer", (DISTRIBUTION,), DURATION,
+        lambda defaults: ResettingTimer(clock=defaults.clock),
+        unit="seconds", resets=True,
+    ),
+)  # fmt: skip
+"""All kinds of instruments."""
 
-    description: str
+KINDS: dict[type, Kind] = {kind.instrument: kind for kind in TABLE}
+"""Kinds by the class of the instrument."""
 
-
-class AboutTimers(AboutTimer, total=False):
-    """What can be said of a family of timers."""
-
-    max_children: int
-
-
-class About(AboutTimer, total=False):
-    """What can be said of an instrument."""
-
-    unit: str
-
-
-class AboutMany(About, total=False):
-    """What can be said of a family of instruments."""
-
-    max_children: int
+# A snapshot class that two kinds share is that of the first.
+SNAPSHOT_KINDS: dict[type, Kind] = {kind.snapshot: kind for kind in reversed(TABLE)}
+"""Kinds by the class of the snapshot, for instruments of a program's own."""
 
 
 class Shortcuts(ABC):
-    """The part of a registry that makes instruments when they are first asked for.
+    """Methods that create instruments: singular creates one, plural a family by label values.
 
-    Every method returns the instrument with the name, and makes and registers it if there is none;
-    all options but `name` and `labels` apply only then. With `labels` it returns a `Family` of
-    such instruments, with at most `max_children` children. Each raises:
+    A registry returns the instrument that has the name already, and creates and registers it
+    otherwise; all options but `name` and `labels` apply only then. Every method raises:
 
-        MetricTypeError: the name is taken by another type, or has other labels.
-        DuplicateMetricError: the name would be exported like one that is taken.
+        MetricTypeError: the name belongs to another type, or to other labels.
         TypeError, ValueError: the name, a label or an option is malformed.
+
+    `unit` is the unit of the values in the plural: `seconds`, `bytes`, `percent`. `ticker` ticks
+    the instrument in place of the registry's ticker. Options of families are in `FamilyOptions`.
     """
+
+    @abstractmethod
+    def register(
+        self,
+        name: str,
+        instrument: I,
+        *,
+        description: str = "",
+        unit: str = "",
+        ticker: TickSource | None = None,
+    ) -> I:
+        """Register an instrument of your own; return the object to update."""
 
     @abstractmethod
     def _obtain(
         self,
-        kind: type[I],
         name: str,
-        make: Callable[[], I],
-        labels: Sequence[str] | None,
-        max_children: int,
+        kind: type[Instrument],
+        labels: tuple[str, ...] | None,
+        new: Callable[[Defaults], Instrument],
         description: str,
         unit: str,
+        ticker: TickSource | None,
     ) -> Any:
-        """Return the instrument of this kind, or the family of them."""
+        """Return an instrument of this kind, or a family of them when there are `labels`."""
 
-    @abstractmethod
-    def _interval(self) -> float:
-        """Return the seconds between two ticks."""
-
-    @abstractmethod
-    def _time_source(self) -> Clock:
-        """Return the clock for new instruments."""
-
-    @overload
-    def counter(self, name: str, *, labels: None = None, **about: Unpack[About]) -> Counter: ...
-    @overload
-    def counter(
-        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutMany]
-    ) -> Family[Counter]: ...
-    def counter(
+    def _one(
         self,
+        kind: type[I],
         name: str,
-        *,
-        description: str = "",
+        description: str,
         unit: str = "",
-        labels: Sequence[str] | None = None,
-        max_children: int = MAX_CHILDREN,
-    ) -> Any:
-        """Count events."""
-        return self._obtain(Counter, name, Counter, labels, max_children, description, unit)
-
-    @overload
-    def float_counter(
-        self, name: str, *, labels: None = None, **about: Unpack[About]
-    ) -> FloatCounter: ...
-    @overload
-    def float_counter(
-        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutMany]
-    ) -> Family[FloatCounter]: ...
-    def float_counter(
-        self,
-        name: str,
-        *,
-        description: str = "",
-        unit: str = "",
-        labels: Sequence[str] | None = None,
-        max_children: int = MAX_CHILDREN,
-    ) -> Any:
-        """Add up amounts."""
-        return self._obtain(
-            FloatCounter, name, FloatCounter, labels, max_children, description, unit
+        new: Callable[[Defaults], I] | None = None,
+        ticker: TickSource | None = None,
+    ) -> I:
+        found: I = self._obtain(
+            name, kind, None, KINDS[kind].new if new is None else new, description, unit, ticker
         )
-
-    @overload
-    def updown_counter(
-        self, name: str, *, labels: None = None, **about: Unpack[About]
-    ) -> UpDownCounter: ...
-    @overload
-    def updown_counter(
-        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutMany]
-    ) -> Family[UpDownCounter]: ...
-    def updown_counter(
-        self,
-        name: str,
-        *,
-        description: str = "",
-        unit: str = "",
-        labels: Sequence[str] | None = None,
-        max_children: int = MAX_CHILDREN,
-    ) -> Any:
-        """Count what comes and goes."""
-        return self._obtain(
-            UpDownCounter, name, UpDownCounter, labels, max_children, description, unit
-        )
-
-    @overload
-    def gauge(
-        self,
-        name: str,
-        *,
-        function: Callable[[], float] | None = None,
-        labels: None = None,
-        **about: Unpack[About],
-    ) -> Gauge: ...
-    @overload
-    def gauge(
-        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutMany]
-    ) -> Family[Gauge]: ...
-    def gauge(
-        self,
-        name: str,
-        *,
-        function: Callable[[], float] | None = None,
-        description: str = "",
-        unit: str = "",
-        labels: Sequence[str] | None = None,
-        max_children: int = MAX_CHILDREN,
-    ) -> Any:
-        """Hold a float, or read it from `function` when asked."""
-        return self._obtain(
-            Gauge, name, lambda: Gauge(function), labels, max_children, description, unit
-        )
-
-    @overload
-    def int_gauge(
-        self,
-        name: str,
-        *,
-        function: Callable[[], int] | None = None,
-        labels: None = None,
-        **about: Unpack[About],
-    ) -> IntGauge: ...
-    @overload
-    def int_gauge(
-        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutMany]
-    ) -> Family[IntGauge]: ...
-    def int_gauge(
-        self,
-        name: str,
-        *,
-        function: Callable[[], int] | None = None,
-        description: str = "",
-        unit: str = "",
-        labels: Sequence[str] | None = None,
-        max_children: int = MAX_CHILDREN,
-    ) -> Any:
-        """Hold an exact int, or read it from `function` when asked."""
-        return self._obtain(
-            IntGauge, name, lambda: IntGauge(function), labels, max_children, description, unit
-        )
-
-    def info(self, name: str, *, description: str = "") -> Info:
-        """Hold facts that are text."""
-        found: Info = self._obtain(Info, name, Info, None, MAX_CHILDREN, description, "")
         return found
 
-    @overload
-    def meter(self, name: str, *, labels: None = None, **about: Unpack[About]) -> Meter: ...
-    @overload
-    def meter(
-        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutMany]
-    ) -> Family[Meter]: ...
+    def _many(
+        self,
+        kind: type[I],
+        name: str,
+        labels: Iterable[str],
+        options: FamilyOptions | TimerFamilyOptions,
+        new: Callable[[Defaults], I] | None = None,
+    ) -> Family[I]:
+        names = checked_labelnames(labels)
+        about: dict[str, Any] = {**options}
+        description, unit = about.pop("description", ""), about.pop("unit", "")
+        ticker = about.pop("ticker", None)
+        known = KINDS.get(kind)
+        child = cast("Callable[[Defaults], I]", known.new if known and new is None else new)
+
+        def family(defaults: Defaults) -> Family[I]:
+            return Family(kind, names, lambda: child(defaults), **about)
+
+        found: Family[I] = self._obtain(name, kind, names, family, description, unit, ticker)
+        return found
+
+    def counter(self, name: str, *, description: str = "", unit: str = "") -> Counter:
+        """Count events."""
+        return self._one(Counter, name, description, unit)
+
+    def counters(
+        self, name: str, labels: Iterable[str], **options: Unpack[FamilyOptions]
+    ) -> Family[Counter]:
+        """Count events by label values."""
+        return self._many(Counter, name, labels, options)
+
+    def float_counter(self, name: str, *, description: str = "", unit: str = "") -> FloatCounter:
+        """Add up amounts."""
+        return self._one(FloatCounter, name, description, unit)
+
+    def float_counters(
+        self, name: str, labels: Iterable[str], **options: Unpack[FamilyOptions]
+    ) -> Family[FloatCounter]:
+        """Add up amounts by label values."""
+        return self._many(FloatCounter, name, labels, options)
+
+    def updown_counter(self, name: str, *, description: str = "", unit: str = "") -> UpDownCounter:
+        """Count arrivals and departures."""
+        return self._one(UpDownCounter, name, description, unit)
+
+    def updown_counters(
+        self, name: str, labels: Iterable[str], **options: Unpack[FamilyOptions]
+    ) -> Family[UpDownCounter]:
+        """Count arrivals and departures by label values."""
+        return self._many(UpDownCounter, name, labels, options)
+
+    def gauge(
+        self,
+        name: str,
+        function: Callable[[], float] | None = None,
+        *,
+        description: str = "",
+        unit: str = "",
+    ) -> Gauge:
+        """Hold a float, or read it from `function` at every collection."""
+        return self._one(Gauge, name, description, unit, lambda _: Gauge(function))
+
+    def gauges(
+        self, name: str, labels: Iterable[str], **options: Unpack[FamilyOptions]
+    ) -> Family[Gauge]:
+        """Hold a float for each combination of label values."""
+        return self._many(Gauge, name, labels, options)
+
+    def int_gauge(
+        self,
+        name: str,
+        function: Callable[[], int] | None = None,
+        *,
+        description: str = "",
+        unit: str = "",
+    ) -> IntGauge:
+        """Hold an exact int, or read it from `function` at every collection."""
+        return self._one(IntGauge, name, description, unit, lambda _: IntGauge(function))
+
+    def int_gauges(
+        self, name: str, labels: Iterable[str], **options: Unpack[FamilyOptions]
+    ) -> Family[IntGauge]:
+        """Hold an exact int for each combination of label values."""
+        return self._many(IntGauge, name, labels, options)
+
+    def info(self, name: str, *, description: str = "") -> Info:
+        """Hold info labels: facts that are text."""
+        return self._one(Info, name, description)
+
+    def infos(
+        self, name: str, labels: Iterable[str], **options: Unpack[FamilyOptions]
+    ) -> Family[Info]:
+        """Hold info labels for each combination of label values."""
+        return self._many(Info, name, labels, options)
+
     def meter(
         self,
         name: str,
         *,
         description: str = "",
         unit: str = "",
-        labels: Sequence[str] | None = None,
-        max_children: int = MAX_CHILDREN,
-    ) -> Any:
+        ticker: TickSource | None = None,
+    ) -> Meter:
         """Count events and average their rate."""
-        return self._obtain(
-            Meter,
-            name,
-            lambda: Meter(self._interval(), self._time_source()),
-            labels,
-            max_children,
-            description,
-            unit,
-        )
+        return self._one(Meter, name, description, unit, ticker=ticker)
 
-    @overload
+    def meters(
+        self, name: str, labels: Iterable[str], **options: Unpack[FamilyOptions]
+    ) -> Family[Meter]:
+        """Count events and average their rate, by label values."""
+        return self._many(Meter, name, labels, options)
+
     def histogram(
         self,
         name: str,
-        *,
         reservoir: Reservoir | None = None,
-        labels: None = None,
-        **about: Unpack[About],
-    ) -> Histogram: ...
-    @overload
-    def histogram(
-        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutMany]
-    ) -> Family[BucketHistogram]: ...
-    def histogram(
-        self,
-        name: str,
         *,
-        reservoir: Reservoir | None = None,
         description: str = "",
         unit: str = "",
-        labels: Sequence[str] | None = None,
-        max_children: int = MAX_CHILDREN,
-    ) -> Any:
-        """Sample a distribution in a reservoir; with labels, count it in default buckets."""
-        if labels is not None:
-            return self._obtain(
-                BucketHistogram, name, BucketHistogram, labels, max_children, description, unit
-            )
-        return self._obtain(
-            Histogram,
-            name,
-            lambda: Histogram(reservoir or ExpDecayReservoir(clock=self._time_source())),
-            None,
-            max_children,
-            description,
-            unit,
-        )
+        ticker: TickSource | None = None,
+    ) -> Histogram:
+        """Sample a distribution in a reservoir, by default one of the last five minutes."""
+        new = None if reservoir is None else lambda _: Histogram(reservoir)
+        return self._one(Histogram, name, description, unit, new, ticker)
 
-    @overload
+    def histograms(
+        self,
+        name: str,
+        labels: Iterable[str],
+        reservoir: Callable[[], Reservoir] | None = None,
+        **options: Unpack[FamilyOptions],
+    ) -> Family[Histogram]:
+        """Sample a distribution for each combination of label values.
+
+        `reservoir` creates the reservoir of a child. The default takes 19 KB when it is full;
+        `bucket_histograms` needs less, and can be summed over workers.
+        """
+        new = None if reservoir is None else lambda _: Histogram(reservoir())
+        return self._many(Histogram, name, labels, options, new)
+
     def bucket_histogram(
         self,
         name: str,
+        bounds: Iterable[Real] | None = None,
         *,
-        bounds: Iterable[float] = DEFAULT_BOUNDS,
-        labels: None = None,
-        **about: Unpack[About],
-    ) -> BucketHistogram: ...
-    @overload
-    def bucket_histogram(
-        self,
-        name: str,
-        *,
-        bounds: Iterable[float] = DEFAULT_BOUNDS,
-        labels: Sequence[str],
-        **about: Unpack[AboutMany],
-    ) -> Family[BucketHistogram]: ...
-    def bucket_histogram(
-        self,
-        name: str,
-        *,
-        bounds: Iterable[float] = DEFAULT_BOUNDS,
         description: str = "",
         unit: str = "",
-        labels: Sequence[str] | None = None,
-        max_children: int = MAX_CHILDREN,
-    ) -> Any:
-        """Count a distribution in buckets."""
-        edges = tuple(bounds)
-        return self._obtain(
-            BucketHistogram,
-            name,
-            lambda: BucketHistogram(edges),
-            labels,
-            max_children,
-            description,
-            unit,
-        )
+    ) -> BucketHistogram:
+        """Count a distribution in buckets; `bounds` has defaults for `seconds` and `bytes`."""
+        return self._one(BucketHistogram, name, description, unit, with_bounds(bounds))
 
-    @overload
+    def bucket_histograms(
+        self,
+        name: str,
+        labels: Iterable[str],
+        bounds: Iterable[Real] | None = None,
+        **options: Unpack[FamilyOptions],
+    ) -> Family[BucketHistogram]:
+        """Count a distribution in buckets by label values; `bounds` as in `bucket_histogram`."""
+        return self._many(BucketHistogram, name, labels, options, with_bounds(bounds))
+
     def timer(
         self,
         name: str,
-        *,
         histogram: Histogram | BucketHistogram | None = None,
-        labels: None = None,
-        **about: Unpack[AboutTimer],
-    ) -> Timer: ...
-    @overload
-    def timer(
-        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutTimers]
-    ) -> Family[Timer]: ...
-    def timer(
+        *,
+        bounds: Iterable[Real] | None = None,
+        sampled: bool = False,
+        description: str = "",
+        ticker: TickSource | None = None,
+    ) -> Timer:
+        """Measure durations and the rate of events.
+
+        Durations are counted in buckets, which can be summed over workers, with these `bounds`
+        in seconds. With `sampled=True` they are sampled in a reservoir and exported as a summary.
+        `histogram` is a histogram of your own, used by this timer alone.
+
+        Raises:
+            ValueError: more than one of `histogram`, `bounds` and `sampled` is used.
+        """
+        new = timer_factory(None if histogram is None else lambda: histogram, bounds, sampled)
+        return self._one(Timer, name, description, "", new, ticker)
+
+    def timers(
         self,
         name: str,
+        labels: Iterable[str],
+        histogram: Callable[[], Histogram | BucketHistogram] | None = None,
         *,
-        histogram: Histogram | BucketHistogram | None = None,
-        description: str = "",
-        labels: Sequence[str] | None = None,
-        max_children: int = MAX_CHILDREN,
-    ) -> Any:
-        """Measure durations and the rate of events; with labels, in default buckets."""
+        bounds: Iterable[Real] | None = None,
+        sampled: bool = False,
+        **options: Unpack[TimerFamilyOptions],
+    ) -> Family[Timer]:
+        """Measure durations and the rate of events by label values, with options as in `timer`.
 
-        def make() -> Timer:
-            clock = self._time_source()
-            durations = histogram
-            if durations is None:
-                durations = (
-                    Histogram(ExpDecayReservoir(clock=clock))
-                    if labels is None
-                    else BucketHistogram()
-                )
-            return Timer(durations, self._interval(), clock)
+        `histogram` creates the histogram of a child.
+        """
+        return self._many(Timer, name, labels, options, timer_factory(histogram, bounds, sampled))
 
-        return self._obtain(Timer, name, make, labels, max_children, description, "seconds")
+    def resetting_timer(
+        self, name: str, *, size: Whole | None = None, description: str = ""
+    ) -> ResettingTimer:
+        """Measure durations, and give each reader those since its last snapshot."""
+        return self._one(ResettingTimer, name, description, "", with_size(size))
 
-    @overload
-    def resetting_timer(
-        self, name: str, *, labels: None = None, **about: Unpack[AboutTimer]
-    ) -> ResettingTimer: ...
-    @overload
-    def resetting_timer(
-        self, name: str, *, labels: Sequence[str], **about: Unpack[AboutTimers]
-    ) -> Family[ResettingTimer]: ...
-    def resetting_timer(
+    def resetting_timers(
         self,
         name: str,
+        labels: Iterable[str],
         *,
-        description: str = "",
-        labels: Sequence[str] | None = None,
-        max_children: int = MAX_CHILDREN,
-    ) -> Any:
-        """Measure durations, all of them, afresh for every reader after each of its reads."""
-
-        def make() -> ResettingTimer:
-            return ResettingTimer(clock=self._time_source())
-
-        return self._obtain(
-            ResettingTimer, name, make, labels, max_children, description, "seconds"
-        )
+        size: Whole | None = None,
+        **options: Unpack[TimerFamilyOptions],
+    ) -> Family[ResettingTimer]:
+        """Measure durations by label values, and give each reader those since its last snapshot."""
+        return self._many(ResettingTimer, name, labels, options, with_size(size))
 
     def healthcheck(
         self, name: str, function: Callable[[], object], *, description: str = ""
     ) -> Healthcheck:
-        """Check that something is well with `function`, which raises or returns False if not."""
-        found: Healthcheck = self._obtain(
-            Healthcheck, name, lambda: Healthcheck(function), None, MAX_CHILDREN, description, ""
-        )
-        return found
+        """Check health with `function`, which raises or returns False when unhealthy."""
+        return self._one(Healthcheck, name, description, "", lambda _: Healthcheck(function))
+
+    def family(
+        self,
+        name: str,
+        kind: type[I],
+        labels: Iterable[str],
+        factory: Callable[[], I] | None = None,
+        **options: Unpack[FamilyOptions],
+    ) -> Family[I]:
+        """Create instruments of any kind by label values.
+
+        Args:
+            name: the name of the family.
+            kind: the class of the children.
+            labels: the names of the labels.
+            factory: creates a child; by default the registry's defaults of the kind, or `kind`
+                itself for a class of your own.
+            options: see `FamilyOptions`.
+        """
+        new: Callable[[Defaults], I] | None = None
+        if factory is not None:
+            new = lambda _: factory()  # noqa: E731 - beside its alternative
+        elif kind not in KINDS:
+            new = lambda _: kind()  # noqa: E731 - as above
+        return self._many(kind, name, labels, options, new)

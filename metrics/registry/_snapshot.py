@@ -1,16 +1,16 @@
-"""What was read of a registry at one moment."""
+"""Values of a registry at one moment."""
 
 from collections.abc import Iterator, Mapping
 from typing import final
 
+from metrics.instruments import FamilySnapshot, Snapshot
 from metrics.instruments._shared import Shared
-from metrics.instruments._snapshot import Snapshot
 from metrics.registry._entries import Entry
 
 
 @final
 class RegistrySnapshot(Shared, Mapping[str, Snapshot]):
-    """The values of all instruments of a registry, by full name, in name order. Immutable."""
+    """Values of all instruments of a registry, by full name, in name order. Immutable."""
 
     __slots__ = ("_entries", "_values")
 
@@ -28,19 +28,30 @@ class RegistrySnapshot(Shared, Mapping[str, Snapshot]):
         return len(self._values)
 
     def entry(self, name: str) -> Entry:
-        """Return what is known about the instrument with this full name.
+        """Return name, instrument, description and unit of the instrument with a full name.
 
         Raises:
-            KeyError: there is none.
+            KeyError: no instrument has this name.
         """
         return self._entries[name]
 
+    def to_dict(self) -> dict[str, dict[str, object]]:
+        """Return the values as plain dicts, under go-ethereum's keys, as its GetAll does.
+
+        A family's children have its name and their labels as key: `requests{method="GET"}`.
+        """
+        values: dict[str, dict[str, object]] = {}
+        for name, snapshot in self._values.items():
+            if isinstance(snapshot, FamilySnapshot):
+                for labels, value in snapshot.by_label_text():
+                    values[name + labels] = value.to_dict()
+            else:
+                values[name] = snapshot.to_dict()
+        return values
+
     def __reduce__(self) -> tuple[object, ...]:
-        # An instrument stays where it is updated; what was read from it stands for it elsewhere.
-        entries = {
-            name: Entry(name, self._values[name], entry.description, entry.unit, entry.registered)
-            for name, entry in self._entries.items()
-        }
+        # An instrument stays in its process; its snapshot stands for it elsewhere.
+        entries = {name: entry.copy(self._values[name]) for name, entry in self._entries.items()}
         return RegistrySnapshot, (self._values, entries)
 
     def __repr__(self) -> str:

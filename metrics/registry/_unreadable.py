@@ -1,4 +1,4 @@
-"""What cannot be read, which is logged once and not each time somebody looks."""
+"""Instruments that cannot be read, logged once and not at every read."""
 
 from typing import final
 
@@ -7,7 +7,7 @@ from metrics.registry._entries import Entry
 
 @final
 class Unreadable:
-    """The names of what could not be read when it was last tried. Safe to use from any thread."""
+    """Names of instruments whose last read failed. Safe to use from any thread."""
 
     __slots__ = ("_names",)
 
@@ -15,7 +15,7 @@ class Unreadable:
         self._names: set[str] = set()
 
     def add(self, entry: Entry, error: Exception) -> None:
-        """Tell that an entry cannot be read, unless that has been told."""
+        """Log that an entry cannot be read, unless that was logged."""
         if entry.name in self._names:
             return
         self._names.add(entry.name)
@@ -27,7 +27,7 @@ class Unreadable:
         )
 
     def discard(self, entry: Entry) -> None:
-        """Tell anew when this entry cannot be read again."""
+        """Log the next failure of an entry, which was read."""
         self._names.discard(entry.name)
 
     def __bool__(self) -> bool:

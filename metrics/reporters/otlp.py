@@ -13,6 +13,7 @@ from metrics.clock import SYSTEM_CLOCK
 from metrics.exporters import otlp
 from metrics.exporters.reading.deltas import Deltas
 from metrics.registry import Registry
+from metrics.registry._inner import store_of
 from metrics.reporters.delivery.reporter import Reporter
 from metrics.reporters.reporting.options import HttpOptions, chosen
 from metrics.reporters.reporting.payloads import Reading
@@ -68,7 +69,7 @@ def http(
 
     def read(reading: Reading) -> Iterable[bytes]:
         time, reader = reading.timestamp_ns, reading.reader
-        deltas = registry.kept(reader, Deltas) if asked == "delta" else None
+        deltas = store_of(registry).keep(reader, Deltas) if asked == "delta" else None
         # The wall clock may have been set back.
         since = min(start_ns, time)
         return requests(registry, timestamp_ns=time, start_ns=since, reader=reader, deltas=deltas)

@@ -11,6 +11,7 @@ from metrics.exporters.reading.deltas import Deltas
 from metrics.exporters.writing.datagrams import SIZE, datagrams
 from metrics.instruments._arguments import size as checked_size
 from metrics.registry import Registry
+from metrics.registry._inner import store_of
 from metrics.reporters.delivery.reporter import Reporter
 from metrics.reporters.reporting.lifetime import reporting
 from metrics.reporters.reporting.options import ConnectionOptions, Options, chosen, connect_timeout
@@ -73,7 +74,7 @@ def udp(
         options["buffered"] = DATAGRAMS
 
     def read(reading: Reading) -> Iterator[bytes]:
-        deltas = registry.kept(reading.reader, Deltas)
+        deltas = store_of(registry).keep(reading.reader, Deltas)
         texts = statsd.lines(registry, deltas=deltas, reader=reading.reader, **events)
         return datagrams(texts, dropped=too_long, size=size)
 
@@ -101,7 +102,7 @@ def tcp(
     events = checked(options)
 
     def read(reading: Reading) -> Iterator[bytes]:
-        deltas = registry.kept(reading.reader, Deltas)
+        deltas = store_of(registry).keep(reading.reader, Deltas)
         return statsd.stream(registry, deltas=deltas, reader=reading.reader, **events)
 
     transport = Tcp(

@@ -5,23 +5,19 @@ A collector uses the clock of the registry, unless the hook is given another one
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, TypeVar
 
 from metrics._fork import survives_fork
 from metrics.clock import Clock
-from metrics.collectors._host import HostCollector
-from metrics.collectors._process import ProcessCollector
-from metrics.collectors._runtime import RuntimeCollector
-from metrics.instruments._snapshot import Instrument, Tickable, TickSource
-from metrics.registry import Registry, ticks
+from metrics.collectors import HostCollector, ProcessCollector, RuntimeCollector
+from metrics.instruments._snapshot import Tickable, TickSource
+from metrics.registry import Registry
+from metrics.registry._inner import warn_without_ticker
+from metrics.resources._shortcut_hooks import needs_ticker
 
 
 class Collector(Tickable, Protocol):
     """Reader of values outside the program: ticked while its resource runs, closed at the stop."""
-
-    @property
-    def instruments(self) -> tuple[Instrument, ...]:
-        """The instruments that it feeds."""
 
     def close(self) -> None:
         """Unregister the instruments."""
@@ -30,58 +26,59 @@ class Collector(Tickable, Protocol):
 C = TypeVar("C", bound=Collector)
 
 
+@needs_ticker
 @survives_fork
 @contextmanager
-def ticked(registry: Registry, ticker: TickSource, collector: C) -> Iterator[C]:
-    """Let a ticker tick a collector of your own and, after it, the instruments that it feeds.
+def ticked(registry: Registry, collector: C, *, ticker: TickSource | None = None) -> Iterator[C]:
+    """Let the registry's ticker, or this one, tick a collector of your own.
 
-    If the registry is disabled, they are not ticked.
+    The collector has registered its instruments; a ticker ticks its newest member first, so that
+    they are ticked after the collector has fed them. A disabled registry's are not ticked.
     """
-    members = [cast("Tickable", fed) for fed in collector.instruments if ticks(fed)]
-    # The newest addition is ticked first: the collector feeds what is ticked after it.
-    members.append(collector)
+    worker = registry.ticker if ticker is None else ticker
+    if registry.enabled:
+        warn_without_ticker(registry, worker, type(collector).__name__)
     try:
-        if registry.enabled:
-            for member in members:
-                ticker.add(member)
+        if worker is not None and registry.enabled:
+            worker.add(collector)
         yield collector
     finally:
-        for member in reversed(members):
-            ticker.discard(member)
+        if worker is not None:
+            worker.discard(collector)
         collector.close()
 
 
+@needs_ticker
 @survives_fork
 @contextmanager
 def host(
-    registry: Registry, ticker: TickSource, clock: Clock | None = None
+    registry: Registry, *, ticker: TickSource | None = None, clock: Clock | None = None
 ) -> Iterator[HostCollector]:
     """Measure the machine: CPU, memory, disks, network. Needs psutil."""
-    with ticked(
-        registry, ticker, HostCollector(registry, clock or registry.clock, interval=ticker.interval)
-    ) as collector:
+    collector = HostCollector(registry, ticker=ticker, clock=clock)
+    with ticked(registry, collector, ticker=ticker):
         yield collector
 
 
+@needs_ticker
 @survives_fork
 @contextmanager
 def process(
-    registry: Registry, ticker: TickSource, clock: Clock | None = None
+    registry: Registry, *, ticker: TickSource | None = None, clock: Clock | None = None
 ) -> Iterator[ProcessCollector]:
     """Measure this process: CPU, memory, threads, open files. Needs psutil."""
-    with ticked(registry, ticker, ProcessCollector(registry, clock or registry.clock)) as collector:
+    collector = ProcessCollector(registry, ticker=ticker, clock=clock)
+    with ticked(registry, collector, ticker=ticker):
         yield collector
 
 
+@needs_ticker
 @survives_fork
 @contextmanager
 def runtime(
-    registry: Registry, ticker: TickSource, clock: Clock | None = None
+    registry: Registry, *, ticker: TickSource | None = None, clock: Clock | None = None
 ) -> Iterator[RuntimeCollector]:
     """Measure the interpreter: garbage collection, objects, threads."""
-    with ticked(
-        registry,
-        ticker,
-        RuntimeCollector(registry, clock or registry.clock, interval=ticker.interval),
-    ) as collector:
+    collector = RuntimeCollector(registry, ticker=ticker, clock=clock)
+    with ticked(registry, collector, ticker=ticker):
         yield collector

@@ -12,7 +12,7 @@
 
     class Container(MetricsContainer):
         registry, ticker = MetricsContainer.registry, MetricsContainer.ticker
-        requests = Resource(resources.meter, registry, ticker, "rpc/requests")
+        requests = Resource(resources.meter, registry, "rpc/requests")
         handle = providers.Callable(handle, requests)
 
 

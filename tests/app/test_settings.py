@@ -46,7 +46,7 @@ def test_a_flag_wins_over_a_variable_and_that_over_the_file(config, monkeypatch)
         ({}, "prot = 1", {}, "prot in .*agent.toml: there is no such setting"),
         ({}, "", {"WIRED_METRICS_PORT": "many"}, "WIRED_METRICS_PORT: .* got 'many'"),
         ({"log_level": "loud"}, "", {}, "--log-level: .*'debug', 'info'"),
-        ({"prefix": "a b "}, "", {}, "--prefix: a prefix is .* got 'a b '"),
+        ({"prefix": "a b "}, "", {}, "--prefix: invalid prefix .a b .: use"),
         ({}, "port = ", {}, "--config: .* is not TOML"),
     ],
 )

@@ -74,10 +74,10 @@ class Ours(Library):
         return self.make_block().timed(nothing)
 
     def counters(self, name: str) -> Any:
-        return self.registry.counter(name, labels=LABELS)
+        return self.registry.counters(name, labels=LABELS)
 
     def histograms(self, name: str) -> Any:
-        return self.registry.bucket_histogram(name, labels=LABELS)
+        return self.registry.bucket_histograms(name, labels=LABELS)
 
     def count(self, family: Any, a: str, b: str) -> None:
         family.labels(a, b).inc()

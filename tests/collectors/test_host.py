@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from metrics import Counter, DuplicateMetricError, Meter, Registry, Ticker
 from metrics.collectors import HostCollector
 from metrics.collectors._host import Totals, is_loopback
+from metrics.registry._inner import store_of
 from metrics.testing import ManualClock
 
 UNITS = {
@@ -96,8 +97,8 @@ def values(registry, *names):
 def test_names_and_units_are_these():
     registry = Registry()
     HostCollector(registry)
-    assert {entry.name: entry.unit for entry in registry.entries()} == UNITS
-    assert all(entry.description for entry in registry.entries())
+    assert {entry.name: entry.unit for entry in store_of(registry).entries()} == UNITS
+    assert all(entry.description for entry in store_of(registry).entries())
 
 
 def test_the_first_sample_adds_no_totals_since_boot_and_sets_the_gauges():

@@ -10,6 +10,7 @@ import pytest
 from metrics import DuplicateMetricError, FloatCounter, Gauge, Registry
 from metrics.collectors import ProcessCollector
 from metrics.collectors._process import CpuLoad
+from metrics.registry._inner import store_of
 from metrics.testing import ManualClock
 
 UNITS = {
@@ -39,8 +40,8 @@ def burn(seconds):
 def test_names_and_units_are_these():
     registry = Registry()
     ProcessCollector(registry)
-    assert {entry.name: entry.unit for entry in registry.entries()} == UNITS
-    assert all(entry.description for entry in registry.entries())
+    assert {entry.name: entry.unit for entry in store_of(registry).entries()} == UNITS
+    assert all(entry.description for entry in store_of(registry).entries())
 
 
 def test_the_first_sample_adds_no_cpu_time_of_before_and_sets_the_gauges():

@@ -7,6 +7,7 @@ import pytest
 
 from metrics import DuplicateMetricError, Registry, Ticker
 from metrics.collectors import RuntimeCollector
+from metrics.registry._inner import store_of
 
 UNITS = {
     "python/gc/collected": "",
@@ -61,8 +62,8 @@ def make_cycles(n):
 
 
 def test_names_and_units_are_these(registry, collector):
-    assert {entry.name: entry.unit for entry in registry.entries()} == UNITS
-    assert all(entry.description for entry in registry.entries())
+    assert {entry.name: entry.unit for entry in store_of(registry).entries()} == UNITS
+    assert all(entry.description for entry in store_of(registry).entries())
 
 
 def test_the_first_sample_counts_nothing_of_before_and_sets_the_gauges(no_automatic_gc, registry):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from metrics import Registry, Snapshot
 from metrics.exporters import csv
 from tests.exporters.examples import NOW_NS, everything, names, numbers, texts
+from tests.exporters.page_reading import Custom
 
 TIME = "1700000000.123456789"
 
@@ -145,7 +146,7 @@ def test_a_float_is_what_it_was(value):
 def test_facts_and_labels_read_back_whatever_they_hold(facts, labels):
     registry = Registry()
     registry.info("a").set(facts)
-    family = registry.counter("b", labels=("x",))
+    family = registry.counters("b", labels=("x",))
     for label in labels:
         family.labels(label)
     found = rows(registry)
@@ -158,7 +159,7 @@ def test_facts_and_labels_read_back_whatever_they_hold(facts, labels):
 def test_no_cell_but_a_number_is_a_formula(name, fact, label):
     registry = Registry()
     registry.info(name).set({fact: fact})
-    registry.counter("=overdrawn", labels=("x",)).labels(label)
+    registry.counters("=overdrawn", labels=("x",)).labels(label)
     for row, column in itertools.product(rows(registry), range(5)):
         if row[3] != "count" or column != 4:
             assert not row[column].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
@@ -183,7 +184,7 @@ def test_a_field_of_the_programs_own_is_no_formula():
             return self
 
     registry = Registry()
-    registry.register("own", Own())
+    registry.register("own", Custom(Own()))
     assert [row[1:] for row in rows(registry)] == [["own", "", "'=left.-", "1"]]
 
 
@@ -196,7 +197,7 @@ def test_a_negative_number_stays_a_number():
 
 def test_half_a_surrogate_pair_does_not_fail_the_page():
     registry = Registry()
-    registry.counter("a", labels=("x",)).labels("\ud800")
+    registry.counters("a", labels=("x",)).labels("\ud800")
     assert rows(registry)[0][2] == '{x="\\ud800"}'
 
 
@@ -210,7 +211,7 @@ def test_a_wrong_time_is_told_before_anything_is_read(timestamp_ns, error):
 
 def test_a_large_registry_comes_in_chunks_of_whole_rows():
     registry = Registry()
-    family = registry.counter("hits", labels=("x",), max_children=5000)
+    family = registry.counters("hits", labels=("x",), max_children=5000)
     for index in range(5000):
         family.labels(index)
     chunks = list(csv.stream(registry, timestamp_ns=NOW_NS))

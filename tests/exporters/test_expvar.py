@@ -12,6 +12,7 @@ from metrics import Counter, Histogram, Registry, Snapshot, UniformReservoir
 from metrics.exporters import expvar
 from metrics.exporters.reading.clashes import warn_once
 from tests.exporters.examples import everything, names, numbers, texts
+from tests.exporters.page_reading import Custom
 
 
 def read(registry: Registry, **options: str) -> dict[str, object]:
@@ -76,13 +77,13 @@ def test_every_instrument_has_go_ethereums_keys():
 
 def test_labels_come_before_the_field():
     registry = Registry()
-    registry.meter("rpc", labels=("method",)).labels("GET").mark(2)
+    registry.meters("rpc", labels=("method",)).labels("GET").mark(2)
     assert read(registry)['rpc{method="GET"}.count'] == 2
 
 
 def test_timers_come_in_the_unit_that_was_asked_for():
     registry = Registry()
-    registry.timer("call").update(0.25)
+    registry.timer("call", sampled=True).update(0.25)
     assert read(registry, duration_unit="seconds")["call.max"] == 0.25
     assert read(registry, duration_unit="milliseconds")["call.max"] == 250
 
@@ -113,7 +114,7 @@ def test_numbers_read_back_as_they_were_recorded(values):
 @given(texts, texts)
 def test_any_label_and_any_fact_make_a_valid_page(label, fact):
     registry = Registry()
-    registry.counter("a", labels=("x",)).labels(label)
+    registry.counters("a", labels=("x",)).labels(label)
     registry.info("b").set({fact: fact})
     page = read(registry)
     assert len(page) == 2
@@ -123,7 +124,7 @@ def test_any_label_and_any_fact_make_a_valid_page(label, fact):
 def test_what_json_readers_cannot_hold_does_not_fail_the_page():
     registry = Registry()
     registry.int_gauge("a").set(10**5000)
-    registry.counter("b", labels=("x",)).labels("\ud800").inc()
+    registry.counters("b", labels=("x",)).labels("\ud800").inc()
     registry.info("c").set({"\ud800": "\udcff"})
     assert read(registry) == {"a": None, 'b{x="\ud800"}': 1, "c": '{"\ud800": "\udcff"}'}
 
@@ -141,7 +142,7 @@ def test_of_two_instruments_with_one_key_the_first_is_kept(name, caplog):
 
 def test_a_name_that_looks_like_a_child_gives_way_to_it():
     registry = Registry()
-    registry.counter("a", labels=("x",)).labels("1").inc(3)
+    registry.counters("a", labels=("x",)).labels("1").inc(3)
     registry.register('a{x="1"}', Counter()).inc(7)
     assert read(registry) == {'a{x="1"}': 3}
 
@@ -166,13 +167,13 @@ def test_an_instrument_of_the_programs_own_shows_its_fields():
             return self
 
     registry = Registry()
-    registry.register("own", Own())
+    registry.register("own", Custom(Own()))
     assert read(registry) == {"own.left": 1, "own.right": "<class 'object'>"}
 
 
 def test_a_large_registry_comes_in_chunks():
     registry = Registry()
-    family = registry.counter("hits", labels=("x",), max_children=5000)
+    family = registry.counters("hits", labels=("x",), max_children=5000)
     for index in range(5000):
         family.labels(index)
     chunks = list(expvar.stream(registry))

@@ -41,7 +41,7 @@ def parsed(text):
 def small() -> Registry:
     registry = Registry("chain")
     registry.counter("inserts").inc(3)
-    registry.gauge("load.1m", labels=("core", "kind")).labels("0", "a.b/c").set(-0.5)
+    registry.gauges("load.1m", labels=("core", "kind")).labels("0", "a.b/c").set(-0.5)
     registry.info("build").set({"version": "1.2", "flags": "-a -b"})
     registry.healthcheck("db", lambda: None)
     registry.resetting_timer("pause").update(0.001)
@@ -78,7 +78,7 @@ def test_labels_and_facts_are_tags():
 
 def test_no_path_looks_like_one_of_openmetrics_which_carbon_would_refuse():
     registry = Registry()
-    registry.counter("hits", labels=("q",)).labels('{"a":"b"}').inc()
+    registry.counters("hits", labels=("q",)).labels('{"a":"b"}').inc()
     assert page(registry) == 'hits.count;q={"a":"b"_ 1 1700000000\n'
 
 
@@ -93,7 +93,7 @@ def test_labels_are_nodes_where_there_are_no_tags_and_facts_are_left_out():
 def test_meters_timers_and_histograms_have_go_ethereums_fields():
     registry = Registry()
     registry.meter("a").mark()
-    registry.timer("b").update(1)
+    registry.timer("b", sampled=True).update(1)
     registry.bucket_histogram("c", bounds=(1, 2)).update(1.5)
     statistics = ["count", "min", "max", "mean", "std-dev"]
     percentiles = [f"{p}-percentile" for p in (50, 75, 95, 99, 999)]
@@ -110,8 +110,8 @@ def test_meters_timers_and_histograms_have_go_ethereums_fields():
 
 def test_a_label_takes_the_place_of_a_tag_in_both_styles():
     registry = Registry()
-    registry.counter("a", labels=("host",)).labels("b").inc()
-    registry.counter("c", labels=("host",)).labels("").inc()
+    registry.counters("a", labels=("host",)).labels("b").inc()
+    registry.counters("c", labels=("host",)).labels("").inc()
     tags = {"host": "h", "dc": "x"}
     assert page(registry, tags=tags) == (
         "a.count;dc=x;host=b 1 1700000000\nc.count;dc=x;host=h 1 1700000000\n"
@@ -123,7 +123,7 @@ def test_a_label_takes_the_place_of_a_tag_in_both_styles():
 
 def test_the_tag_that_holds_the_path_is_not_taken():
     registry = Registry()
-    registry.counter("a", labels=("name",)).labels("x").inc()
+    registry.counters("a", labels=("name",)).labels("x").inc()
     assert page(registry) == "a.count;name_=x 1 1700000000\n"
 
 
@@ -133,7 +133,7 @@ def test_the_tag_that_holds_the_path_is_not_taken():
 )
 def test_what_a_tag_cannot_hold_is_an_underscore(value, written):
     registry = Registry()
-    registry.counter("a", labels=("label",)).labels(value).inc()
+    registry.counters("a", labels=("label",)).labels(value).inc()
     assert page(registry) == f"a.count;label={written} 1 1700000000\n"
 
 
@@ -148,7 +148,7 @@ def test_nan_and_infinities_are_left_out():
 @given(st.text(), st.text(min_size=1), st.text(), st.text())
 def test_no_text_breaks_out_of_its_place(style, prefix, key, tag, label):
     registry = Registry()
-    registry.counter("a", labels=("label",)).labels(label).inc(7)
+    registry.counters("a", labels=("label",)).labels(label).inc(7)
     text = page(registry, prefix=prefix, tags={key: tag}, label_style=style)
     [((path, tags), value)] = parsed(text).items()
     assert value == 7
@@ -162,13 +162,13 @@ def test_no_text_breaks_out_of_its_place(style, prefix, key, tag, label):
 def test_printable_text_without_semicolons_arrives_as_it_was(text):
     text = text.replace(";", ".") + "."
     registry = Registry()
-    registry.counter("a", labels=("label",)).labels(text).inc()
+    registry.counters("a", labels=("label",)).labels(text).inc()
     assert list(parsed(page(registry))) == [("a.count", (("label", text),))]
 
 
 def test_a_large_registry_comes_in_chunks_of_whole_lines():
     registry = Registry()
-    family = registry.counter("a", labels=("n",), max_children=5000)
+    family = registry.counters("a", labels=("n",), max_children=5000)
     for n in range(5000):
         family.labels(f"{n:020}").inc()
     chunks = list(graphite.stream(registry, timestamp_ns=NOW))

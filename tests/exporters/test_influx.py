@@ -68,7 +68,7 @@ def test_every_instrument_has_go_ethereums_measurement_and_fields():
     clock.advance(10)
     for value in (1, 2, 3, 4):
         registry.histogram("size").update(value)
-    registry.timer("call").update(0.25)
+    registry.timer("call", sampled=True).update(0.25)
     registry.resetting_timer("pause").update(0.000001)
     assert page(registry, namespace="geth.", timestamp_ns=1_700_000_000_123_456_789) == GOLDEN
 
@@ -87,7 +87,7 @@ def test_empty_distributions_are_left_out_but_timers_are_not():
     registry.histogram("a")
     registry.bucket_histogram("b")
     registry.resetting_timer("c")
-    registry.timer("d")
+    registry.timer("d", sampled=True)
     [((name, _), fields)] = parsed(influx.render(registry)).items()
     assert (name, fields["count"], fields["max"]) == ("d.timer", 0, 0)
 
@@ -103,7 +103,7 @@ def test_empty_distributions_are_left_out_but_timers_are_not():
 )
 def test_durations_come_in_the_unit_asked_for(unit, mean, least):
     registry = Registry()
-    registry.timer("call").update(0.25)
+    registry.timer("call", sampled=True).update(0.25)
     registry.histogram("size").update(0.25)
     values = parsed(influx.render(registry, duration_unit=unit))
     call = values["call.timer", ()]
@@ -114,8 +114,8 @@ def test_durations_come_in_the_unit_asked_for(unit, mean, least):
 
 def test_a_variance_comes_in_the_square_of_the_unit():
     registry = Registry()
-    registry.timer("call").update(0.25)
-    registry.timer("call").update(0.75)
+    registry.timer("call", sampled=True).update(0.25)
+    registry.timer("call", sampled=True).update(0.75)
     [fields] = parsed(influx.render(registry, duration_unit="milliseconds")).values()
     assert (fields["stddev"], fields["variance"]) == (250, 62_500)
 
@@ -138,7 +138,7 @@ def test_a_field_that_is_not_finite_is_left_out_of_its_line():
 
 def test_a_duration_beyond_all_floats_does_not_fail_the_page():
     registry = Registry()
-    registry.timer("a").update(1e308)
+    registry.timer("a", sampled=True).update(1e308)
     [fields] = parsed(influx.render(registry)).values()
     assert fields["count"] == 1
     assert "max" not in fields
@@ -156,8 +156,8 @@ def test_an_int_beyond_64_bits_is_a_float_and_one_beyond_floats_is_left_out():
 
 def test_a_label_takes_the_place_of_a_tag_and_all_are_sorted():
     registry = Registry()
-    registry.counter("a", labels=("z", "host")).labels("1", "b").inc()
-    registry.counter("c", labels=("host",)).labels("").inc()
+    registry.counters("a", labels=("z", "host")).labels("1", "b").inc()
+    registry.counters("c", labels=("host",)).labels("").inc()
     assert page(registry, tags={"host": "h", "dc": "x"}) == (
         "a.count,dc=x,host=b,z=1 value=1i\nc.count,dc=x,host=h value=1i\n"
     )
@@ -165,7 +165,7 @@ def test_a_label_takes_the_place_of_a_tag_and_all_are_sorted():
 
 def test_a_tag_that_the_server_uses_itself_gets_another_name():
     registry = Registry()
-    registry.counter("a", labels=("time", "_field")).labels("1", "2").inc()
+    registry.counters("a", labels=("time", "_field")).labels("1", "2").inc()
     assert page(registry) == "a.count,_field_=2,time_=1 value=1i\n"
 
 
@@ -199,14 +199,14 @@ def test_what_was_wrong_with_a_health_check_stays_here():
 )
 def test_a_backslash_stays_unless_it_would_be_read_as_an_escape(value, expected):
     registry = Registry()
-    registry.counter("a", labels=("x",)).labels(value).inc()
+    registry.counters("a", labels=("x",)).labels(value).inc()
     assert page(registry) == f"a.count,x={expected} value=1i\n"
 
 
 @given(st.text(), st.text(), st.text(min_size=1))
 def test_no_text_breaks_out_of_its_place(label, tag, key):
     registry = Registry()
-    registry.counter("a", labels=("label",)).labels(label).inc(7)
+    registry.counters("a", labels=("label",)).labels(label).inc(7)
     [(measurement, tags)] = parsed(influx.render(registry, tags={key: tag}))
     assert measurement == "a.count"
     name = written(key)
@@ -219,7 +219,7 @@ def test_no_text_breaks_out_of_its_place(label, tag, key):
 @given(st.text(st.characters(exclude_characters="\\", exclude_categories=["C"]), min_size=1))
 def test_printable_text_without_backslashes_arrives_as_it_was(text):
     registry = Registry()
-    registry.counter("a", labels=("label",)).labels(text).inc()
+    registry.counters("a", labels=("label",)).labels(text).inc()
     assert list(parsed(influx.render(registry))) == [("a.count", (("label", text),))]
 
 
@@ -250,7 +250,7 @@ def test_numbers_arrive_as_they_were(value):
 
 def test_a_large_registry_comes_in_chunks_of_whole_lines():
     registry = Registry()
-    family = registry.counter("a", labels=("n",), max_children=5000)
+    family = registry.counters("a", labels=("n",), max_children=5000)
     for n in range(5000):
         family.labels(f"{n:020}").inc()
     chunks = list(influx.stream(registry))

@@ -45,7 +45,7 @@ def test_an_empty_sample_has_a_count_alone():
 @given(st.lists(texts, min_size=1, max_size=3), texts, texts)
 def test_whatever_a_label_a_fact_or_a_unit_holds_a_line_is_one_line(labels, fact, unit):
     registry = Registry()
-    family = registry.gauge("a", labels=("x",), unit=unit)
+    family = registry.gauges("a", labels=("x",), unit=unit)
     for label in labels:
         family.labels(label)
     registry.info("b").set({fact: fact})
@@ -63,7 +63,7 @@ def test_whatever_a_label_a_fact_or_a_unit_holds_a_line_is_one_line(labels, fact
 @given(st.lists(st.tuples(texts, texts), unique=True))
 def test_different_labels_make_different_lines(labels):
     registry = Registry()
-    family = registry.counter("a", labels=("x", "y"))
+    family = registry.counters("a", labels=("x", "y"))
     for pair in labels:
         family.labels(*pair)
     assert len(set(lines.render(registry).splitlines())) == len(labels)
@@ -101,7 +101,7 @@ def test_an_instrument_of_the_programs_own_shows_its_fields():
 
 def test_chunks_are_whole_lines_and_come_as_they_are_read():
     registry = Registry()
-    family = registry.counter("hits", labels=("x",), max_children=5000)
+    family = registry.counters("hits", labels=("x",), max_children=5000)
     for index in range(5000):
         family.labels(index)
     chunks = list(lines.stream(registry))

@@ -84,7 +84,7 @@ def everything() -> Registry:
     clock.advance(10)
     for value in (1, 2, 3, 4):
         registry.histogram("size").update(value)
-    registry.timer("call").update(0.25)
+    registry.timer("call", sampled=True).update(0.25)
     registry.resetting_timer("pause").update(0.001)
     return registry
 
@@ -151,7 +151,7 @@ def test_facts_are_the_tags_of_a_one():
 
 def test_labels_are_tags_and_a_host_stays_whatever_they_are():
     registry = Registry()
-    family = registry.counter("a", labels=("method", "host"))
+    family = registry.counters("a", labels=("method", "host"))
     family.labels("GET", "b").inc()
     family.labels("", "").inc()
     assert page(registry, tags={"method": "any", "dc": "", "host": ""}).splitlines() == [
@@ -165,7 +165,7 @@ def test_an_empty_distribution_has_a_count_and_no_statistics():
     registry.histogram("a")
     registry.bucket_histogram("b")
     registry.resetting_timer("c")
-    registry.timer("d")
+    registry.timer("d", sampled=True)
     assert [(point["metric"], point["value"]) for point in parsed(page(registry))] == [
         ("a.count", 0),
         ("b.count", 0),
@@ -193,7 +193,7 @@ def test_what_a_server_cannot_hold_is_left_out_or_a_float():
 
 def test_durations_come_in_the_unit_asked_for():
     registry = Registry()
-    registry.timer("call").update(0.25)
+    registry.timer("call", sampled=True).update(0.25)
     values = {p["metric"]: p["value"] for p in parsed(page(registry, duration_unit="seconds"))}
     assert (values["call.mean"], values["call.99-percentile"]) == (0.25, 0.25)
 
@@ -201,7 +201,7 @@ def test_durations_come_in_the_unit_asked_for():
 @given(st.text(min_size=1), st.text(), st.text(min_size=1), st.text(), st.text())
 def test_no_text_breaks_out_of_its_place(host, prefix, key, tag, label):
     registry = Registry()
-    registry.counter("a", labels=("label",)).labels(label).inc(7)
+    registry.counters("a", labels=("label",)).labels(label).inc(7)
     text = page(registry, host=host, prefix=prefix, tags={key: tag})
     [point] = parsed(text)
     assert point["value"] == 7
@@ -214,7 +214,7 @@ def test_no_text_breaks_out_of_its_place(host, prefix, key, tag, label):
 
 def test_a_large_registry_comes_in_chunks_of_whole_lines():
     registry = Registry()
-    family = registry.counter("a", labels=("n",), max_children=5000)
+    family = registry.counters("a", labels=("n",), max_children=5000)
     for n in range(5000):
         family.labels(f"{n:020}").inc()
     chunks = list(opentsdb.stream(registry, host="h", timestamp_ns=NOW))

@@ -6,6 +6,7 @@ from hypothesis import given
 from metrics import Registry, Snapshot
 from metrics.exporters import plain
 from tests.exporters.examples import everything, texts
+from tests.exporters.page_reading import Custom
 
 GOLDEN = r"""gauge build
   value:       {"commit": "a\"b\n", "version": "1.2"}
@@ -103,7 +104,7 @@ def test_every_instrument_is_written_as_go_ethereum_does():
 
 def test_timers_come_in_the_unit_that_was_asked_for():
     registry = Registry()
-    registry.timer("call").update(0.25)
+    registry.timer("call", sampled=True).update(0.25)
     text = plain.render(registry, duration_unit="milliseconds").decode()
     assert "  min:               250\n" in text
     text = plain.render(registry, duration_unit="seconds").decode()
@@ -118,7 +119,7 @@ def test_a_wrong_unit_is_told_before_anything_is_read():
 @given(texts, texts)
 def test_every_line_is_a_heading_or_a_number_of_it(label, fact):
     registry = Registry()
-    registry.counter("a", labels=("x",)).labels(label)
+    registry.counters("a", labels=("x",)).labels(label)
     registry.info("b").set({fact: fact})
     lines = plain.render(registry).decode().splitlines()
     assert [line.split()[0] for line in lines] == ["counter", "count:", "gauge", "value:"]
@@ -141,13 +142,13 @@ def test_an_instrument_of_the_programs_own_shows_its_fields():
             return self
 
     registry = Registry()
-    registry.register("own", Own())
+    registry.register("own", Custom(Own()))
     assert plain.render(registry) == b'metric own\n  snapshot_of: "a\\nb"\n'
 
 
 def test_chunks_are_whole_lines():
     registry = Registry()
-    family = registry.counter("hits", labels=("x",), max_children=5000)
+    family = registry.counters("hits", labels=("x",), max_children=5000)
     for index in range(5000):
         family.labels(index)
     chunks = list(plain.stream(registry))

@@ -74,7 +74,7 @@ def test_promtool_has_nothing_to_say():
 
 def test_a_stream_is_the_page_in_pieces_that_end_with_a_line():
     registry = Registry()
-    family = registry.counter("hits", labels=("path",))
+    family = registry.counters("hits", labels=("path",))
     for number in range(2000):
         family.labels(str(number)).inc(number)
     chunks = list(prometheus.stream(registry))
@@ -86,7 +86,7 @@ def test_a_stream_is_the_page_in_pieces_that_end_with_a_line():
 
 def test_a_stream_reads_as_it_goes():
     registry = Registry()
-    family = registry.counter("a", labels=("path",))
+    family = registry.counters("a", labels=("path",))
     for number in range(1000):
         family.labels(str(number))
     counter = registry.counter("b")
@@ -137,7 +137,7 @@ def test_what_is_not_asked_for_is_not_read(exporter):
     registry = Registry()
     pause = registry.resetting_timer("pause")
     pause.update(1.0)
-    registry.resetting_timer("waits", labels=("x",)).labels("1").update(1.0)
+    registry.resetting_timers("waits", labels=("x",)).labels("1").update(1.0)
     registry.counter("x")
     for name in ("x_total", "pause", "pause_per_second", "wait_seconds"):
         exporter.render(registry, names=[name], reader="r")
@@ -156,7 +156,7 @@ def test_one_gauge_that_raises_does_not_fail_the_page(caplog):
 
 def test_pages_are_whole_while_children_come_and_go():
     registry = Registry()
-    family = registry.counter("hits", labels=("path",))
+    family = registry.counters("hits", labels=("path",))
     stop = threading.Event()
 
     def churn() -> None:

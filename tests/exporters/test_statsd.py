@@ -74,7 +74,7 @@ def test_every_instrument_has_its_type():
 
 def test_what_was_put_together_is_a_count_and_statistics_as_gauges():
     registry = Registry()
-    registry.timer("call").update(0.25)
+    registry.timer("call", sampled=True).update(0.25)
     registry.meter("blocks").mark(5)
     registry.bucket_histogram("wait", bounds=(1, 2)).update(2)
     registry.histogram("size").update(7)
@@ -110,7 +110,7 @@ def test_a_counter_that_was_cleared_begins_anew():
 
 def test_a_counter_that_is_gone_for_a_look_is_forgotten():
     registry = Registry()
-    family = registry.counter("a", labels=("n",))
+    family = registry.counters("a", labels=("n",))
     deltas = Deltas()
     family.labels("x").inc(3)
     page(registry, deltas)
@@ -129,8 +129,8 @@ def test_two_reporters_have_their_own_deltas():
 @given(st.lists(st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 9)), max_size=5)))
 def test_no_event_is_lost_or_told_twice(intervals):
     registry = Registry()
-    family = registry.counter("a", labels=("n",))
-    timer = registry.timer("t", labels=("n",))
+    family = registry.counters("a", labels=("n",))
+    timer = registry.timers("t", labels=("n",))
     deltas = Deltas()
     server = Server()
     expected = {}
@@ -173,7 +173,7 @@ def test_a_negative_gauge_is_set_to_0_first_in_the_same_datagram():
 
 def test_labels_and_facts_are_tags_in_datadogs_dialect():
     registry = Registry()
-    registry.counter("a", labels=("method", "path")).labels("GET", "/a:b|c").inc()
+    registry.counters("a", labels=("method", "path")).labels("GET", "/a:b|c").inc()
     registry.info("build").set({"version": "1.2"})
     registry.resetting_timer("pause").update(1)
     assert page(registry, dialect="dogstatsd", tags={"env": "x y"}) == (
@@ -185,7 +185,7 @@ def test_labels_and_facts_are_tags_in_datadogs_dialect():
 
 def test_labels_are_in_the_name_otherwise():
     registry = Registry()
-    registry.counter("a/b", labels=("method", "path")).labels("", "/x.y").inc()
+    registry.counters("a/b", labels=("method", "path")).labels("", "/x.y").inc()
     assert page(registry, tags={"env": "e"}) == "a.b.env.e.method._.path._x_y:1|c\n"
 
 
@@ -223,7 +223,7 @@ def test_nan_and_infinities_are_left_out():
 @given(st.text(), st.text(min_size=1), st.text(), st.text())
 def test_no_text_breaks_out_of_its_place(dialect, prefix, key, tag, label):
     registry = Registry()
-    registry.counter("a", labels=("label",)).labels(label).inc(7)
+    registry.counters("a", labels=("label",)).labels(label).inc(7)
     server = Server()
     server.take(page(registry, prefix=prefix, tags={key: tag}, dialect=dialect).encode())
     assert list(server.counters.values()) == [7]
@@ -231,7 +231,7 @@ def test_no_text_breaks_out_of_its_place(dialect, prefix, key, tag, label):
 
 def test_a_large_registry_comes_in_chunks_of_whole_lines():
     registry = Registry()
-    family = registry.counter("a", labels=("n",), max_children=5000)
+    family = registry.counters("a", labels=("n",), max_children=5000)
     for n in range(5000):
         family.labels(f"{n:020}").inc()
     chunks = list(statsd.stream(registry, deltas=Deltas()))

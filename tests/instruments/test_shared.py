@@ -23,9 +23,9 @@ from metrics import (
     Ticker,
     Timer,
 )
-from metrics.instruments._noop import noop
 from metrics.lifecycle import LifecycleContainer
 from metrics.registry._entries import Entry
+from metrics.registry._noop import noop
 from metrics.testing import overridden
 
 MADE_WITH = {
@@ -114,7 +114,7 @@ def test_an_entry_takes_its_instrument_along_only_if_that_can_go():
 def test_the_values_of_a_registry_go_to_another_process_and_the_instruments_stay():
     registry = Registry("app")
     registry.counter("requests", description="Requests", unit="requests").inc(3)
-    registry.timer("latency", labels=("method",)).labels("GET").update(0.5)
+    registry.timers("latency", labels=("method",)).labels("GET").update(0.5)
     registry.info("build").set({"version": "1.2"})
     snapshot = registry.snapshot()
     twin = pickle.loads(pickle.dumps(snapshot))

@@ -284,7 +284,7 @@ class Service:
 class Metered(MetricsContainer):
     registry = MetricsContainer.registry
     ticker = MetricsContainer.ticker
-    requests = Resource(resources.meter, registry, ticker, "rpc/requests")
+    requests = Resource(resources.meter, registry, "rpc/requests")
     pid = Resource(os.getpid)
     service = providers.Singleton(Service, requests, pid)
 
@@ -420,7 +420,7 @@ def test_a_fork_in_the_middle_of_anothers_transition_leaves_the_child_free(where
 
 def test_a_fork_in_the_middle_of_a_tick_leaves_the_child_free():
     class Container(MetricsContainer):
-        part = Resource(resources.meter, MetricsContainer.registry, MetricsContainer.ticker, "x")
+        part = Resource(resources.meter, MetricsContainer.registry, "x")
 
     container = Container()
     container.config.from_dict({"tick_interval": 0.01})

@@ -25,7 +25,7 @@ def hook():
 class Container(MetricsContainer):
     registry = MetricsContainer.registry
     ticker = MetricsContainer.ticker
-    tasks = Resource(resources.meter, registry, ticker, "tasks")
+    tasks = Resource(resources.meter, registry, "tasks")
     home = Resource(hook)
 
 container = Container()

@@ -22,7 +22,7 @@ def connection():
 class Container(MetricsContainer):
     registry = MetricsContainer.registry
     ticker = MetricsContainer.ticker
-    requests = Resource(resources.meter, registry, ticker, "requests")
+    requests = Resource(resources.meter, registry, "requests")
     connection = Resource(connection)
 
 container = Container()

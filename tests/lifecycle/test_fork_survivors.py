@@ -46,9 +46,9 @@ class Instruments(MetricsContainer):
     registry = MetricsContainer.registry
     ticker = MetricsContainer.ticker
     hits = Resource(resources.counter, registry, "hits")
-    requests = Resource(resources.meter, registry, ticker, "requests")
-    sizes = Resource(resources.histogram, registry, ticker, "sizes")
-    waits = Resource(resources.timer, registry, ticker, "waits")
+    requests = Resource(resources.meter, registry, "requests")
+    sizes = Resource(resources.histogram, registry, "sizes")
+    waits = Resource(resources.timer, registry, "waits")
     busy = Resource(resources.updown_counter, registry, "busy")
     load = Resource(resources.gauge, registry, "load")
     build = Resource(resources.info, registry, "build")

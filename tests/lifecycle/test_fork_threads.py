@@ -17,11 +17,9 @@ pytestmark = forking
 class Container(MetricsContainer):
     registry = MetricsContainer.registry
     ticker = MetricsContainer.ticker
-    hits = Resource(
-        resources.family, registry, ticker, "hits", Counter, ("path",), max_children=10**6
-    )
-    requests = Resource(resources.meter, registry, ticker, "requests")
-    waits = Resource(resources.timer, registry, ticker, "waits")
+    hits = Resource(resources.family, registry, "hits", Counter, ("path",), max_children=10**6)
+    requests = Resource(resources.meter, registry, "requests")
+    waits = Resource(resources.timer, registry, "waits")
 
 
 def started():

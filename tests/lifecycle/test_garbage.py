@@ -29,7 +29,7 @@ TIMEOUT = 20
 class Metered(MetricsContainer):
     registry = MetricsContainer.registry
     ticker = MetricsContainer.ticker
-    requests = Resource(resources.meter, registry, ticker, "rpc/requests")
+    requests = Resource(resources.meter, registry, "rpc/requests")
 
 
 class Host(LifecycleContainer):
@@ -211,7 +211,7 @@ from metrics.lifecycle import MetricsContainer, Resource
 class Metered(MetricsContainer):
     registry = MetricsContainer.registry
     ticker = MetricsContainer.ticker
-    requests = Resource(resources.meter, registry, ticker, "rpc/requests")
+    requests = Resource(resources.meter, registry, "rpc/requests")
 
 container = Metered()
 container.config.from_dict({"tick_interval": 0.001})

@@ -253,9 +253,7 @@ def test_after_the_stop_a_resource_is_not_started_again_and_what_was_handed_out_
     assert diary.lines == ["start part", "stop part"]
 
     class Metered(MetricsContainer):
-        requests = Resource(
-            resources.meter, MetricsContainer.registry, MetricsContainer.ticker, "requests"
-        )
+        requests = Resource(resources.meter, MetricsContainer.registry, "requests")
 
     container = Metered()
     with running(container):

@@ -32,7 +32,7 @@ class Container(MetricsContainer):
     config = MetricsContainer.config
     registry = MetricsContainer.registry
     ticker = MetricsContainer.ticker
-    requests = Resource(resources.meter, registry, ticker, "requests")
+    requests = Resource(resources.meter, registry, "requests")
     home = Resource(hook)
     reporter = Resource(statsd.udp, registry, "127.0.0.1", 9, interval=0.05)
 

@@ -13,13 +13,13 @@ from tests.descriptors import descriptors
 class Container(MetricsContainer):
     registry = MetricsContainer.registry
     ticker = MetricsContainer.ticker
-    requests = Resource(resources.meter, registry, ticker, "rpc/requests")
+    requests = Resource(resources.meter, registry, "rpc/requests")
 
 
 class Host(LifecycleContainer):
     config = providers.Configuration()
     metrics = providers.Container(MetricsContainer, config=config.metrics)
-    requests = Resource(resources.meter, metrics.registry, metrics.ticker, "rpc/requests")
+    requests = Resource(resources.meter, metrics.registry, "rpc/requests")
 
 
 def workers() -> list[str]:

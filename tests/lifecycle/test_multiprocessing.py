@@ -28,7 +28,7 @@ def counted():
 class Container(MetricsContainer):
     registry = MetricsContainer.registry
     ticker = MetricsContainer.ticker
-    requests = Resource(resources.meter, registry, ticker, "rpc/requests")
+    requests = Resource(resources.meter, registry, "rpc/requests")
     home = Resource(counted)
 
 

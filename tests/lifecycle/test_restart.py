@@ -248,15 +248,13 @@ class Instruments(MetricsContainer):
     gauge = Resource(resources.gauge, registry, "gauge")
     int_gauge = Resource(resources.int_gauge, registry, "int_gauge")
     info = Resource(resources.info, registry, "info")
-    meter = Resource(resources.meter, registry, ticker, "meter")
-    histogram = Resource(resources.histogram, registry, ticker, "histogram")
+    meter = Resource(resources.meter, registry, "meter")
+    histogram = Resource(resources.histogram, registry, "histogram")
     bucket_histogram = Resource(resources.bucket_histogram, registry, "bucket_histogram")
-    timer = Resource(resources.timer, registry, ticker, "timer")
+    timer = Resource(resources.timer, registry, "timer")
     resetting_timer = Resource(resources.resetting_timer, registry, "resetting_timer")
     healthcheck = Resource(resources.healthcheck, registry, "healthcheck", providers.Object(int))
-    family = Resource(
-        resources.family, registry, ticker, "family", providers.Object(Counter), ["method"]
-    )
+    family = Resource(resources.family, registry, "family", providers.Object(Counter), ["method"])
 
 
 NOT_INSTRUMENTS = {"config", "clock", "ticker", "registry"}

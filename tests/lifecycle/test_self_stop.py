@@ -57,7 +57,7 @@ def ticking(member, before_ticker=lambda: None):
 
     class Container(MetricsContainer):
         ticker = MetricsContainer.ticker
-        requests = Resource(resources.meter, MetricsContainer.registry, ticker, "requests")
+        requests = Resource(resources.meter, MetricsContainer.registry, "requests")
         membership_ = Resource(membership, ticker)
 
     container = Container()

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from metrics.registry._exported_names import exported_name
 
 from metrics import (
     BucketHistogram,
@@ -15,8 +16,7 @@ from metrics import (
     ResettingTimer,
     Timer,
 )
-from metrics.registry._entries import Entries, Entry, kind_of
-from metrics.registry._exported_names import exported_name
+from metrics.registry._entries import Entries, Entry
 
 NAMES = st.text(alphabet="ab1/._-", min_size=1, max_size=4)
 
@@ -156,5 +156,5 @@ def test_the_order_is_that_of_the_names_however_they_were_added(names: set[str],
 
 
 def test_the_kind_of_a_family_names_its_children():
-    assert kind_of(Gauge()) == "Gauge"
-    assert kind_of(Family(Gauge, ("a",))) == "Family of Gauge"
+    assert type_name(Gauge()) == "Gauge"
+    assert type_name(Family(Gauge, ("a",))) == "Family of Gauge"

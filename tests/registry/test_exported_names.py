@@ -3,6 +3,15 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from metrics.registry._exported_names import (
+    FAMILIES,
+    OPENMETRICS_SUFFIXES,
+    TEXT_SUFFIXES,
+    exported_name,
+    exposed_names,
+    geth_names,
+    taken_names,
+)
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from metrics import (
@@ -22,15 +31,7 @@ from metrics import (
 )
 from metrics._units import SCALES
 from metrics.exporters import openmetrics, prometheus
-from metrics.registry._exported_names import (
-    FAMILIES,
-    OPENMETRICS_SUFFIXES,
-    TEXT_SUFFIXES,
-    exported_name,
-    exposed_names,
-    geth_names,
-    taken_names,
-)
+from metrics.registry._inner import store_of
 
 MAKERS = {
     kind: kind
@@ -88,7 +89,7 @@ def test_the_names_on_a_page_are_those_that_are_taken(kind: type, name: str, uni
     instrument = registry.register(name, MAKERS[kind](), unit=unit)
     if hasattr(instrument, "update"):
         instrument.update(1.0)
-    (entry,) = registry.entries()
+    (entry,) = store_of(registry).entries()
     text = written(prometheus.render(registry))
     metrics = written(openmetrics.render(registry)) - {"EOF"}
     geth = written(prometheus.render(registry, dialect="go-ethereum", reader="geth"))

@@ -10,6 +10,7 @@ from metrics import Counter, Gauge, Registry, ResettingTimer
 from metrics.exporters import prometheus
 from metrics.exporters.reading.series import series
 from metrics.registry import _farewells
+from metrics.registry._inner import store_of
 from metrics.testing import ManualClock
 
 
@@ -19,7 +20,7 @@ def counts(registry: Registry, reader: str) -> dict[str, object]:
 
 def test_who_follows_reads_what_is_gone_once():
     registry = Registry()
-    with registry.followed("db"):
+    with store_of(registry).follow("db"):
         registry.counter("hits").inc(3)
         assert registry.unregister("hits")
         assert registry.names() == ()
@@ -29,7 +30,7 @@ def test_who_follows_reads_what_is_gone_once():
 
 def test_nobody_else_reads_it():
     registry = Registry()
-    with registry.followed("db"):
+    with store_of(registry).follow("db"):
         registry.counter("hits").inc(3)
         registry.unregister("hits")
         assert counts(registry, "") == counts(registry, "other") == {}
@@ -38,7 +39,7 @@ def test_nobody_else_reads_it():
 
 def test_each_who_follows_reads_it():
     registry = Registry()
-    with registry.followed("one"), registry.followed("two"):
+    with store_of(registry).follow("one"), store_of(registry).follow("two"):
         registry.resetting_timer("wait").update(2.0)
         registry.unregister("wait")
         for reader in ("one", "two"):
@@ -47,7 +48,7 @@ def test_each_who_follows_reads_it():
 
 def test_what_was_read_before_and_resets_is_not_read_twice():
     registry = Registry()
-    with registry.followed("db"):
+    with store_of(registry).follow("db"):
         timer = registry.resetting_timer("wait")
         timer.update(2.0)
         registry.snapshot("db")
@@ -58,7 +59,7 @@ def test_what_was_read_before_and_resets_is_not_read_twice():
 
 def test_what_is_still_counted_after_it_is_gone_counts():
     registry = Registry()
-    with registry.followed("db"):
+    with store_of(registry).follow("db"):
         hits = registry.counter("hits")
         registry.unregister("hits")
         hits.inc(3)
@@ -68,7 +69,7 @@ def test_what_is_still_counted_after_it_is_gone_counts():
 def test_a_gauge_is_read_when_it_goes_because_its_function_may_not_work_later():
     registry = Registry()
     connections = [1, 2, 3]
-    with registry.followed("db"):
+    with store_of(registry).follow("db"):
         registry.register("connections", Gauge(lambda: len(connections)))
         registry.unregister("connections")
         connections.clear()
@@ -81,7 +82,7 @@ def test_a_gauge_that_cannot_be_read_goes_all_the_same(caplog):
     def broken() -> float:
         raise OSError("closed")
 
-    with registry.followed("db"):
+    with store_of(registry).follow("db"):
         registry.register("broken", Gauge(broken))
         assert registry.unregister("broken")
         assert registry.names() == ()
@@ -99,7 +100,7 @@ def test_a_gauge_that_unregisters_another_does_not_hang():
         assert not thread.is_alive()
         return 1.0
 
-    with registry.followed("db"):
+    with store_of(registry).follow("db"):
         registry.counter("other")
         registry.register("gauge", Gauge(function))
         registry.unregister("gauge")
@@ -108,7 +109,7 @@ def test_a_gauge_that_unregisters_another_does_not_hang():
 
 def test_what_stands_under_the_name_now_is_read_instead():
     registry = Registry()
-    with registry.followed("db"):
+    with store_of(registry).follow("db"):
         registry.counter("a/b").inc(3)
         registry.unregister("a/b")
         registry.counter("a.b").inc(5)
@@ -120,7 +121,7 @@ def test_what_stands_under_the_name_now_is_read_instead():
 def test_what_was_registered_again_is_read_once_and_loses_nothing():
     registry = Registry()
     timer = ResettingTimer()
-    with registry.followed("db"):
+    with store_of(registry).follow("db"):
         registry.register("wait", timer)
         timer.update(1.0)
         registry.unregister("wait")
@@ -133,7 +134,7 @@ def test_what_was_registered_again_is_read_once_and_loses_nothing():
 def test_a_child_reads_what_is_gone_under_its_prefix_and_leaves_the_rest():
     registry = Registry("app")
     child = registry.child("db")
-    with registry.followed("reader"):
+    with store_of(registry).follow("reader"):
         registry.counter("hits").inc()
         child.counter("reads").inc()
         registry.clear()
@@ -143,12 +144,12 @@ def test_a_child_reads_what_is_gone_under_its_prefix_and_leaves_the_rest():
 
 def test_exporters_write_what_is_gone_as_they_did_before():
     registry = Registry(clock=ManualClock())
-    with registry.followed("db"):
+    with store_of(registry).follow("db"):
         registry.gauge("temperature", description="How hot", unit="percent").set(50.0)
         registry.int_gauge("connections").set(7)
         registry.timer("wait").update(2.0)
         registry.resetting_timer("pause").update(2.0)
-        registry.gauge("load", labels=("core",)).labels("0").set(0.5)
+        registry.gauges("load", labels=("core",)).labels("0").set(0.5)
         before = [one._replace(entry=None) for one in series(registry, "other")]
         registry.clear()
         assert [one._replace(entry=None) for one in series(registry, "db")] == before
@@ -158,7 +159,7 @@ def test_exporters_write_what_is_gone_as_they_did_before():
 def test_no_more_is_kept_than_can_be(monkeypatch):
     monkeypatch.setattr(_farewells, "MOST", 3)
     registry = Registry()
-    with registry.followed("db"):
+    with store_of(registry).follow("db"):
         for number in range(5):
             registry.counter(f"n{number}")
             registry.unregister(f"n{number}")
@@ -181,7 +182,7 @@ def test_every_update_is_read_once_whatever_comes_and_goes(steps):
     timers = {"a": ResettingTimer(), "b": ResettingTimer()}
     registered: set[str] = set()
     updates, read = 0, 0
-    with registry.followed("db"):
+    with store_of(registry).follow("db"):
         for step, name in [*steps, ("read", "")]:
             if step == "update":
                 timers[name].update(1.0)
@@ -202,7 +203,7 @@ def test_every_update_is_read_once_whatever_comes_and_goes(steps):
 
 def test_instruments_of_a_disabled_registry_leave_nothing():
     registry = Registry(enabled=False)
-    with registry.followed("db"):
+    with store_of(registry).follow("db"):
         registry.register("hits", Counter())
         registry.register("gauge", Gauge(lambda: pytest.fail("was read")))
         registry.clear()
@@ -213,6 +214,6 @@ def test_a_gauge_is_described_the_same_when_it_is_gone():
     registry = Registry()
     registry.gauge("load").set(0.5)
     before = prometheus.render(registry, reader="one")
-    with registry.followed("one"):
+    with store_of(registry).follow("one"):
         registry.unregister("load")
         assert prometheus.render(registry, reader="one") == before

@@ -18,6 +18,7 @@ from metrics.exporters import json, openmetrics, prometheus, statsd
 from metrics.exporters.reading.deltas import Deltas
 from metrics.instruments._buckets import BucketHistogram
 from metrics.instruments._sample import HistogramSnapshot
+from metrics.registry._inner import store_of
 from metrics.testing import ManualClock, recorded
 from tests.forks import forking, hammered, in_child
 
@@ -37,10 +38,10 @@ def update_all(registry):
     registry.timer("timer").update(3.0)
     registry.register("bucket_timer", Timer(BucketHistogram())).update(3.0)
     registry.resetting_timer("resetting_timer").update(3.0)
-    registry.counter("counters", labels=("a",)).labels("x").inc(3)
-    registry.meter("meters", labels=("a",)).labels("x").mark(3)
-    registry.timer("timers", labels=("a",)).labels("x").update(3.0)
-    registry.resetting_timer("resetting_timers", labels=("a",)).labels("x").update(3.0)
+    registry.counters("counters", labels=("a",)).labels("x").inc(3)
+    registry.meters("meters", labels=("a",)).labels("x").mark(3)
+    registry.timers("timers", labels=("a",)).labels("x").update(3.0)
+    registry.resetting_timers("resetting_timers", labels=("a",)).labels("x").update(3.0)
 
 
 def counts(registry):
@@ -70,7 +71,7 @@ def test_cumulative_instruments_of_every_kind_start_at_zero():
 def test_an_instrument_from_before_the_fork_counts_in_the_child_and_is_on_its_page():
     registry = Registry()
     counter = registry.counter("hits")
-    method = registry.counter("requests", labels=("method",)).labels("GET")
+    method = registry.counters("requests", labels=("method",)).labels("GET")
     timer = registry.timer("durations")
     counter.inc(5)
     method.inc(5)
@@ -95,7 +96,7 @@ def test_current_values_stay():
     registry.int_gauge("ints").set(7)
     registry.gauge("read", function=lambda: 2.5)
     registry.info("info").set({"version": "1"})
-    registry.gauge("gauges", labels=("a",)).labels("x").set(4.0)
+    registry.gauges("gauges", labels=("a",)).labels("x").set(4.0)
     check = registry.healthcheck("check", lambda: False)
     check.check()
     before = registry.to_dict()
@@ -147,7 +148,7 @@ def test_a_meter_that_is_ticked_in_time_has_the_rate_of_the_interval():
 
 def test_overflow_is_counted_from_zero():
     registry = Registry()
-    family = registry.counter("hits", labels=("path",), max_children=1)
+    family = registry.counters("hits", labels=("path",), max_children=1)
     family.labels("a").inc()
     family.labels("b").inc(3)
     assert family.overflowed == 1
@@ -160,7 +161,7 @@ def test_overflow_is_counted_from_zero():
 
 def test_final_values_are_left_to_the_parents_reader():
     registry = Registry()
-    with registry.followed("reader"):
+    with store_of(registry).follow("reader"):
         registry.counter("hits").inc()
         registry.unregister("hits")
 
@@ -179,7 +180,7 @@ def test_increments_since_the_last_report_are_the_childs_own():
     counter = registry.counter("hits")
 
     def report():
-        deltas = registry.kept("statsd", Deltas)
+        deltas = store_of(registry).keep("statsd", Deltas)
         return [
             str(line).strip() for line in statsd.lines(registry, deltas=deltas, reader="statsd")
         ]
@@ -271,7 +272,7 @@ def test_instruments_of_the_program_are_its_own():
 
 
 def test_labels_of_a_family_are_free_in_the_child_whatever_other_threads_did():
-    family = Registry().counter("hits", labels=("path",), max_children=10**9)
+    family = Registry().counters("hits", labels=("path",), max_children=10**9)
     loose = Family(dict, ("path",), dict, max_children=10**9)
     number = iter(range(10**9))
 
@@ -321,7 +322,7 @@ def test_reading_is_free_in_the_child_whatever_other_threads_did():
 
     def read():
         timer.update(1.0)
-        with registry.followed("reader"):
+        with store_of(registry).follow("reader"):
             registry.counter("hits").inc()
             registry.unregister("hits")
             registry.snapshot("reader")

@@ -30,7 +30,7 @@ def test_a_snapshot_holds_the_values_in_name_order():
 def test_a_snapshot_is_not_changed_by_what_comes_later():
     registry = Registry()
     counter = registry.counter("a")
-    labelled = registry.counter("f", labels=("x",))
+    labelled = registry.counters("f", labels=("x",))
     labelled.labels("1").inc()
     before = registry.snapshot()
     copied = dict(before)
@@ -97,7 +97,7 @@ def test_to_dict_has_go_ethereums_keys():
     registry.timer("timer")
     registry.resetting_timer("resetting")
     registry.healthcheck("health", lambda: None)
-    family = registry.counter("family", labels=("method",))
+    family = registry.counters("family", labels=("method",))
     family.labels("GET").inc(2)
     values = registry.to_dict()
     assert values["counter"] == {"count": 3}

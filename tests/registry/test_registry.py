@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from metrics.registry._exported_names import exported_name
 
 from metrics import (
     Counter,
@@ -14,7 +15,7 @@ from metrics import (
     Registry,
     Ticker,
 )
-from metrics.registry._exported_names import exported_name
+from metrics.registry._inner import store_of
 
 
 def test_a_name_leads_to_its_instrument():
@@ -79,7 +80,7 @@ def test_description_and_unit_stay_with_the_name():
     registry.counter("sent", description=" Bytes\n  sent. ", unit="bytes")
     registry.timer("took", description="Time.")
     registry.counter("sent", description="too late", unit="calls")
-    sent, took = registry.entries()
+    sent, took = store_of(registry).entries()
     assert (sent.name, sent.description, sent.unit) == ("sent", "Bytes sent.", "bytes")
     assert (took.description, took.unit) == ("Time.", "seconds")
     assert registry.snapshot().entry("sent") is sent

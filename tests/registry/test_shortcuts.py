@@ -13,6 +13,7 @@ from metrics import (
     Ticker,
     UniformReservoir,
 )
+from metrics.registry._inner import store_of
 from metrics.testing import ManualClock
 from tests.registry.makers import MAKERS, make
 
@@ -58,7 +59,7 @@ def test_the_other_two_short_cuts():
     assert type(check) is Healthcheck
     assert registry.info("info") is info
     assert registry.healthcheck("check", lambda: False) is check
-    assert [entry.description for entry in registry.entries()] == ["", "Facts."]
+    assert [entry.description for entry in store_of(registry).entries()] == ["", "Facts."]
     with pytest.raises(MetricTypeError):
         registry.info("check")
     with pytest.raises(MetricTypeError):
@@ -68,12 +69,12 @@ def test_the_other_two_short_cuts():
 def test_type_errors_say_what_is_there_and_what_was_asked_for():
     registry = Registry("app")
     registry.counter("plain")
-    registry.counter("family", labels=("method",))
+    registry.counters("family", labels=("method",))
     for use, message in [
         (lambda: registry.gauge("plain"), "already a Counter; asked for a Gauge"),
         (lambda: registry.int_gauge("plain"), "already a Counter; asked for an IntGauge"),
         (
-            lambda: registry.counter("plain", labels=("a",)),
+            lambda: registry.counters("plain", labels=("a",)),
             "already a Counter; asked for a Family of Counter",
         ),
     ]:
@@ -83,11 +84,11 @@ def test_type_errors_say_what_is_there_and_what_was_asked_for():
     for use, message in [
         (lambda: registry.counter("family"), "is already a Family of Counter; asked for a Counter"),
         (
-            lambda: registry.gauge("family", labels=("method",)),
+            lambda: registry.gauges("family", labels=("method",)),
             "is already a Family of Counter; asked for a Family of Gauge",
         ),
         (
-            lambda: registry.counter("family", labels=("a", "b")),
+            lambda: registry.counters("family", labels=("a", "b")),
             "already has the labels ('method',); asked for ('a', 'b')",
         ),
     ]:
@@ -99,13 +100,13 @@ def test_type_errors_say_what_is_there_and_what_was_asked_for():
 def test_malformed_labels_and_options_leave_nothing_registered():
     registry = Registry()
     with pytest.raises(ValueError, match="one or more different label names"):
-        registry.counter("x", labels=())
+        registry.counters("x", labels=())
     with pytest.raises(ValueError, match="reserved"):
-        registry.counter("x", labels=("le",))
+        registry.counters("x", labels=("le",))
     with pytest.raises(TypeError, match="did you mean"):
-        registry.counter("x", labels="method")
+        registry.counters("x", labels="method")
     with pytest.raises(ValueError, match="max_children"):
-        registry.counter("x", labels=("a",), max_children=0)
+        registry.counters("x", labels=("a",), max_children=0)
     with pytest.raises(ValueError):
         registry.bucket_histogram("x", bounds=(2.0, 1.0))
     assert len(registry) == 0
@@ -122,7 +123,7 @@ def test_options_reach_the_instrument():
     registry.timer("t", histogram=buckets).update(0.5)
     assert buckets.count == 1
     plain = registry.bucket_histogram("b", bounds=iter((1.0, 2.0)))
-    labelled = registry.bucket_histogram("l", bounds=iter((1.0, 2.0)), labels=("a",))
+    labelled = registry.bucket_histograms("l", bounds=iter((1.0, 2.0)), labels=("a",))
     plain.update(1.5)
     for value in "xy":
         labelled.labels(value).update(1.5)
@@ -133,11 +134,11 @@ def test_the_clock_and_the_tickers_interval_reach_the_instruments():
     clock = ManualClock()
     registry = Registry(ticker=Ticker(2.0), clock=clock)
     meter = registry.meter("m")
-    labelled = registry.child("c").meter("m", labels=("a",)).labels("x")
+    labelled = registry.child("c").meters("m", labels=("a",)).labels("x")
     timers = [
         registry.timer("t"),
         registry.resetting_timer("r"),
-        registry.timer("f", labels=("a",)).labels("x"),
+        registry.timers("f", labels=("a",)).labels("x"),
     ]
     for each in (meter, labelled):
         each.mark(10)

@@ -48,16 +48,16 @@ def test_a_family_of_counters_starts_no_worker_and_a_family_of_meters_does():
 
     with Ticker(3600.0) as ticker:
         registry = Registry(ticker=ticker)
-        registry.counter("c", labels=("a",)).labels("x").inc()
+        registry.counters("c", labels=("a",)).labels("x").inc()
         assert workers() == 0
-        registry.meter("m", labels=("a",))
+        registry.meters("m", labels=("a",))
         assert workers() == 1
     assert workers() == 0
 
 
 def test_a_tick_reaches_every_child_of_a_family():
     ticker = Ticker()
-    meters = Registry(ticker=ticker).meter("m", labels=("a",))
+    meters = Registry(ticker=ticker).meters("m", labels=("a",))
     for value in "xy":
         meters.labels(value).mark(10)
     ticker.tick()
@@ -79,7 +79,7 @@ def test_buckets_do_not_need_a_ticker():
     ticker = Ticker()
     registry = Registry(ticker=ticker)
     registry.bucket_histogram("a")
-    registry.histogram("b", labels=("c",))
+    registry.bucket_histograms("b", labels=("c",))
     assert len(ticker) == 0
 
 

@@ -47,7 +47,7 @@ def test_a_page_replaces_the_file(path: Path):
 
 def test_a_file_always_is_whole_and_nothing_lies_beside_it(path: Path):
     registry = Registry()
-    family = registry.counter("hits", labels=("n",))
+    family = registry.counters("hits", labels=("n",))
     for number in range(500):
         family.labels(number).inc()
     with file.replace(registry, path, interval=0.001):

@@ -79,7 +79,7 @@ def test_victoria_stores_what_is_recorded_by_every_instrument(victoria: Victoria
 
 def awkward() -> Registry:
     registry = Registry()
-    family = registry.gauge("awk", labels=("l",))
+    family = registry.gauges("awk", labels=("l",))
     for number, text in enumerate(AWKWARD):
         family.labels(text).set(number)
     return registry
@@ -119,7 +119,7 @@ def test_victoria_stores_awkward_labels(victoria: Victoria):
 def test_carbon_stores_any_number_with_any_label(carbon: Carbon, floats: dict[str, float]):
     prefix = next(prefixes)
     registry = Registry()
-    family = registry.gauge("float", labels=("of",))
+    family = registry.gauges("float", labels=("of",))
     for text, value in floats.items():
         family.labels(text).set(value)
     report_once(registry, carbon.port, prefix=prefix)
@@ -135,7 +135,7 @@ def test_carbon_stores_any_number_with_any_label(carbon: Carbon, floats: dict[st
 def test_labels_are_nodes_where_tags_are_unknown(carbon: Carbon):
     prefix = next(prefixes)
     registry = Registry()
-    registry.counter("hits", labels=("method",)).labels("a.b c").inc(3)
+    registry.counters("hits", labels=("method",)).labels("a.b c").inc(3)
     registry.timer("call").update(0.25)
     report_once(
         registry,

@@ -105,7 +105,7 @@ def test_counts_are_ints_and_measurements_floats(influx: Influx):
 def test_awkward_labels_are_read_back(influx: Influx):
     database = influx.database()
     registry = Registry()
-    family = registry.int_gauge("awk", labels=("l",))
+    family = registry.int_gauges("awk", labels=("l",))
     for number, text in enumerate(AWKWARD):
         family.labels(text).set(number)
     report_once(registry, influx, database)
@@ -131,7 +131,7 @@ def test_any_number_with_any_label_is_read_back(
     database = influx.database()
     registry = Registry()
     registry.int_gauge("whole").set(whole)
-    family = registry.gauge("float", labels=("of",))
+    family = registry.gauges("float", labels=("of",))
     for text, value in floats.items():
         family.labels(text).set(value)
     report_once(registry, influx, database)
@@ -168,7 +168,7 @@ def test_options_reach_the_lines(influx: Influx):
 def test_a_large_registry_is_read_back_whole(influx: Influx):
     database = influx.database()
     registry = Registry()
-    family = registry.int_gauge("n", labels=("i",), max_children=12_000)
+    family = registry.int_gauges("n", labels=("i",), max_children=12_000)
     for number in range(12_000):
         family.labels(f"{number:080}").set(number)
     report_once(registry, influx, database)
@@ -269,7 +269,7 @@ def test_version_2_is_read_back(victoria: Victoria):
 
 def test_awkward_labels_are_read_back_by_version_2(victoria: Victoria):
     registry = Registry()
-    family = registry.gauge("awk", labels=("l",))
+    family = registry.gauges("awk", labels=("l",))
     for number, text in enumerate(AWKWARD):
         family.labels(text).set(number)
     with influxdb.v2(

@@ -46,7 +46,7 @@ def test_none_is_the_default(caplog: pytest.LogCaptureFixture):
 
 def test_no_label_makes_a_line_of_its_own(caplog: pytest.LogCaptureFixture):
     registry = Registry()
-    family = registry.counter("hits", labels=("path",))
+    family = registry.counters("hits", labels=("path",))
     awkward = ["a\nb", "a\r\nb", "a\u2028b", "a\x85b", "a\x1b[2Jb", "%s %d"]
     for text in awkward:
         family.labels(text).inc()

@@ -79,7 +79,7 @@ def test_what_is_recorded_is_read_back_for_every_instrument(victoria: Victoria, 
 def test_awkward_labels_are_stored_in_the_letters_there_are(victoria: Victoria, report: Report):
     test = f"awkward-{next(numbers)}"
     registry = Registry()
-    family = registry.gauge("awk", labels=("l", "host"))
+    family = registry.gauges("awk", labels=("l", "host"))
     for number, text in enumerate(AWKWARD):
         family.labels(text, "here").set(number)
     report(registry, victoria, tags={"test": test}, host_tag="elsewhere")
@@ -93,7 +93,7 @@ def test_awkward_labels_are_stored_in_the_letters_there_are(victoria: Victoria, 
 def test_a_large_registry_is_read_back_whole(victoria: Victoria, report: Report):
     test = f"large-{next(numbers)}"
     registry = Registry()
-    family = registry.int_gauge("n", labels=("i",), max_children=2_000)
+    family = registry.int_gauges("n", labels=("i",), max_children=2_000)
     for number in range(2_000):
         family.labels(f"{number}").set(number)
     report(registry, victoria, tags={"test": test}, duration_unit="seconds")

@@ -91,7 +91,7 @@ def test_a_collector_understands_every_instrument():
 def worked(registry: Registry, **options) -> list[Metric]:
     """Return what a collector is sent, in many reports, while 100 things are counted."""
     web = Web(response(200))
-    hits = registry.counter("hits", labels=("shop",))
+    hits = registry.counters("hits", labels=("shop",))
     call = registry.timer("call", histogram=BucketHistogram((0.5, 1)))
     with Server(web) as server, otlp.http(registry, server.url, interval=0.005, **options):
         sent = registry.counter("reporter/otlp/sent")

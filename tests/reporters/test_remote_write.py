@@ -65,7 +65,7 @@ def test_every_report_is_a_sample_in_order(prometheus: Prometheus):
 
 def test_awkward_labels_are_read_back(prometheus: Prometheus):
     registry = Registry()
-    family = registry.int_gauge("awk", labels=("l",))
+    family = registry.int_gauges("awk", labels=("l",))
     awkward = ["a b", 'a"b', "a\\", "a\nb", "é😀", "{}", "a" * 1000, "%s"]
     for number, text in enumerate(awkward):
         family.labels(text).set(number)
@@ -77,7 +77,7 @@ def test_awkward_labels_are_read_back(prometheus: Prometheus):
 
 def test_a_series_that_is_no_more_is_gone_at_once(prometheus: Prometheus):
     registry = Registry()
-    hits = registry.counter("hits", labels=("shop",))
+    hits = registry.counters("hits", labels=("shop",))
     hits.labels("a").inc()
     hits.labels("b").inc()
     with remote_write.http(registry, prometheus.url, labels={"job": "ended"}, interval=0.01):
@@ -89,7 +89,7 @@ def test_a_series_that_is_no_more_is_gone_at_once(prometheus: Prometheus):
 
 def test_many_series_come_in_many_requests(prometheus: Prometheus):
     registry = Registry()
-    family = registry.int_gauge("many", labels=("i",), max_children=5000)
+    family = registry.int_gauges("many", labels=("i",), max_children=5000)
     for number in range(5000):
         family.labels(number).set(number)
     with remote_write.http(registry, prometheus.url, labels={"job": "many"}, interval=FOREVER):

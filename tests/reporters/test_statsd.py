@@ -46,7 +46,7 @@ def test_every_instrument_is_understood(dialect: str):
 
 def work(registry: Registry, rounds: int) -> dict[str, float]:
     """Update instruments, and return what a server should add up in the end."""
-    hits = registry.counter("hits", labels=("shop",))
+    hits = registry.counters("hits", labels=("shop",))
     cpu = registry.float_counter("cpu")
     sent = registry.meter("sent")
     call = registry.timer("call")
@@ -187,7 +187,7 @@ def _meter(registry: Registry):
 
 def test_options_reach_the_lines():
     registry = Registry()
-    pause = registry.resetting_timer("pause", labels=("shop",))
+    pause = registry.resetting_timers("pause", labels=("shop",))
     for number in range(100):
         pause.labels("a b").update(number)
     tally = Tally("dogstatsd")
@@ -213,7 +213,7 @@ def test_options_reach_the_lines():
 def test_a_line_too_long_for_a_datagram_is_said_once(caplog: pytest.LogCaptureFixture):
     statsd.warn_once.cache_clear()
     registry = Registry()
-    registry.gauge("size", labels=("of",)).labels("x" * 2000).set(1)
+    registry.gauges("size", labels=("of",)).labels("x" * 2000).set(1)
     registry.gauge("short").set(1)
     tally = Tally("statsd")
     with udp_socket() as sock:

@@ -103,7 +103,7 @@ def test_each_instrument_is_a_message_of_rfc_5424():
 def test_messages_over_tcp_are_framed_by_their_length():
     sink = Sink()
     registry = everything()
-    registry.counter("é", labels=("l",)).labels("ü\n").inc()
+    registry.counters("é", labels=("l",)).labels("ü\n").inc()
     with Server(sink) as server:
         with syslog.tcp(registry, LOOPBACK, server.port, interval=FOREVER):
             pass
@@ -142,7 +142,7 @@ def test_the_machines_own_syslog_gets_what_its_library_writes(tmp_path: Path):
 )
 def test_any_label_at_any_time_is_one_well_formed_message(text: str, ns: int):
     registry = Registry()
-    registry.counter("hits", labels=("l",)).labels(text).inc()
+    registry.counters("hits", labels=("l",)).labels(text).inc()
     (line,) = lines.render(registry).splitlines()
     message = parsed(syslog.standard(syslog.Origin(14, ns, "shop"), line))
     assert message.text.encode() == line

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from metrics import Healthcheck, Meter, Registry, StopTimeoutError, resources
+from metrics import Healthcheck, Registry, StopTimeoutError, resources
 from metrics.testing import ManualTicker
 from tests.testing.ticking import started
 
@@ -59,10 +59,10 @@ def test_it_stands_in_for_a_ticker_wherever_one_is_given():
     with ManualTicker(2.0) as ticker:
         registry = Registry(ticker=ticker, clock=ticker.clock)
         with (
-            resources.meter(registry, ticker, "a", clock=ticker.clock) as meter,
-            resources.timer(registry, ticker, "b", clock=ticker.clock) as timer,
-            resources.family(registry, ticker, "c", Meter, ("method",)) as family,
-            resources.runtime(registry, ticker, ticker.clock),
+            resources.meter(registry, "a") as meter,
+            resources.timer(registry, "b") as timer,
+            resources.meters(registry, "c", ("method",)) as family,
+            resources.runtime(registry),
         ):
             family.labels("GET").mark(4)
             meter.mark(8)

@@ -17,9 +17,9 @@ from metrics.testing import (
 
 clock: Clock = ManualClock(epoch=0)
 ticker = ManualTicker(2.0, ManualClock())
-registry = Registry(ticker=ticker, clock=ticker.clock)
+registry = Registry(ticker=ticker, clock=clock)
 timer = Timer(clock=ticker.clock)
-with ticker as entered, resources.meter(registry, ticker, "a", clock=clock) as meter:
+with ticker as entered, resources.meter(registry, "a", ticker=ticker) as meter:
     assert_type(entered, ManualTicker)
     assert_type(meter, Meter)
     ticker.advance(5)

@@ -54,10 +54,11 @@ class Creations:
             if total >= last:
                 self._known[values] = (total, next(SEQUENCE), line)
                 return line
-        line = f"{prefix(self._name, self._labelnames, values)}{number(before)}\n"
+        pairs = tuple(zip(self._labelnames, values, strict=True))
+        line = f"{prefix(self._name, pairs)}{number(before)}\n"
         self._known[values] = (total, next(SEQUENCE), line)
         return line
 
-    def forget(self, present: Sequence[Values]) -> None:
+    def retain(self, present: Sequence[Values]) -> None:
         """Keep what is known of these children only."""
         self._known = only(self._known, present)

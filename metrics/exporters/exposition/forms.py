@@ -4,7 +4,7 @@ Names and labels of an instrument never change, so what stands before a number i
 for each instrument and kept; writing an instrument is then joining that and the numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf, isnan
 from typing import Final, NamedTuple, TypeVar
 
@@ -12,14 +12,11 @@ from metrics._units import Scale
 from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.floats import canonical
 from metrics.exporters.writing.numbers import LARGEST, Number
-from metrics.instruments._buckets import BucketHistogramSnapshot
-from metrics.instruments._info import InfoSnapshot
-from metrics.instruments._labels import label_text
-from metrics.instruments._meter import MeterSnapshot
-from metrics.instruments._sample import HistogramSnapshot
-from metrics.instruments._snapshot import Snapshot
-from metrics.instruments._timer import TimerSnapshot
-from metrics.registry._exported_names import exported_name
+from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, Snapshot
+from metrics.instruments._labels import escape_label
+from metrics.instruments._shared import Point
+from metrics.registry._entries import Labels
+from metrics.registry._names import exported_name
 
 SUMMARY_QUANTILES = (0.5, 0.75, 0.95, 0.99, 0.999, 0.9999)
 """The quantiles of a summary, which are go-ethereum's."""
@@ -55,6 +52,9 @@ class About(NamedTuple):
     labelnames: Values
     """Those of the children; none for an instrument without labels."""
 
+    constant: Labels
+    """The constant labels of the registry."""
+
 
 class Form:
     """A metric family of a page: its name and type, and the text of its series but the numbers."""
@@ -62,6 +62,7 @@ class Form:
     __slots__ = (
         "_kept",
         "_scaled",
+        "constant",
         "ending",
         "heading",
         "kind",
@@ -79,6 +80,7 @@ class Form:
         # What stands behind the last sample.
         self.ending = ""
         self.labelnames = about.labelnames
+        self.constant = about.constant
         self.scale = about.scale
         self._scaled = about.scale.times != about.scale.over
         self._kept: dict[Values, str] = {}
@@ -87,7 +89,7 @@ class Form:
         """Return the lines of the child with these label values."""
         raise NotImplementedError
 
-    def forget(self, present: Sequence[Values]) -> None:
+    def retain(self, present: Sequence[Values]) -> None:
         """Keep the text of these children only."""
         self._kept = only(self._kept, present)
 
@@ -97,7 +99,11 @@ class Form:
 
     def prefix(self, values: Values, suffix: str = "", label: str = "", text: str = "") -> str:
         """Return what stands before the number of a sample, with one more label if there is one."""
-        return prefix(self.name + suffix, self.labelnames, values, label, text)
+        return prefix(self.name + suffix, self.labels(values), label, text)
+
+    def labels(self, values: Values) -> Labels:
+        """Return the labels of the child with these label values, constant labels first."""
+        return (*self.constant, *zip(self.labelnames, values, strict=True))
 
     def template(self, prefixes: list[str], placeholder: str = "%s") -> str:
         """Return what makes lines of numbers with the `%` operator."""
@@ -128,8 +134,8 @@ class Rates(Form):
         if kept is None:
             prefixes = [self.prefix(values, "", "window", window) for window in WINDOWS]
             kept = self._kept[values] = self.template(prefixes)
-        rates = snapshot.rates if isinstance(snapshot, TimerSnapshot) else snapshot
-        assert isinstance(rates, MeterSnapshot)  # noqa: S101 - what it was made for
+        rates = snapshot.rates
+        assert rates is not None  # noqa: S101 - the view of this form
         return kept % (
             self.number(rates.rate1),
             self.number(rates.rate5),
@@ -145,8 +151,8 @@ class Summary(Form):
 
     def text(self, values: Values, snapshot: Snapshot) -> str:
         """Return a line for each quantile, and sum and count."""
-        sample = snapshot.durations if isinstance(snapshot, TimerSnapshot) else snapshot
-        assert isinstance(sample, HistogramSnapshot)  # noqa: S101 - what it was made for
+        sample = snapshot.distribution
+        assert isinstance(sample, HistogramSnapshot)  # noqa: S101 - the view of this form
         totals = (self.number(sample.total_sum), number(sample.total_count))
         if not sample.size:
             # An empty sample has no quantiles, and 0 would be a lie.
@@ -175,8 +181,8 @@ class Buckets(Form):
 
     def text(self, values: Values, snapshot: Snapshot) -> str:
         """Return a line for each bucket, and sum and count."""
-        sample = snapshot.durations if isinstance(snapshot, TimerSnapshot) else snapshot
-        assert isinstance(sample, BucketHistogramSnapshot)  # noqa: S101 - what it was made for
+        sample = snapshot.distribution
+        assert isinstance(sample, BucketHistogramSnapshot)  # noqa: S101 - the view of this form
         bounds = sample.bounds
         kept = self._templates.get(values)
         if kept is None or kept[0] != bounds:
@@ -184,7 +190,7 @@ class Buckets(Form):
         buckets = sample.buckets
         return kept[1] % (*buckets, self.number(sample.sum), buckets[-1])
 
-    def forget(self, present: Sequence[Values]) -> None:
+    def retain(self, present: Sequence[Values]) -> None:
         """Keep the text of these children only."""
         self._templates = only(self._templates, present)
 
@@ -198,40 +204,47 @@ class Buckets(Form):
         )
 
 
-class Facts(Form):
-    """Facts as labels of a gauge that is 1. They may change, so nothing is kept."""
+class Points(Form):
+    """Numbers with labels of their own: info labels, states. They may change, so none are kept."""
 
     __slots__ = ()
 
     def text(self, values: Values, snapshot: Snapshot) -> str:
-        """Return one line: labels, and facts by name; no two of them have the same name."""
-        assert isinstance(snapshot, InfoSnapshot)  # noqa: S101 - what it was made for
-        facts = named_facts(snapshot, self.labelnames)
-        names = [*self.labelnames, *sorted(facts)]
-        texts = [*values, *[facts[name] for name in sorted(facts)]]
-        return f"{self.name}{label_text(names, texts) if names else ''} 1\n"
+        """Return one line for each point."""
+        labels = self.labels(values)
+        lines = []
+        for point in snapshot.points:
+            own = point_labels(point, self.name, dict(labels))
+            lines.append(f"{prefix(self.name, (*labels, *own))}{number(point.value)}\n")
+        return "".join(lines)
 
 
-def named_facts(snapshot: InfoSnapshot, taken: Values) -> dict[str, str]:
-    """Return facts under names that labels can have, no two the same and none of those taken."""
-    facts: dict[str, str] = {}
-    for key, text in sorted(snapshot.value.items()):
+def point_labels(point: Point, name: str, taken: Mapping[str, str]) -> Labels:
+    """Return the labels of a point under names that Prometheus takes, all different.
+
+    Args:
+        point: the point.
+        name: the name of the metric.
+        taken: other labels.
+    """
+    labels: dict[str, str] = {}
+    for key, text in point.labels:
         # Two underscores in front are reserved for Prometheus itself.
-        name = exported_name(key).lstrip("_")
-        if not name or name[0].isdigit():
-            name = f"_{name}"
-        while name in taken or name in facts:
-            name += "_" if name != "_" else "0"
-        facts[name] = text
-    return facts
+        label = name if key is None else exported_name(key).lstrip("_")
+        if not label or label[0].isdigit():
+            label = f"_{label}"
+        while label in taken or label in labels:
+            label += "_" if label != "_" else "0"
+        labels[label] = text
+    return tuple(sorted(labels.items()))
 
 
-def prefix(name: str, labelnames: Values, values: Values, label: str = "", text: str = "") -> str:
+def prefix(name: str, labels: Labels, label: str = "", text: str = "") -> str:
     """Return what stands before the number of a sample, with one more label if there is one."""
-    labels = label_text(labelnames, values)[1:-1]
+    pairs = [f'{key}="{escape_label(value)}"' for key, value in labels]
     if label:
-        labels = f'{labels}{"," if labels else ""}{label}="{text}"'
-    return f"{name}{{{labels}}} " if labels else f"{name} "
+        pairs.append(f'{label}="{text}"')
+    return f"{name}{{{','.join(pairs)}}} " if pairs else f"{name} "
 
 
 def only(kept: dict[Values, T], present: Sequence[Values]) -> dict[Values, T]:

@@ -7,22 +7,17 @@ from metrics.exporters.exposition.forms import (
     About,
     Form,
     Values,
-    named_facts,
     number,
+    point_labels,
 )
 from metrics.exporters.exposition.layout import Layout
 from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.floats import canonical, go_float
 from metrics.exporters.writing.numbers import Number
-from metrics.instruments._buckets import BucketHistogramSnapshot
-from metrics.instruments._info import InfoSnapshot
+from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, Snapshot
 from metrics.instruments._labels import escape_label
-from metrics.instruments._resetting_timer import ResettingTimer
-from metrics.instruments._sample import HistogramSnapshot
-from metrics.instruments._snapshot import Snapshot
-from metrics.instruments._timer import Timer, TimerSnapshot
-from metrics.registry._entries import Entry
-from metrics.registry._exported_names import exported_name, type_of
+from metrics.registry._inner import Entry, kind_of
+from metrics.registry._names import exported_name
 
 NANOSECONDS = 1e9
 
@@ -44,13 +39,13 @@ class GethForm(Form):
         key = (*values, text)
         kept = self._kept.get(key)
         if kept is None:
-            pairs = [*zip(self.labelnames, values, strict=True)]
+            pairs = [*self.labels(values)]
             if label:
                 pairs.append((label, text))
             kept = self._kept[key] = self.name + braced(pairs)
         return kept
 
-    def forget(self, present: Sequence[Values]) -> None:
+    def retain(self, present: Sequence[Values]) -> None:
         """Keep the text of these children only."""
         children = set(present)
         self._kept = {key: self._kept[key] for key in self._kept if key[:-1] in children}
@@ -66,17 +61,19 @@ class GethSingle(GethForm):
         return f"{self.before(values)} {go_number(number_of(snapshot))}\n"
 
 
-class GethFacts(GethForm):
-    """Facts as labels of a gauge that is 1."""
+class GethPoints(GethForm):
+    """Numbers with labels of their own: info labels, states."""
 
     __slots__ = ()
 
     def text(self, values: Values, snapshot: Snapshot) -> str:
-        """Return one line: labels, and facts by name; no two of them have the same name."""
-        assert isinstance(snapshot, InfoSnapshot)  # noqa: S101 - what it was made for
-        facts = named_facts(snapshot, self.labelnames)
-        facts.update(zip(self.labelnames, values, strict=True))
-        return f"{self.name}{braced(sorted(facts.items()))} 1\n"
+        """Return one line for each point."""
+        labels = self.labels(values)
+        lines = []
+        for point in snapshot.points:
+            pairs = sorted((*labels, *point_labels(point, self.name, dict(labels))))
+            lines.append(f"{self.name}{braced(pairs)} {number(point.value)}\n")
+        return "".join(lines)
 
 
 class GethCount(GethForm):
@@ -119,42 +116,43 @@ class GethDurations(GethPercentiles):
 
 
 class GethLayout(Layout):
-    """The forms of an entry in go-ethereum's dialect."""
+    """Forms of an entry in go-ethereum's dialect."""
 
     __slots__ = ("_kind", "_name")
 
     def __init__(self, entry: Entry, labelnames: Values) -> None:
         super().__init__(entry, labelnames)
-        self._kind = type_of(entry.instrument)
+        self._kind = kind_of(entry.instrument)
         self._name = exported_name(entry.name)
 
     def forms(self, snapshot: Snapshot) -> tuple[Form, ...]:
-        """Return the metric families of such a snapshot; none for a timer with nothing new."""
-        if self._kind is ResettingTimer and not sample_of(snapshot).count:
+        """Return the metric families of such a snapshot; none for a timer without new values."""
+        if self._kind is not None and self._kind.resets and not sample_of(snapshot).count:
             return ()
         return super().forms(snapshot)
 
-    def _made(self, snapshot: Snapshot) -> list[Form]:
-        if isinstance(snapshot, InfoSnapshot):
-            return [self._form(GethFacts, self._name, "gauge")]
-        if isinstance(snapshot, HistogramSnapshot | BucketHistogramSnapshot | TimerSnapshot):
-            is_timer = self._kind in {Timer, ResettingTimer} or isinstance(snapshot, TimerSnapshot)
+    def _new(self, snapshot: Snapshot) -> list[Form]:
+        if snapshot.distribution is not None:
+            is_timer = snapshot.rates is not None or (
+                self._kind is not None and self._kind.measures_time
+            )
             percentiles = GethDurations if is_timer else GethPercentiles
             return [
                 self._form(GethCount, f"{self._name}_count", "counter"),
                 self._form(percentiles, self._name, "summary"),
             ]
-        return [self._form(GethSingle, self._name, "gauge")]
+        if snapshot.scalar is not None:
+            return [self._form(GethSingle, self._name, "gauge")]
+        return [self._form(GethPoints, self._name, "gauge")] if self._kind is not None else []
 
     def _form(self, form: type[Form], name: str, kind: str) -> Form:
-        heading = f"# TYPE {name} {kind}\n"
-        return form(About(name, kind, heading, [name], self._scale, self.labelnames))
+        return self._about(name, kind, f"# TYPE {name} {kind}\n", [name], form)
 
 
 def sample_of(snapshot: Snapshot) -> HistogramSnapshot | BucketHistogramSnapshot:
     """Return the distribution that a snapshot is, or has."""
-    sample = snapshot.durations if isinstance(snapshot, TimerSnapshot) else snapshot
-    assert isinstance(sample, HistogramSnapshot | BucketHistogramSnapshot)  # noqa: S101 - as made
+    sample = snapshot.distribution
+    assert sample is not None  # noqa: S101 - the view of these forms
     return sample
 
 

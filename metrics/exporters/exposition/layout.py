@@ -1,134 +1,167 @@
-"""What the instruments of a registry become on a page of Prometheus: names, types and units."""
+"""Metric families that the instruments of a registry become on a page of Prometheus."""
 
 from collections.abc import Sequence
 
-from metrics._units import scale_of
+from metrics._units import base_unit, scale_of
 from metrics.exporters.exposition.forms import (
     About,
     Buckets,
-    Facts,
     Form,
+    Points,
     Rates,
     Single,
     Summary,
     Values,
 )
 from metrics.exporters.reading.first_kind import first_kind
-from metrics.instruments._buckets import BucketHistogramSnapshot
-from metrics.instruments._counter import CounterSnapshot, UpDownCounterSnapshot
-from metrics.instruments._gauge import GaugeSnapshot
-from metrics.instruments._healthcheck import HealthcheckSnapshot
-from metrics.instruments._info import InfoSnapshot
-from metrics.instruments._meter import MeterSnapshot
-from metrics.instruments._sample import HistogramSnapshot
-from metrics.instruments._snapshot import Snapshot
-from metrics.instruments._timer import TimerSnapshot
-from metrics.registry import _exported_names as names
-from metrics.registry._entries import Entry, kind_of
+from metrics.instruments import BucketHistogramSnapshot, Snapshot
+from metrics.registry._inner import SNAPSHOT_KINDS, Entry, Exported, Kind, type_name
+from metrics.registry._names import exported_name, stem
+
+Suffixes = dict[str, tuple[str, ...]]
+
+OPENMETRICS_SUFFIXES: Suffixes = {
+    "counter": ("", "_total", "_created"),
+    "gauge": ("",),
+    "info": ("", "_info"),
+    "stateset": ("",),
+    "summary": ("", "_sum", "_count", "_created"),
+    "histogram": ("", "_sum", "_count", "_bucket", "_created"),
+}
+"""Suffixes of a family's name in the names of its samples, by type, and of the family itself."""
+
+TEXT_SUFFIXES: Suffixes = {
+    "counter": ("_total",),
+    "gauge": ("",),
+    "info": ("_info",),
+    "stateset": ("",),
+    "summary": ("", "_sum", "_count"),
+    "histogram": ("", "_sum", "_count", "_bucket"),
+}
+"""The same in Prometheus' text format, which has no `_created` and no family without a suffix."""
+
+TEXT_TYPES = {"info": "gauge", "stateset": "gauge"}
+"""Types in Prometheus' text format of the families whose type only OpenMetrics has."""
+
+SAMPLE_SUFFIXES = {"counter": "_total", "info": "_info"}
+"""Suffixes of the only sample of a family."""
+
+FORMS: dict[str, type[Form]] = {"scalar": Single, "rates": Rates, "points": Points}
+"""Forms by the view of the snapshot that they show."""
 
 
 class Layout:
-    """The forms of one entry of a registry. It is kept with the entry, and lives as long.
+    """Forms of one entry of a registry. It is kept with the entry, and lives as long.
 
     Args:
-        entry: an instrument or a family, and what is known about it.
+        entry: an instrument or a family, with its name, unit and description.
         labelnames: the family's labels; none for an instrument.
     """
 
-    __slots__ = ("_first_kind", "_forms", "_help", "_scale", "_stem", "labelnames")
+    __slots__ = ("_entry", "_first_kind", "_forms", "_help", "_scale", "labelnames")
 
     def __init__(self, entry: Entry, labelnames: Values) -> None:
         self.labelnames = labelnames
-        self._stem = names.stem(entry.name, entry.unit)
-        self._help = entry.description or f"{entry.name} ({kind_of(entry.instrument)})"
+        self._entry = entry
+        self._help = entry.description or f"{entry.name} ({type_name(entry.instrument)})"
         self._scale = scale_of(entry.unit)
         self._first_kind = first_kind(entry)
         # By type of snapshot: a family may mix timers with a sample and timers with buckets.
         self._forms: dict[object, tuple[Form, ...]] = {}
 
     def forms(self, snapshot: Snapshot) -> tuple[Form, ...]:
-        """Return the metric families that an instrument with such a snapshot is part of."""
+        """Return the metric families that an instrument with such a snapshot belongs to."""
         key: object = type(snapshot)
-        if isinstance(snapshot, TimerSnapshot):
-            key = (key, type(snapshot.durations))
+        distribution = snapshot.distribution
+        if distribution is not None:
+            key = (key, type(distribution))
         forms = self._forms.get(key)
         if forms is None:
-            forms = self._forms[key] = tuple([self._known(f) for f in self._made(snapshot)])
+            forms = self._forms[key] = tuple([self._known(f) for f in self._new(snapshot)])
         return forms
 
-    def forget(self, present: Sequence[Values]) -> None:
+    def retain(self, present: Sequence[Values]) -> None:
         """Keep the text of these children only."""
         for forms in self._forms.values():
             for form in forms:
-                form.forget(present)
+                form.retain(present)
 
     def _known(self, new: Form) -> Form:
-        """Return the form there is under a name, so that children of two types share it."""
+        """Return the existing form of a name, so that children of two types share it."""
         for forms in self._forms.values():
             for form in forms:
                 if (form.name, form.kind) == (new.name, new.kind):
                     return form
         return new
 
-    def _made(self, snapshot: Snapshot) -> list[Form]:
+    def _new(self, snapshot: Snapshot) -> list[Form]:
         """Return new forms for such a snapshot."""
         raise NotImplementedError
 
+    def _about(
+        self, name: str, kind: str, heading: str, names: Sequence[str], form: type[Form]
+    ) -> Form:
+        labels = self._entry.labels
+        return form(About(name, kind, heading, names, self._scale, self.labelnames, labels))
+
 
 class TextLayout(Layout):
-    """The forms of an entry in Prometheus' text format."""
+    """Forms of an entry in Prometheus' text format."""
 
     __slots__ = ()
 
-    def _made(self, snapshot: Snapshot) -> list[Form]:
-        text = self._stem
-        base = self._scale.base
+    def _new(self, snapshot: Snapshot) -> list[Form]:
+        kind = SNAPSHOT_KINDS.get(type(snapshot))
+        if kind is None:
+            return []
+        distribution = snapshot.distribution
+        if distribution is not None and not self._first_kind.takes(distribution):
+            distribution = None
         forms: list[Form] = []
-        match snapshot:
-            case CounterSnapshot():
-                forms = [self._form(Single, names.counted(text, base), "counter")]
-            case UpDownCounterSnapshot() | GaugeSnapshot():
-                forms = [self._form(Single, names.measured(text, base), "gauge")]
-            case InfoSnapshot():
-                forms = [self._form(Facts, names.told(text, base), "info")]
-            case HealthcheckSnapshot():
-                forms = [self._form(Single, names.checked(text, base), "gauge")]
-            case MeterSnapshot():
-                forms = [
-                    self._form(Single, names.counted(text, base), "counter"),
-                    self._form(Rates, names.metered(text, base), "gauge"),
-                ]
-            case HistogramSnapshot() | BucketHistogramSnapshot():
-                forms = self._distribution(names.measured(text, base), snapshot)
-            case TimerSnapshot():
-                forms = [
-                    *self._distribution(names.timed(text, base), snapshot.durations),
-                    self._form(Rates, names.paced(text, base), "gauge"),
-                ]
+        for exported in kind.families:
+            family = family_name(exported, self._entry)
+            if exported.view != "distribution":
+                forms.append(self._form(FORMS[exported.view], family, exported.type))
+            elif isinstance(distribution, BucketHistogramSnapshot):
+                forms.append(self._form(Buckets, family, "histogram"))
+            elif distribution is not None:
+                forms.append(self._form(Summary, family, "summary"))
         return forms
 
-    def _distribution(self, family: str, snapshot: Snapshot) -> list[Form]:
-        """Return a summary for a sample, a histogram for buckets; a family is one of the two."""
-        if not self._first_kind.takes(snapshot):
-            return []
-        if isinstance(snapshot, BucketHistogramSnapshot):
-            return [self._form(Buckets, family, "histogram")]
-        return [self._form(Summary, family, "summary")]
-
     def _form(self, form: type[Form], family: str, kind: str) -> Form:
-        """Return a form of a family, given as OpenMetrics has it: its name and its type."""
-        sample = sample_name(family, kind)
-        written = "gauge" if kind == "info" else kind
-        heading = f"# HELP {sample} {escaped_help(self._help)}\n# TYPE {sample} {written}\n"
-        taken = [family + suffix for suffix in names.TEXT_SUFFIXES[kind]]
-        return form(About(sample, kind, heading, taken, self._scale, self.labelnames))
+        """Return a form of a family, which has its name and type of OpenMetrics."""
+        sample = family + SAMPLE_SUFFIXES.get(kind, "")
+        heading = (
+            f"# HELP {sample} {escape_help(self._help)}\n"
+            f"# TYPE {sample} {TEXT_TYPES.get(kind, kind)}\n"
+        )
+        names = [family + suffix for suffix in TEXT_SUFFIXES[kind]]
+        return self._about(sample, kind, heading, names, form)
 
 
-def sample_name(family: str, kind: str) -> str:
-    """Return what the samples of a family are called, but for what stands behind that."""
-    return family + {"counter": "_total", "info": "_info"}.get(kind, "")
+def family_name(exported: Exported, entry: Entry) -> str:
+    """Return the name of a metric family of an entry, without the suffix of its samples."""
+    return exported.name(stem(entry.name, entry.unit), base_unit(entry.unit))
 
 
-def escaped_help(text: str) -> str:
+def exposed_names(kind: Kind, entry: Entry, suffixes: Suffixes) -> list[str]:
+    """Return every name that a page of Prometheus may have for an entry of this kind."""
+    exposed: list[str] = []
+    for exported in kind.families:
+        family = family_name(exported, entry)
+        for suffix in suffixes[exported.type]:
+            exposed.append(family + suffix)  # noqa: PERF401 - a comprehension is slower compiled
+    return exposed
+
+
+def geth_names(kind: Kind, entry: Entry) -> list[str]:
+    """Return every name that go-ethereum's page may have for an entry of this kind."""
+    text = exported_name(entry.name)
+    # go-ethereum writes a distribution as two families.
+    has_count = any(exported.view == "distribution" for exported in kind.families)
+    return [text, f"{text}_count"] if has_count else [text]
+
+
+def escape_help(text: str) -> str:
     r"""Return a help text with `\` and line feeds escaped."""
     return text.replace("\\", "\\\\").replace("\n", "\\n")

@@ -6,19 +6,17 @@ from typing import Final
 from metrics._turns import Turns
 from metrics.exporters.exposition.forms import Form, Values
 from metrics.exporters.exposition.geth import GethLayout
-from metrics.exporters.exposition.layout import Layout, TextLayout
-from metrics.exporters.reading.clashes import warn_once
-from metrics.instruments._family import Family, FamilySnapshot
-from metrics.instruments._snapshot import Snapshot
-from metrics.registry import Registry
-from metrics.registry._entries import Entry
-from metrics.registry._exported_names import (
+from metrics.exporters.exposition.layout import (
     TEXT_SUFFIXES,
+    Layout,
+    TextLayout,
     exposed_names,
     geth_names,
-    is_known,
-    type_of,
 )
+from metrics.exporters.reading.clashes import warn_once
+from metrics.instruments import Family, FamilySnapshot, Snapshot
+from metrics.registry import Registry
+from metrics.registry._inner import Entry, Kind, kind_of, store_of
 
 DIALECTS: dict[str, type[Layout]] = {"prometheus": TextLayout, "go-ethereum": GethLayout}
 
@@ -57,7 +55,7 @@ class Page:
 
     def chunks(self, registry: Registry) -> Iterator[bytes]:
         """Yield the page."""
-        for entry, blocks in registry.read(self.blocks, self._reader):
+        for entry, blocks in store_of(registry).read(self.blocks, self._reader):
             self._write(entry, blocks)
             if len(self._lines) >= CHUNK:
                 lines = self._lines
@@ -80,14 +78,14 @@ class Page:
             layout = self._layout(entry, instrument.labelnames)
             for values, child in zip(present, children, strict=True):
                 self._add(texts, layout, values, child.snapshot(self._reader))
-            layout.forget(present)
+            layout.retain(present)
             return list(texts.items())
         snapshot = instrument.snapshot(self._reader)
         if isinstance(snapshot, FamilySnapshot):
             layout = self._layout(entry, snapshot.labelnames)
             for values, value in snapshot.children.items():
                 self._add(texts, layout, values, value)
-            layout.forget(list(snapshot.children))
+            layout.retain(list(snapshot.children))
         else:
             self._add(texts, self._layout(entry, UNLABELLED), UNLABELLED, snapshot)
         return list(texts.items())
@@ -116,14 +114,14 @@ class Page:
 
     def _may_be_asked(self, entry: Entry) -> bool:
         """Return whether an instrument has one of the names, or cannot tell without being read."""
-        kind = type_of(entry.instrument)
-        return not is_known(kind) or not self._names.isdisjoint(self._exposed(kind, entry))
+        kind = kind_of(entry.instrument)
+        return kind is None or not self._names.isdisjoint(self._exposed(kind, entry))
 
-    def _exposed(self, kind: type, entry: Entry) -> list[str]:
+    def _exposed(self, kind: Kind, entry: Entry) -> list[str]:
         """Return every name the page has for an instrument."""
         if self._dialect == "go-ethereum":
-            return geth_names(kind, entry.name)
-        return exposed_names(kind, entry.name, entry.unit, TEXT_SUFFIXES)
+            return geth_names(kind, entry)
+        return exposed_names(kind, entry, TEXT_SUFFIXES)
 
     def _layout(self, entry: Entry, labelnames: Values) -> Layout:
         """Return what is kept of an entry between two pages."""

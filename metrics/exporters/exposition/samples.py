@@ -7,11 +7,12 @@ from metrics._turns import Turns
 from metrics.exporters.exposition.forms import (
     SUMMARY_QUANTILES,
     WINDOWS,
-    Facts,
     Form,
+    Points,
     Rates,
+    Single,
     Values,
-    named_facts,
+    point_labels,
 )
 from metrics.exporters.exposition.layout import TextLayout
 from metrics.exporters.reading.clashes import warn_once
@@ -19,15 +20,9 @@ from metrics.exporters.reading.series import OFTEN, Labels
 from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.floats import canonical
 from metrics.exporters.writing.numbers import Number
-from metrics.instruments._buckets import BucketHistogramSnapshot
-from metrics.instruments._family import FamilySnapshot
-from metrics.instruments._info import InfoSnapshot
-from metrics.instruments._meter import MeterSnapshot
-from metrics.instruments._sample import HistogramSnapshot
-from metrics.instruments._snapshot import Snapshot
-from metrics.instruments._timer import TimerSnapshot
+from metrics.instruments import BucketHistogramSnapshot, FamilySnapshot, Snapshot
 from metrics.registry import Registry
-from metrics.registry._entries import Entry
+from metrics.registry._inner import Entry, store_of
 
 KEPT = "samples"
 """What layouts are kept under between two looks."""
@@ -53,15 +48,14 @@ def samples(registry: Registry, reader: str) -> Iterator[Sample]:
     turns = Turns()
     read = 0
     taken: dict[str, tuple[Form, Entry]] = {}
-    for entry, snapshot in registry.read(lambda entry: entry.instrument.snapshot(reader), reader):
+    for entry, snapshot in store_of(registry).read(lambda e: e.instrument.snapshot(reader), reader):
         for layout, values, child in children(entry, snapshot):
             read += 1
             if read % OFTEN == 0:
                 turns.offer()
             for form in layout.forms(child):
                 if is_free(entry, form, taken):
-                    labels = tuple(zip(form.labelnames, values, strict=True))
-                    yield from samples_of(form, labels, child)
+                    yield from samples_of(form, form.labels(values), child)
 
 
 def children(entry: Entry, snapshot: Snapshot) -> Iterator[tuple[TextLayout, Values, Snapshot]]:
@@ -91,32 +85,31 @@ def is_free(entry: Entry, form: Form, taken: dict[str, tuple[Form, Entry]]) -> b
 def samples_of(form: Form, labels: Labels, snapshot: Snapshot) -> Iterator[Sample]:
     """Yield what one child of a family is in one of its forms."""
     scaled = form.scale.of
-    if isinstance(form, Facts):
-        assert isinstance(snapshot, InfoSnapshot)  # noqa: S101 - what it was made for
-        facts = named_facts(snapshot, form.labelnames)
-        yield Sample(form.name, (*labels, *sorted(facts.items())), 1)
+    sample = snapshot.distribution
+    if isinstance(form, Points):
+        for point in snapshot.points:
+            own = point_labels(point, form.name, dict(labels))
+            yield Sample(form.name, (*labels, *own), point.value)
     elif isinstance(form, Rates):
-        rates = snapshot.rates if isinstance(snapshot, TimerSnapshot) else snapshot
-        assert isinstance(rates, MeterSnapshot)  # noqa: S101 - what it was made for
+        rates = snapshot.rates
+        assert rates is not None  # noqa: S101 - the view of this form
         values = (rates.rate1, rates.rate5, rates.rate15, rates.rate_mean)
         for window, rate in zip(WINDOWS, values, strict=True):
             yield Sample(form.name, (*labels, ("window", window)), scaled(rate))
+    elif isinstance(form, Single) or sample is None:
+        yield Sample(form.name, labels, scaled(number_of(snapshot)))
+    elif isinstance(sample, BucketHistogramSnapshot):
+        bounds = [*[canonical(float(scaled(bound))) for bound in sample.bounds], "+Inf"]
+        for bound, count in zip(bounds, sample.buckets, strict=True):
+            yield Sample(f"{form.name}_bucket", (*labels, ("le", bound)), count)
+        yield Sample(f"{form.name}_sum", labels, scaled(sample.sum))
+        yield Sample(f"{form.name}_count", labels, sample.buckets[-1])
     else:
-        sample = snapshot.durations if isinstance(snapshot, TimerSnapshot) else snapshot
-        if isinstance(sample, BucketHistogramSnapshot):
-            bounds = [*[canonical(float(scaled(bound))) for bound in sample.bounds], "+Inf"]
-            for bound, count in zip(bounds, sample.buckets, strict=True):
-                yield Sample(f"{form.name}_bucket", (*labels, ("le", bound)), count)
-            yield Sample(f"{form.name}_sum", labels, scaled(sample.sum))
-            yield Sample(f"{form.name}_count", labels, sample.buckets[-1])
-        elif isinstance(sample, HistogramSnapshot):
-            # An empty sample has no quantiles, and 0 would be a lie.
-            fractions = SUMMARY_QUANTILES if sample.size else ()
-            percentiles = sample.percentiles(fractions)
-            for fraction, value in zip(fractions, percentiles, strict=True):
-                at = ("quantile", canonical(fraction))
-                yield Sample(form.name, (*labels, at), scaled(value))
-            yield Sample(f"{form.name}_sum", labels, scaled(sample.total_sum))
-            yield Sample(f"{form.name}_count", labels, sample.total_count)
-        else:
-            yield Sample(form.name, labels, scaled(number_of(sample)))
+        # An empty sample has no quantiles, and 0 would be a lie.
+        fractions = SUMMARY_QUANTILES if sample.size else ()
+        percentiles = sample.percentiles(fractions)
+        for fraction, value in zip(fractions, percentiles, strict=True):
+            at = ("quantile", canonical(fraction))
+            yield Sample(form.name, (*labels, at), scaled(value))
+        yield Sample(f"{form.name}_sum", labels, scaled(sample.total_sum))
+        yield Sample(f"{form.name}_count", labels, sample.total_count)

@@ -4,7 +4,7 @@ The format: https://opentelemetry.io/docs/specs/otel/metrics/data-model/. This m
 `opentelemetry-proto` package, so nothing imports it before it is used.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import cast, final
 
@@ -29,18 +29,15 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from metrics.exporters.exposition.forms import SUMMARY_QUANTILES, WINDOWS
 from metrics.exporters.reading.deltas import Deltas
 from metrics.exporters.reading.first_kind import first_kind
-from metrics.exporters.reading.series import Series
-from metrics.exporters.reading.single import number_of
+from metrics.exporters.reading.series import Labels, Series
 from metrics.exporters.writing.numbers import Number, bounded
 from metrics.exporters.writing.ucum import code_of, code_of_rate
-from metrics.instruments._buckets import BucketHistogramSnapshot
-from metrics.instruments._counter import CounterSnapshot, UpDownCounterSnapshot
-from metrics.instruments._gauge import GaugeSnapshot
-from metrics.instruments._healthcheck import HealthcheckSnapshot
-from metrics.instruments._info import InfoSnapshot
-from metrics.instruments._meter import MeterSnapshot
-from metrics.instruments._sample import HistogramSnapshot
-from metrics.instruments._timer import TimerSnapshot
+from metrics.instruments import (
+    BucketHistogramSnapshot,
+    HistogramSnapshot,
+    MeterSnapshot,
+    UpDownCounterSnapshot,
+)
 
 FRACTIONS = (0.0, *SUMMARY_QUANTILES, 1.0)
 """The quantiles of a summary; the first and the last are minimum and maximum."""
@@ -122,31 +119,27 @@ class Points:
     def of(self, one: Series) -> Iterator[Metric]:
         """Yield what a series becomes; nothing if it is not one of the library's own."""
         code = code_of(one.entry.unit)
-        labels = [attribute(name, value) for name, value in one.labels]
-        match one.snapshot:
-            case CounterSnapshot(count=count):
-                yield self._sum(one, code, labels, count)
-            case UpDownCounterSnapshot(count=count):
-                point = self._number(labels, count, self._start_ns)
-                cumulative = AGGREGATION_TEMPORALITY_CUMULATIVE
-                yield metric_of(
-                    one, code, sum=Sum(data_points=[point], aggregation_temporality=cumulative)
-                )
-            case GaugeSnapshot(value=value):
-                yield self._gauge(one, code, labels, value)
-            case HealthcheckSnapshot():
-                yield self._gauge(one, "1", labels, number_of(one.snapshot))
-            case InfoSnapshot(value=facts):
-                yield self._gauge(one, "", [*labels, *facts_of(facts, one)], 1)
-            case MeterSnapshot() as meter:
-                yield self._sum(one, code, labels, meter.count)
-                yield from self._rates(one, code, labels, meter)
-            case HistogramSnapshot() | BucketHistogramSnapshot() as sample:
-                yield from self._distribution(one, code, labels, sample)
-            case TimerSnapshot(durations=durations, rates=rates):
-                yield from self._distribution(one, code, labels, durations)
-                # What comes so many times a second is events, not seconds.
+        labels = attributes(one.labels)
+        snapshot = one.snapshot
+        sample, rates, scalar = snapshot.distribution, snapshot.rates, snapshot.scalar
+        if sample is not None:
+            yield from self._distribution(one, code, labels, sample)
+            if rates is not None:
+                # Rates of a timer are events, not seconds, a second.
                 yield from self._rates(one, "", labels, rates)
+        elif scalar is not None and snapshot.total is not None:
+            yield self._sum(one, code, labels, scalar)
+            if rates is not None:
+                yield from self._rates(one, code, labels, rates)
+        elif isinstance(snapshot, UpDownCounterSnapshot):
+            point = self._number(labels, snapshot.count, self._start_ns)
+            cumulative = AGGREGATION_TEMPORALITY_CUMULATIVE
+            yield metric_of(
+                one, code, sum=Sum(data_points=[point], aggregation_temporality=cumulative)
+            )
+        elif scalar is not None and one.kind is not None:
+            is_health = one.kind.geth == "healthcheck"
+            yield self._gauge(one, "1" if is_health else code, labels, scalar)
 
     def _number(self, labels: Attributes, value: Number, start_ns: int = 0) -> NumberDataPoint:
         point = NumberDataPoint(
@@ -268,15 +261,15 @@ def attribute(name: str, value: str | bool | float) -> KeyValue:
     return KeyValue(key=valid(name), value=held)
 
 
-def facts_of(facts: Mapping[str, str], one: Series) -> Iterable[KeyValue]:
-    """Yield facts as attributes, by name; none has the name of a label, or no name."""
-    taken = {name for name, _ in one.labels}
-    for key, value in sorted(facts.items()):
+def attributes(labels: Labels) -> Attributes:
+    """Return labels as attributes, whose names are all different and not empty."""
+    named: dict[str, str] = {}
+    for key, text in labels:
         name = valid(key) or "_"
-        while name in taken:
+        while name in named:
             name += "_"
-        taken.add(name)
-        yield attribute(name, value)
+        named[name] = text
+    return [attribute(name, text) for name, text in named.items()]
 
 
 def valid(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from metrics.exporters.reading.clashes import warn_once
 from metrics.exporters.reading.deltas import Deltas
-from metrics.exporters.reading.series import series
+from metrics.exporters.reading.series import numbered, series
 from metrics.exporters.writing.times import checked_ns
 from metrics.instruments._arguments import Whole, natural, size
 from metrics.registry import Registry
@@ -120,7 +120,7 @@ def requests(
     """Yield requests with at most `limit` data points."""
     rates: dict[str, str] = {}
     points.begin()
-    for one in series(registry, reader):
+    for one in numbered(series(registry, reader)):
         # A meter comes before what is called like its rates.
         if one.name in rates:
             warn_once(one.name, one.name, rates[one.name])

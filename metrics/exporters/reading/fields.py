@@ -1,4 +1,4 @@
-"""The numbers of a series by go-ethereum's names for them.
+"""Numbers of a series by go-ethereum's names for them.
 
 The names: go-ethereum, `metrics/exp`.
 """
@@ -7,20 +7,9 @@ from metrics.exporters.reading.series import Series
 from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.decimals import finite
 from metrics.exporters.writing.numbers import Number
-from metrics.exporters.writing.texts import facts_text
-from metrics.instruments._buckets import BucketHistogramSnapshot
-from metrics.instruments._counter import CounterSnapshot, UpDownCounterSnapshot
-from metrics.instruments._gauge import GaugeSnapshot
-from metrics.instruments._healthcheck import HealthcheckSnapshot
-from metrics.instruments._info import InfoSnapshot
-from metrics.instruments._meter import MeterSnapshot
-from metrics.instruments._sample import QUANTILES, HistogramSnapshot
-from metrics.instruments._timer import TimerSnapshot
-
-COUNTERS = (CounterSnapshot, UpDownCounterSnapshot)
-
-SINGLE = (*COUNTERS, GaugeSnapshot, HealthcheckSnapshot, InfoSnapshot)
-"""What has one number."""
+from metrics.exporters.writing.texts import info_text
+from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, MeterSnapshot
+from metrics.instruments._sample import QUANTILES
 
 PERCENTILES = ("50", "75", "95", "99", "999")
 
@@ -30,54 +19,52 @@ Fields = dict[str, object]
 def fields(one: Series, times: int) -> dict[str, Number]:
     """Return the numbers of a series by name (`count`, `value`, `50-percentile`, ...).
 
-    A health check is 1 when healthy and 0 when not; an info is 1, for its facts are tags. Of an
-    empty distribution there is the count but no statistics, for which 0 would be a lie. NaN and
-    infinities are left out.
+    A health check is 1 when healthy and 0 when not; info labels and states are labels of numbers,
+    see `series.numbered`. Of an empty distribution there is the count but no statistics, for which
+    0 would be a lie. NaN and infinities are left out.
 
     Args:
         one: the series.
-        times: what the durations of a timer are multiplied by.
+        times: the factor of the durations of a timer.
     """
-    values: dict[str, object] = {}
-    match one.snapshot:
-        case InfoSnapshot():
-            values = {"value": 1}
-        case HistogramSnapshot(count=0) | BucketHistogramSnapshot(count=0):
-            values = {"count": 0}
-        case TimerSnapshot(count=0, rates=rates):
-            values = {"count": 0, **rates_of(rates), "mean-rate": rates.rate_mean}
-        case single if isinstance(single, SINGLE):
-            values = {"count" if isinstance(single, COUNTERS) else "value": number_of(single)}
-        case _:
-            values = values_of(one, times)
+    snapshot = one.snapshot
+    values: Fields
+    sample, rates = snapshot.distribution, snapshot.rates
+    if sample is not None and not sample.count:
+        values = {"count": 0, **(timer_rates(rates) if rates else {})}
+    elif is_single(one):
+        counted = one.kind is not None and one.kind.geth == "counter"
+        values = {"count" if counted else "value": number_of(snapshot)}
+    else:
+        values = named_values(one, times)
     found = {name: finite(value) for name, value in values.items()}
     return {name: value for name, value in found.items() if value is not None}
 
 
-def values_of(one: Series, times: int = 1) -> Fields:
-    """Return what stands behind the name of a series, by field; nothing behind it is `""`.
+def is_single(one: Series) -> bool:
+    """Return whether a series is one number."""
+    return one.snapshot.scalar is not None and one.snapshot.rates is None
+
+
+def named_values(one: Series, times: int = 1) -> Fields:
+    """Return the values of a series by the field that follows its name, `""` for a single value.
 
     Args:
         one: the series.
-        times: what durations are multiplied by.
+        times: the factor of durations.
     """
-    match one.snapshot:
-        case CounterSnapshot() | UpDownCounterSnapshot() | GaugeSnapshot() as single:
-            return {"": number_of(single)}
-        case InfoSnapshot(value=facts):
-            return {"": facts_text(facts)}
-        case MeterSnapshot() as rates:
-            return {"count": rates.count, **rates_of(rates), "mean": rates.rate_mean}
-        case HistogramSnapshot() | BucketHistogramSnapshot() as sample:
-            return distribution(sample, times if one.is_timer else 1)
-        case TimerSnapshot(durations=durations, rates=rates):
-            return {
-                **distribution(durations, times),
-                **rates_of(rates),
-                "mean-rate": rates.rate_mean,
-            }
-        case other:
-            return other.to_dict()
+    snapshot = one.snapshot
+    sample, rates = snapshot.distribution, snapshot.rates
+    if sample is not None:
+        values = distribution(sample, times if one.is_timer else 1)
+        return {**values, **(timer_rates(rates) if rates else {})}
+    if rates is not None:
+        return {"count": rates.count, **averages(rates), "mean": rates.rate_mean}
+    if one.is_info:
+        return {"": info_text(snapshot)}
+    if snapshot.scalar is not None and "error" not in snapshot.fields:
+        return {"": snapshot.scalar}
+    return snapshot.to_dict()
 
 
 def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> Fields:
@@ -94,6 +81,11 @@ def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int
     return values
 
 
-def rates_of(rates: MeterSnapshot) -> Fields:
+def timer_rates(rates: MeterSnapshot) -> Fields:
+    """Return the rates of a timer."""
+    return {**averages(rates), "mean-rate": rates.rate_mean}
+
+
+def averages(rates: MeterSnapshot) -> Fields:
     """Return the moving averages of a meter or a timer."""
     return {"one-minute": rates.rate1, "five-minute": rates.rate5, "fifteen-minute": rates.rate15}

@@ -5,7 +5,7 @@ from typing import final
 
 from metrics.instruments._buckets import BucketHistogramSnapshot
 from metrics.instruments._snapshot import Snapshot
-from metrics.registry import Entry
+from metrics.registry._inner import Entry
 
 KEPT = "first kind"
 """What it is kept under with an entry."""

@@ -1,18 +1,15 @@
-"""What a registry holds as a flat stream of series, the way most formats write it."""
+"""Registry as a flat stream of series, as most formats write it."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from metrics._turns import Turns
 from metrics.exporters.reading.clashes import warn_once
-from metrics.instruments._family import FamilySnapshot
-from metrics.instruments._info import InfoSnapshot
+from metrics.instruments import FamilySnapshot, GaugeSnapshot, Snapshot
 from metrics.instruments._labels import label_text
-from metrics.instruments._resetting_timer import ResettingTimer
-from metrics.instruments._snapshot import Snapshot
-from metrics.instruments._timer import Timer
-from metrics.registry import Entry, Registry
-from metrics.registry._exported_names import type_of
+from metrics.registry import Registry
+from metrics.registry._inner import SNAPSHOT_KINDS, Entry, Kind, kind_of, store_of
+from metrics.registry._names import exported_name
 
 OFTEN = 8
 """Series between two offers to other threads."""
@@ -21,23 +18,28 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Series(NamedTuple):
-    """One instrument, or one child of a family, and its value."""
+    """Value of one instrument, or of one child of a family."""
 
     name: str
     labels: Labels
     snapshot: Snapshot
-    kind: type
+    kind: Kind | None
     entry: Entry
 
     @property
     def is_timer(self) -> bool:
         """Whether the values are durations that a timer measured, in seconds."""
-        return self.kind in {Timer, ResettingTimer}
+        return self.kind is not None and self.kind.measures_time
+
+    @property
+    def is_info(self) -> bool:
+        """Whether the value is a set of info labels."""
+        return self.kind is not None and self.kind.is_info
 
     @property
     def resets(self) -> bool:
-        """Whether the values are those since the reader's last look only."""
-        return self.kind is ResettingTimer
+        """Whether the values are those since the reader's last snapshot only."""
+        return self.kind is not None and self.kind.resets
 
 
 def series(registry: Registry, reader: str) -> Iterator[Series]:
@@ -46,18 +48,39 @@ def series(registry: Registry, reader: str) -> Iterator[Series]:
     Other threads get their turns meanwhile.
 
     Args:
-        registry: what to read.
-        reader: who reads; what resets when it is read resets for this reader alone.
+        registry: the registry.
+        reader: the reader's name; values that reset at a read reset for this reader alone.
     """
     turns = Turns()
     read = 0
-    for entry, snapshot in registry.read(lambda entry: entry.instrument.snapshot(reader), reader):
-        kind = type_of(entry.instrument)
+    for entry, snapshot in store_of(registry).read(lambda e: e.instrument.snapshot(reader), reader):
+        kind = kind_of(entry.instrument)
         for labels, value in labelled(snapshot):
             read += 1
             if read % OFTEN == 0:
                 turns.offer()
-            yield Series(entry.name, labels, value, kind, entry)
+            yield Series(
+                entry.name,
+                entry.labels + labels,
+                value,
+                kind or SNAPSHOT_KINDS.get(type(value)),
+                entry,
+            )
+
+
+def numbered(all_series: Iterable[Series]) -> Iterator[Series]:
+    """Yield series for formats whose values are numbers: points become gauges with their labels."""
+    for one in all_series:
+        if not one.snapshot.points:
+            yield one
+        for point in one.snapshot.points:
+            labels = dict(one.labels)
+            for name, text in point.labels:
+                label = exported_name(one.name) if name is None else name
+                while label in labels:
+                    label += "_"
+                labels[label] = text
+            yield one._replace(labels=tuple(labels.items()), snapshot=GaugeSnapshot(point.value))
 
 
 def labelled(snapshot: Snapshot) -> Iterator[tuple[Labels, Snapshot]]:
@@ -70,14 +93,14 @@ def labelled(snapshot: Snapshot) -> Iterator[tuple[Labels, Snapshot]]:
 
 
 def labels_text(labels: Labels) -> str:
-    """Return labels as `{method="GET",status="200"}`; nothing when there are none."""
+    """Return labels as `{method="GET",status="200"}`; an empty str for none."""
     if not labels:
         return ""
     return label_text([name for name, _ in labels], [value for _, value in labels])
 
 
 def key_of(one: Series) -> str:
-    """Return the full name and the labels."""
+    """Return the full name and the labels of a series."""
     return one.name + labels_text(one.labels)
 
 
@@ -91,10 +114,3 @@ def keyed(all_series: Iterable[Series]) -> Iterator[tuple[str, Series]]:
             warn_once(one.name, key, taken[key])
         else:
             yield key, one
-
-
-def labels_and_facts(one: Series) -> Labels:
-    """Return the labels, and the facts of an info, which are text and can be nothing but tags."""
-    if isinstance(one.snapshot, InfoSnapshot):
-        return tuple({**one.snapshot.value, **dict(one.labels)}.items())
-    return one.labels

@@ -1,21 +1,10 @@
-"""The one number of what has one."""
+"""Scalar values of single-valued snapshots."""
 
 from metrics.exporters.writing.numbers import Number
-from metrics.instruments._counter import CounterSnapshot, UpDownCounterSnapshot
-from metrics.instruments._gauge import GaugeSnapshot
-from metrics.instruments._healthcheck import HealthcheckSnapshot
-from metrics.instruments._meter import MeterSnapshot
-from metrics.instruments._snapshot import Snapshot
+from metrics.instruments._shared import Snapshot
 
 
 def number_of(snapshot: Snapshot) -> Number:
-    """Return the one number of a counter, a gauge, a meter or a health check."""
-    if isinstance(snapshot, CounterSnapshot):
-        return snapshot.count
-    if isinstance(snapshot, GaugeSnapshot):
-        return snapshot.value
-    if isinstance(snapshot, UpDownCounterSnapshot):
-        return snapshot.count
-    if isinstance(snapshot, MeterSnapshot):
-        return snapshot.count
-    return int(isinstance(snapshot, HealthcheckSnapshot) and snapshot.error is None)
+    """Return the scalar value of a single-valued snapshot, or the count of a meter."""
+    scalar = snapshot.scalar
+    return 0 if scalar is None else scalar

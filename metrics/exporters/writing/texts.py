@@ -1,19 +1,21 @@
 """Texts in formats that people read, each on one line."""
 
 import json
-from collections.abc import Mapping
+
+from metrics.instruments import Snapshot
 
 
-def facts_text(facts: Mapping[str, str]) -> str:
-    """Return facts as a JSON object, by name."""
-    return json.dumps(dict(sorted(facts.items())), ensure_ascii=False)
+def info_text(snapshot: Snapshot, separators: tuple[str, str] = (", ", ": ")) -> str:
+    """Return info labels as a JSON object, in the order of their names."""
+    labels = {name: text for point in snapshot.points for name, text in point.labels}
+    return json.dumps(labels, ensure_ascii=False, separators=separators)
 
 
 def one_line(text: str) -> str:
-    r"""Return a text in which nothing ends a line or moves a terminal's cursor.
+    r"""Return a text in which no character ends a line or moves a terminal's cursor.
 
-    What is not printable (line ends of any kind, escape sequences, marks that turn the direction
-    of writing) is written as `\n`, `\x1b` or `\u2028`.
+    Characters that are not printable (line ends of any kind, escape sequences, marks that turn the
+    direction of writing) are written as `\n`, `\x1b` or `\u2028`.
     """
     if text.isprintable():
         return text

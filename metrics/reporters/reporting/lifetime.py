@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from metrics.clock import SYSTEM_CLOCK
 from metrics.deadline import remaining
 from metrics.registry import Registry
+from metrics.registry._inner import store_of
 from metrics.reporters.delivery.reporter import (
     BUFFERED,
     BUFFERED_BYTES,
@@ -66,7 +67,7 @@ def reporting(
             clock=clock,
             on_end=following.close,
         )
-        following.enter_context(registry.followed(reader))
+        following.enter_context(store_of(registry).follow(reader))
         try:
             if registry.enabled:
                 reporter.start()

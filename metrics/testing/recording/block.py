@@ -11,6 +11,7 @@ from dependency_injector import providers
 
 from metrics.errors import NotRunningError
 from metrics.registry import Registry
+from metrics.registry._inner import store_of
 from metrics.testing.recording.changes import Changes
 
 _recordings: ContextVar[tuple[Changes, ...]] = ContextVar("metrics-recordings", default=())
@@ -49,9 +50,9 @@ def recorded(source: Registry | Any) -> Iterator[Changes]:
     registry = registry_of(source)
     with reader_name() as reader:
         changes = Changes(registry, reader)
-        with registry.watched(changes._begin):
+        with store_of(registry).watch(changes._begin):
             try:
-                for entry in registry.entries():
+                for entry in store_of(registry).entries():
                     changes._follow(entry, is_new=False)
                 _recordings.set((*still_open(), changes))
                 _everywhere.append(changes)

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, final
 
-from metrics.instruments._buckets import BucketHistogramSnapshot
-from metrics.instruments._counter import CounterSnapshot, UpDownCounterSnapshot
+from metrics.instruments import (
+    BucketHistogramSnapshot,
+    HistogramSnapshot,
+    Snapshot,
+    UpDownCounterSnapshot,
+)
 from metrics.instruments._labels import label_text, text_of
-from metrics.instruments._meter import MeterSnapshot
-from metrics.instruments._sample import HistogramSnapshot, total
+from metrics.instruments._sample import total
 from metrics.instruments._shared import Shared
-from metrics.instruments._snapshot import Snapshot
-from metrics.instruments._timer import TimerSnapshot
 
 DURATIONS = frozenset({"sum", "values", "counts"})
 """What differs from run to run for an instrument that measures durations."""
@@ -175,18 +176,14 @@ def difference(
     """Return what has changed, by name."""
     # Snapshots of the same name may be of different kinds, if another instrument took the name.
     then: Any = before if type(before) is type(after) else None
-    match after:
-        case TimerSnapshot():
-            return distribution(then and then.durations, after.durations, values)
-        case HistogramSnapshot() | BucketHistogramSnapshot():
-            return distribution(then, after, values)
-        case CounterSnapshot() | MeterSnapshot():
-            return {"count": grown(then.count if then else 0, after.count)}
-        case UpDownCounterSnapshot():
-            return {"count": after.count - (then.count if then else 0)}
-        case _:
-            # Of gauges and the like, what counts is what they are now.
-            return {name: getattr(after, name) for name in after.fields}
+    if after.distribution is not None:
+        return distribution(then and then.distribution, after.distribution, values)
+    if after.total is not None:
+        return {"count": growth(then.total if then else 0, after.total)}
+    if isinstance(after, UpDownCounterSnapshot):
+        return {"count": after.count - (then.count if then else 0)}
+    # Of gauges and the like the current value counts.
+    return {name: getattr(after, name) for name in after.fields}
 
 
 def distribution(
@@ -215,7 +212,7 @@ def by_bound(histogram: BucketHistogramSnapshot, counts: Sequence[int]) -> dict[
     return {bound: n for bound, n in zip(bounds, counts, strict=True) if n}
 
 
-def grown(then: float, now: float) -> float:
+def growth(then: float, now: float) -> float:
     """Return by how much a count has grown, which is less than before only if it was cleared."""
     return now - then if now >= then else now
 

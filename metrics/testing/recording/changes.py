@@ -7,7 +7,7 @@ from typing import TypeAlias, final
 
 from metrics.instruments._shared import Shared
 from metrics.registry import Registry
-from metrics.registry._entries import Entry
+from metrics.registry._inner import Entry
 from metrics.testing.recording.change import (
     Change,
     FamilyChange,

@@ -3,16 +3,15 @@
 import threading
 from typing import Any, Protocol, final
 
-from metrics.instruments._buckets import BucketHistogram
-from metrics.instruments._counter import Counter, FloatCounter, UpDownCounter
-from metrics.instruments._family import Family
-from metrics.instruments._histogram import Histogram
-from metrics.instruments._meter import Meter
-from metrics.instruments._resetting_timer import ResettingTimer
-from metrics.instruments._sample import HistogramSnapshot
+from metrics.instruments import (
+    Family,
+    HistogramSnapshot,
+    Instrument,
+    ResettingTimer,
+    Snapshot,
+)
 from metrics.instruments._shared import Shared
-from metrics.instruments._snapshot import Instrument, Snapshot
-from metrics.instruments._timer import Timer
+from metrics.registry._inner import kind_of
 from metrics.testing.recording.change import Change, FamilyChange
 from metrics.testing.recording.tapes import (
     attend,
@@ -22,11 +21,6 @@ from metrics.testing.recording.tapes import (
     stop_listening,
     unheard,
 )
-
-COUNTING = (
-    Counter, FloatCounter, UpDownCounter, Meter, Histogram, BucketHistogram, Timer, ResettingTimer
-)  # fmt: skip
-"""What may have counted before it was registered, and can be read without calling a program."""
 
 
 class Noted(Protocol):
@@ -73,7 +67,8 @@ class Track(Shared):
             if isinstance(self.instrument, ResettingTimer) and isinstance(after, HistogramSnapshot):
                 self._values += after._values
             values = tuple(self._values) if self._has_all_values(after) else None
-        timed = isinstance(self.instrument, (Timer, ResettingTimer))
+        kind = kind_of(self.instrument)
+        timed = kind is not None and kind.measures_time
         return Change(self._before, after, values, timed=timed)
 
     def end(self) -> None:
@@ -152,9 +147,15 @@ def noted(instrument: Instrument, reader: str, *, is_new: bool) -> Noted:
 def noted_child(instrument: Instrument, reader: str, *, is_new: bool) -> Track:
     """Begin to note an instrument that is no family."""
     before = None
-    if not is_new or isinstance(instrument, COUNTING):
+    if not is_new or is_counting(instrument):
         try:
             before = instrument.snapshot(reader)
         except Exception:  # noqa: BLE001 - a gauge's function may need what is not up yet
             before = None
     return Track(instrument, reader, before)
+
+
+def is_counting(instrument: Instrument) -> bool:
+    """Return whether an instrument may have counted before, and reading it calls no program."""
+    kind = kind_of(instrument)
+    return kind is not None and kind.counts

@@ -16,6 +16,6 @@ def test_what_is_gone_is_forgotten():
     creations = Creations("x_created", ("a",))
     for value in ("1", "2"):
         creations.line((value,), 1, next(SEQUENCE), 1.0)
-    creations.forget([("2",)])
+    creations.retain([("2",)])
     assert creations.line(("1",), 1, next(SEQUENCE), 2.0) == 'x_created{a="1"} 2.0\n'
     assert creations.line(("2",), 1, next(SEQUENCE), 2.0) == 'x_created{a="2"} 1.0\n'

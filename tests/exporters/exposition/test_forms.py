@@ -13,6 +13,7 @@ from metrics import (
     Timer,
 )
 from metrics.exporters import openmetrics, prometheus
+from metrics.registry._inner import store_of
 from tests.exporters.page_reading import page, samples
 
 NAMES = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), min_size=1)
@@ -71,7 +72,7 @@ def test_the_buckets_of_a_timer_are_in_seconds():
 )
 def test_any_names_labels_and_values_read_back(gauges, counts, description):
     registry = Registry("p")
-    family = registry.counter("family", labels=("label",), description=description)
+    family = registry.counters("family", labels=("label",), description=description)
     expected = {}
     for label, count in counts.items():
         family.labels(label).inc(count)
@@ -105,13 +106,13 @@ def test_ints_beyond_a_float_are_infinite_and_do_not_fail_the_page():
 
 def test_half_a_surrogate_pair_does_not_fail_the_page():
     registry = Registry()
-    registry.counter("x", labels=("a",)).labels("\ud800").inc()
+    registry.counters("x", labels=("a",)).labels("\ud800").inc()
     assert samples(registry) == {("x_total", (("a", "?"),)): 1}
 
 
 def test_a_page_is_the_same_when_its_text_was_kept():
     registry = Registry()
-    family = registry.bucket_histogram("sizes", bounds=[1, 2], labels=("method",))
+    family = registry.bucket_histograms("sizes", bounds=[1, 2], labels=("method",))
     family.labels("GET").update(1.5)
     registry.info("build").set({"version": "1"})
     first = prometheus.render(registry)
@@ -122,7 +123,7 @@ def test_a_page_is_the_same_when_its_text_was_kept():
 
 def test_a_child_that_was_removed_is_forgotten_and_may_come_back():
     registry = Registry()
-    family = registry.counter("hits", labels=("path",))
+    family = registry.counters("hits", labels=("path",))
     for path in ("/a", "/b"):
         family.labels(path).inc()
     page = prometheus.render(registry)
@@ -135,13 +136,13 @@ def test_a_child_that_was_removed_is_forgotten_and_may_come_back():
 
 def test_what_is_kept_of_a_family_is_bounded_by_its_children():
     registry = Registry()
-    family = registry.counter("hits", labels=("path",))
+    family = registry.counters("hits", labels=("path",))
     for number in range(300):
         family.labels(str(number)).inc()
         prometheus.render(registry)
         if number:
             family.remove(str(number - 1))
     prometheus.render(registry)
-    (entry,) = registry.entries()
+    (entry,) = store_of(registry).entries()
     (form,) = entry.kept["prometheus"].forms(family.labels("299").snapshot())
     assert len(form._kept) <= 2

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from metrics import BucketHistogram, Registry, Timer
 from metrics.exporters import prometheus
+from metrics.registry._inner import store_of
 from metrics.testing import ManualClock
 from tests.exporters.everything import everything
 
@@ -40,10 +41,10 @@ def test_every_instrument_is_written_as_go_ethereum_writes_it():
     registry.info("test/facts").set({"b": 'two "2"', "a": "1"})
     registry.histogram("test/histogram", unit="bytes").update(3)
     registry.meter("test/meter").mark(9999999)
-    registry.timer("test/timer").update(0.0125)
+    registry.timer("test/timer", sampled=True).update(0.0125)
     registry.resetting_timer("test/resetting").update(0.012)
     registry.resetting_timer("test/resetting/empty")
-    registry.timer("test/timer/empty")
+    registry.timer("test/timer/empty", sampled=True)
     registry.healthcheck("test/well", lambda: None)
     assert page(registry) == (
         gauge("test_counter", "12345")
@@ -63,8 +64,8 @@ def test_every_instrument_is_written_as_go_ethereum_writes_it():
 
 def test_labels_stand_where_quantiles_and_facts_do():
     registry = Registry()
-    registry.counter("hits", labels=("method", "path")).labels("GET", '"\\').inc(2)
-    timers = registry.resetting_timer("waits", labels=("m",))
+    registry.counters("hits", labels=("method", "path")).labels("GET", '"\\').inc(2)
+    timers = registry.resetting_timers("waits", labels=("m",))
     timers.labels("a").update(1e-6)
     timers.labels("b")
     text = page(registry)
@@ -76,7 +77,7 @@ def test_labels_stand_where_quantiles_and_facts_do():
 
 def test_a_family_whose_children_have_nothing_new_has_no_heading():
     registry = Registry()
-    registry.resetting_timer("waits", labels=("m",)).labels("a")
+    registry.resetting_timers("waits", labels=("m",)).labels("a")
     assert page(registry) == ""
 
 
@@ -131,7 +132,7 @@ def test_promtool_reads_it():
 
 def test_a_name_that_is_asked_for_is_one_of_this_dialect():
     registry = Registry()
-    registry.timer("call").update(1.0)
+    registry.timer("call", sampled=True).update(1.0)
     registry.resetting_timer("pause").update(1.0)
     assert page(registry, names=["call_seconds"]) == ""
     assert page(registry, names=["call_count"]) == "# TYPE call_count counter\ncall_count 1\n\n"
@@ -140,12 +141,12 @@ def test_a_name_that_is_asked_for_is_one_of_this_dialect():
 
 def test_children_that_are_gone_are_forgotten():
     registry = Registry()
-    family = registry.timer("call", labels=("path",))
+    family = registry.timers("call", labels=("path",))
     for number in range(20):
         family.labels(str(number)).update(1.0)
         page(registry)
         family.remove(str(number))
     page(registry)
-    (entry,) = registry.entries()
+    (entry,) = store_of(registry).entries()
     forms = entry.kept["go-ethereum"].forms(family.prototype().snapshot())
     assert [len(form._kept) for form in forms] == [0, 0]

@@ -51,7 +51,7 @@ def test_another_instrument_under_the_name_of_one_before_has_its_own_text():
 
 def test_however_many_children_a_family_has_a_chunk_is_of_a_bounded_size():
     registry = Registry()
-    hits = registry.counter("hits", labels=("shop",))
+    hits = registry.counters("hits", labels=("shop",))
     for shop in range(3 * CHUNK):
         hits.labels(shop).inc()
     chunks = list(prometheus.stream(registry))

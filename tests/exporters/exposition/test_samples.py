@@ -32,14 +32,14 @@ def test_names_labels_and_values_are_those_of_the_page():
 
 def test_what_is_kept_between_two_looks_follows_the_children():
     registry = Registry()
-    hits = registry.counter("hits", labels=("shop",))
+    hits = registry.counters("hits", labels=("shop",))
     hits.labels("a").inc()
     assert read(registry) == [("hits_total", {"shop": "a"}, 1.0)]
     hits.remove("a")
     hits.labels("b").inc(2)
     assert read(registry) == [("hits_total", {"shop": "b"}, 2.0)]
     registry.unregister("hits")
-    registry.counter("hits", labels=("zone",)).labels("c").inc(3)
+    registry.counters("hits", labels=("zone",)).labels("c").inc(3)
     assert read(registry) == [("hits_total", {"zone": "c"}, 3.0)]
 
 

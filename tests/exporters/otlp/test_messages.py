@@ -18,6 +18,7 @@ from metrics.exporters import otlp
 from metrics.exporters.exposition.forms import SUMMARY_QUANTILES
 from metrics.exporters.reading.deltas import Deltas
 from tests.exporters.examples import NOW_NS, everything, names, numbers, texts
+from tests.exporters.page_reading import Custom
 
 START_NS = NOW_NS - 10**10
 
@@ -219,7 +220,7 @@ def test_an_int_beyond_64_bits_is_a_float(value, expected):
 def test_any_text_makes_a_valid_request(facts, label, description):
     registry = Registry()
     registry.info("a").set(facts)
-    registry.counter("b", labels=("x",), description=description, unit=label).labels(label)
+    registry.counters("b", labels=("x",), description=description, unit=label).labels(label)
     found = by_name(registry)
     held = [pair.key for pair in found["a"].gauge.data_points[0].attributes]
     assert len(set(held)) == len(held) == len(facts)
@@ -231,7 +232,7 @@ def test_any_text_makes_a_valid_request(facts, label, description):
 def test_half_a_surrogate_pair_does_not_fail_the_request():
     registry = Registry()
     registry.info("a").set(dict(zip(["\ud800", "\ud801"], ["\ud800", "x"], strict=True)))
-    registry.counter("b", labels=("x",), description="\ud800", unit="\ud800").labels("\ud800")
+    registry.counters("b", labels=("x",), description="\ud800", unit="\ud800").labels("\ud800")
     found = by_name(registry)
     assert labels(found["a"].gauge.data_points[0]) == {"?": "?", "?_": "x"}
     assert labels(found["b"].sum.data_points[0]) == {"x": "?"}
@@ -254,5 +255,5 @@ def test_what_is_none_of_the_librarys_own_is_left_out():
             return self
 
     registry = Registry()
-    registry.register("own", Own())
+    registry.register("own", Custom(Own()))
     assert metrics_of(registry) == []

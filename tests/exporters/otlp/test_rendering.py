@@ -38,7 +38,7 @@ def points(page: bytes) -> list[tuple[str, object]]:
 
 def hits(children: int) -> Registry:
     registry = Registry()
-    family = registry.counter("hits", labels=("x",), max_children=children)
+    family = registry.counters("hits", labels=("x",), max_children=children)
     for index in range(children):
         family.labels(index).inc(index)
     return registry

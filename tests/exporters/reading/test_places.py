@@ -36,7 +36,7 @@ def unsaid():
 
 def shops(name: str, *values: str) -> Registry:
     registry = Registry()
-    family = registry.counter(name, labels=("shop",))
+    family = registry.counters(name, labels=("shop",))
     for value in values:
         family.labels(value).inc()
     return registry

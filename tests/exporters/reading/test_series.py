@@ -1,12 +1,12 @@
 """A registry is a stream of series, each with a name and labels of its own."""
 
-from metrics import Info, Registry
-from metrics.exporters.reading.series import key_of, labels_and_facts, labels_text, series
+from metrics import Registry
+from metrics.exporters.reading.series import key_of, labels_text, numbered, series
 
 
 def test_the_key_of_a_child_has_its_labels():
     registry = Registry("geth")
-    registry.counter("hits", labels=("method", "status")).labels("GET", 200)
+    registry.counters("hits", labels=("method", "status")).labels("GET", 200)
     (one,) = series(registry, "")
     assert labels_text(one.labels) == '{method="GET",status="200"}'
     assert key_of(one) == 'geth/hits{method="GET",status="200"}'
@@ -19,19 +19,21 @@ def test_the_key_of_an_instrument_without_labels_is_its_name():
     assert (labels_text(one.labels), key_of(one)) == ("", "hits")
 
 
-def test_facts_are_labels_and_a_label_is_stronger():
+def test_info_labels_become_labels_of_a_number_and_a_clashing_one_is_renamed():
     registry = Registry()
     registry.info("build").set({"version": "1.2"})
     [one] = series(registry, "")
-    assert labels_and_facts(one) == (("version", "1.2"),)
+    [number] = numbered([one])
+    assert number.labels == (("version", "1.2"),)
+    assert number.snapshot.scalar == 1
     labelled = one._replace(labels=(("version", "9"), ("x", "y")))
-    assert dict(labels_and_facts(labelled)) == {"version": "9", "x": "y"}
-    assert isinstance(registry.get("build"), Info)
+    [number] = numbered([labelled])
+    assert dict(number.labels) == {"version": "9", "x": "y", "version_": "1.2"}
 
 
 def test_series_come_by_name_and_then_by_labels():
     registry = Registry()
-    hits = registry.counter("b", labels=("shop",))
+    hits = registry.counters("b", labels=("shop",))
     hits.labels("z").inc()
     hits.labels("a").inc()
     registry.gauge("a")
@@ -41,8 +43,8 @@ def test_series_come_by_name_and_then_by_labels():
 
 def test_durations_are_known_for_what_they_are_in_families_too():
     registry = Registry()
-    registry.timer("a")
-    registry.resetting_timer("b", labels=("shop",)).labels("x")
+    registry.timer("a", sampled=True)
+    registry.resetting_timers("b", labels=("shop",)).labels("x")
     registry.histogram("c", unit="seconds")
     found = [(one.name, one.is_timer, one.resets) for one in series(registry, "")]
     assert found == [("a", True, False), ("b", True, True), ("c", False, False)]

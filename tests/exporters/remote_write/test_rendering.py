@@ -47,7 +47,7 @@ def test_units_are_base_units():
 def test_any_number_with_any_label_is_that_of_the_page(number: float, text: str):
     registry = Registry()
     registry.gauge("g").set(number)
-    registry.updown_counter("u", labels=("l",)).labels(text).inc(3)
+    registry.updown_counters("u", labels=("l",)).labels(text).inc(3)
     registry.info("i").set({"a": text, "b": "x"})
     written = values(read(remote_write.render(registry, timestamp_ns=NOW_NS)))
     expected = page(registry)
@@ -66,8 +66,8 @@ def test_any_time_is_written_in_milliseconds(ns: int):
 
 def test_given_labels_are_in_every_series_unless_it_has_its_own():
     registry = Registry()
-    registry.counter("hits", labels=("job",)).labels("mine").inc()
-    registry.counter("hits", labels=("job",)).labels("").inc()
+    registry.counters("hits", labels=("job",)).labels("mine").inc()
+    registry.counters("hits", labels=("job",)).labels("").inc()
     registry.gauge("up").set(1)
     labels = {"job": "shop", "instance": "a:1", "empty": ""}
     found = read(remote_write.render(registry, timestamp_ns=NOW_NS, labels=labels))
@@ -81,14 +81,14 @@ def test_given_labels_are_in_every_series_unless_it_has_its_own():
 
 def test_half_a_surrogate_pair_does_not_spoil_the_request():
     registry = Registry()
-    registry.counter("hits", labels=("l",)).labels("a\udcff").inc()
+    registry.counters("hits", labels=("l",)).labels("a\udcff").inc()
     (one,) = read(remote_write.render(registry, timestamp_ns=NOW_NS))
     assert dict(one.labels)["l"] == "a?"
 
 
 def test_requests_hold_as_many_samples_as_they_may():
     registry = Registry()
-    family = registry.counter("hits", labels=("n",), max_children=4500)
+    family = registry.counters("hits", labels=("n",), max_children=4500)
     for number in range(4500):
         family.labels(number).inc(number)
     requests = [read(one) for one in remote_write.stream(registry, timestamp_ns=NOW_NS)]
@@ -132,7 +132,7 @@ def test_what_resets_resets_for_its_reader_alone():
 
 def test_a_series_that_is_no_more_ends_once():
     registry = Registry()
-    hits = registry.counter("hits", labels=("shop",))
+    hits = registry.counters("hits", labels=("shop",))
     staleness = Staleness()
 
     def told() -> dict[str, bytes]:
@@ -156,7 +156,7 @@ def test_a_series_that_is_no_more_ends_once():
 
 def test_a_pass_that_was_broken_off_has_told_too():
     registry = Registry()
-    hits = registry.counter("hits", labels=("shop",))
+    hits = registry.counters("hits", labels=("shop",))
     hits.labels("a").inc()
     hits.labels("b").inc()
     staleness = Staleness()

@@ -5,12 +5,13 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.exporters.writing.texts import facts_text, one_line
+from metrics import InfoSnapshot
+from metrics.exporters.writing.texts import info_text, one_line
 
 
 @given(st.dictionaries(st.text(), st.text()))
 def test_facts_are_a_json_object_in_order_of_names(facts):
-    text = facts_text(facts)
+    text = info_text(InfoSnapshot(facts))
     assert json.loads(text) == facts
     assert list(json.loads(text)) == sorted(facts)
 

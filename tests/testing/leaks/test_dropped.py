@@ -14,7 +14,7 @@ from tests.testing.leaks.leaving import blamed
 
 class Forgotten(MetricsContainer):
     registry, ticker = MetricsContainer.registry, MetricsContainer.ticker
-    requests = Resource(resources.meter, registry, ticker, "rpc/requests")
+    requests = Resource(resources.meter, registry, "rpc/requests")
 
 
 pytestmark = [

@@ -15,7 +15,7 @@ from tests.lifecycle.calls import Calls
 class Application(LifecycleContainer):
     config = providers.Configuration()
     metrics = providers.Container(MetricsContainer, config=config)
-    requests = Resource(resources.meter, metrics.registry, metrics.ticker, "requests")
+    requests = Resource(resources.meter, metrics.registry, "requests")
     service = providers.Singleton(dict, clock=metrics.clock)
 
 

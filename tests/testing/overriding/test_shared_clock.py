@@ -10,7 +10,7 @@ from metrics.testing import ManualClock, ManualTicker, overridden
 
 class Application(LifecycleContainer):
     metrics = providers.Container(MetricsContainer)
-    requests = Resource(resources.timer, metrics.registry, metrics.ticker, "requests")
+    requests = Resource(resources.timer, metrics.registry, "requests")
 
 
 def test_a_ticker_that_was_made_without_a_clock_goes_by_the_one_beside_it():

@@ -14,7 +14,7 @@ def registry():
     registry = Registry()
     registry.counter("rpc/requests")
     registry.histogram("rpc/sizes")
-    registry.counter("http", labels=("method",))
+    registry.counters("http", labels=("method",))
     return registry
 
 
@@ -24,7 +24,7 @@ def test_what_is_as_asked_passes(registry):
         registry.counter("rpc/requests").inc(3)
         registry.histogram("rpc/sizes").update(0.1)
         registry.histogram("rpc/sizes").update(0.2)
-        registry.counter("http", labels=("method",)).labels("GET").inc()
+        registry.counters("http", labels=("method",)).labels("GET").inc()
         assert_recorded("rpc/requests", count=3)
         assert_recorded("rpc/requests")
         assert_recorded("rpc/sizes", values=[0.1, 0.2], sum=pytest.approx(0.3), count=2)
@@ -46,8 +46,8 @@ def test_a_failure_shows_what_was_asked_and_got_and_what_else_changed(registry):
     with recorded(registry) as changes:
         registry.counter("rpc/requests").inc(2)
         registry.histogram("rpc/sizes").update(1)
-        registry.counter("http", labels=("method",)).labels("GET").inc()
-        registry.counter("http", labels=("method",)).labels("PUT").inc()
+        registry.counters("http", labels=("method",)).labels("GET").inc()
+        registry.counters("http", labels=("method",)).labels("PUT").inc()
     assert message(changes, "rpc/sizes", count=3, sum=1.0, values=[2.0]) == (
         "'rpc/sizes' was not recorded as asked:\n"
         "  count: asked 3, got 1\n"
@@ -161,7 +161,7 @@ def test_a_recording_and_its_changes_say_what_they_are(registry):
     with recorded(registry) as changes:
         assert repr(changes) == "<Changes none>"
         registry.counter("rpc/requests").inc()
-        registry.counter("http", labels=("method",)).labels("GET").inc()
+        registry.counters("http", labels=("method",)).labels("GET").inc()
     assert repr(changes) == '<Changes http{method="GET"}: count=1; rpc/requests: count=1>'
     assert repr(changes["rpc/requests"]) == "<Change count=1>"
     assert repr(changes["http"]) == "<FamilyChange of 1 children, count=1>"
@@ -170,7 +170,7 @@ def test_a_recording_and_its_changes_say_what_they_are(registry):
 
 def test_what_is_no_key_and_what_are_no_labels_is_said_in_words():
     registry = Registry()
-    registry.counter("x", labels=("region",))
+    registry.counters("x", labels=("region",))
     with recorded(registry) as changes:
         for key in ((), ("x", "eu"), ("x", {}, 1), 3, (1, {})):
             with pytest.raises(

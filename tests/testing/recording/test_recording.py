@@ -61,7 +61,7 @@ def test_a_gauge_that_still_is_not_a_number_has_not_changed():
 
 def test_children_are_told_apart_by_labels_and_added_up_for_their_family():
     registry = Registry()
-    requests = registry.counter("http/requests", labels=("method", "status"))
+    requests = registry.counters("http/requests", labels=("method", "status"))
     requests.labels("GET", 200).inc(100)
     with recorded(registry) as changes:
         requests.labels("GET", 200).inc(2)
@@ -81,7 +81,7 @@ def test_children_are_told_apart_by_labels_and_added_up_for_their_family():
 
 def test_labels_that_do_not_match_the_family_are_refused():
     registry = Registry()
-    registry.counter("a", labels=("method",))
+    registry.counters("a", labels=("method",))
     registry.counter("b")
     with recorded(registry) as changes:
         for labels in ({}, {"metod": 1}, {"method": 1, "status": 2}):
@@ -99,7 +99,7 @@ def test_labels_that_do_not_match_the_family_are_refused():
 
 def test_a_child_that_was_removed_keeps_what_it_counted_and_a_new_one_begins_at_nothing():
     registry = Registry()
-    family = registry.counter("a", labels=("x",))
+    family = registry.counters("a", labels=("x",))
     family.labels(1).inc(5)
     family.labels(2).inc(5)
     with recorded(registry) as changes:
@@ -171,7 +171,7 @@ def test_a_name_may_have_the_prefix_of_its_registry_or_not():
 def test_a_name_that_is_not_known_has_the_right_one_suggested(name, hint):
     registry = Registry("geth")
     registry.counter("rpc/requests")
-    registry.counter("http", labels=("method",)).labels("GET")
+    registry.counters("http", labels=("method",)).labels("GET")
     with recorded(registry) as changes, pytest.raises(KeyError) as caught:
         changes[name]
     assert caught.value.args[0] == f"no instrument {name!r} was registered; {hint}" + (
@@ -275,7 +275,7 @@ def golden() -> str:
             registry.meter("events").mark(3)
             registry.info("build").set({"commit": "abc"})
             for method in ("POST", "GET"):
-                registry.counter("requests", labels=("method",)).labels(method).inc()
+                registry.counters("requests", labels=("method",)).labels(method).inc()
             registry.bucket_histogram("depth", bounds=(1, 2)).update(1.5)
             ticker.advance(60)
         return json.dumps([changes.to_dict(), changes.to_dict(durations=True)["app/took"]])
@@ -291,5 +291,5 @@ def test_a_dict_of_it_is_the_same_every_time_in_name_order_and_without_times():
         "app/sizes": {"count": 2, "sum": 4.0, "values": [3.0, 1.0]},
         "app/took": {"count": 1},
     }
-    durations = {"count": 1, "sum": 0.25, "values": [0.25]}
+    durations = {"count": 1, "sum": 0.25, "values": [0.25], "counts": {"0.25": 1}}
     assert golden() == golden() == json.dumps([expected, durations])

@@ -4,7 +4,7 @@ import inspect
 import pytest
 
 import metrics
-from metrics.instruments._noop import noop
+from metrics.registry._noop import noop
 
 MAKERS = {
     metrics.BucketHistogram: metrics.BucketHistogram,

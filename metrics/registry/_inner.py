@@ -1,0 +1,24 @@
+"""Inner face of the registry, for formats, reporters, collectors, hooks and the test kit.
+
+Programs use `Registry`; nothing here is a promise to them.
+"""
+
+from metrics.registry._entries import Entry as Entry
+from metrics.registry._entries import is_ticking as is_ticking
+from metrics.registry._entries import kind_of as kind_of
+from metrics.registry._entries import type_name as type_name
+from metrics.registry._entries import type_of as type_of
+from metrics.registry._kinds import Exported as Exported
+from metrics.registry._kinds import Kind as Kind
+from metrics.registry._registrations import Registrations as Registrations
+from metrics.registry._registrations import warn_without_ticker as warn_without_ticker
+from metrics.registry._registry import Registry
+from metrics.registry._shortcuts import KINDS as KINDS
+from metrics.registry._shortcuts import SNAPSHOT_KINDS as SNAPSHOT_KINDS
+from metrics.registry._shortcuts import Shortcuts as Shortcuts
+from metrics.registry._store import Store as Store
+
+
+def store_of(registry: Registry) -> Store:
+    """Return the instruments of a registry as readers read them."""
+    return registry._store

@@ -1,0 +1,176 @@
+"""Instruments of a registry, as exporters, reporters and the test kit read them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar, cast, final
+
+from metrics import _fork
+from metrics.instruments._shared import Shared
+from metrics.registry._entries import Entries, Entry
+from metrics.registry._farewells import Farewells
+from metrics.registry._unreadable import Unreadable
+
+R = TypeVar("R")
+
+Watcher = Callable[[Entry], object]
+
+
+@final
+class Store:
+    """Entries under one prefix, and the state that readers keep between two reads.
+
+    Args:
+        prefix: the prefix of the entries that are read.
+        parent: a store whose table of names this one shares.
+    """
+
+    __slots__ = ("_kept", "_warned", "farewells", "prefix", "table", "unreadable", "watchers")
+
+    def __init__(self, prefix: str, parent: "Store | None" = None) -> None:
+        self.prefix = prefix
+        self.table: Entries = Entries() if parent is None else parent.table
+        self.farewells: Farewells = Farewells() if parent is None else parent.farewells
+        self.watchers: list[Watcher] = [] if parent is None else parent.watchers
+        self.unreadable = Unreadable()
+        self._kept: dict[str, object] = {}
+        self._warned: set[str] = set()
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return all entries, in name order."""
+        return self.table.in_order(self.prefix)
+
+    def read(self, read: Callable[[Entry], R], reader: str = "") -> Iterator[tuple[Entry, R]]:
+        """Yield each entry with the result of `read` for it, in name order.
+
+        An instrument that cannot be read (`read` raises) is left out, which is logged once, until
+        it can be read again. An instrument that was unregistered since the last read of a reader
+        that follows the registry is read once more.
+        """
+        if _fork.dormant:
+            _fork.resume()
+        entries = self.entries()
+        unregistered = self.farewells.take(reader, self.prefix)
+        if unregistered:
+            # A successor under the same name replaces the one that is unregistered.
+            by_name = {entry.name: entry for entry in (*unregistered, *entries)}
+            entries = tuple([by_name[name] for name in sorted(by_name)])
+        for entry in entries:
+            try:
+                value = read(entry)
+            except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
+                self.unreadable.add(entry, error)
+            else:
+                if self.unreadable:
+                    self.unreadable.discard(entry)
+                yield entry, value
+
+    def keep(self, reader: str, create: Callable[[], R]) -> R:
+        """Return the state that a reader keeps between two reads, created the first time.
+
+        It lives as long as the registry: a reporter that is started again continues. A forked
+        process creates its own, because totals start at zero there.
+        """
+        return cast("R", self._kept.setdefault(reader, create()))
+
+    @contextmanager
+    def follow(self, reader: str) -> Iterator[None]:
+        """Retain the final values of instruments unregistered in the block until a reader's read.
+
+        A reporter whose final report comes after its container has unregistered the instruments
+        still reports every update.
+        """
+        self.farewells.open(reader)
+        try:
+            yield
+        finally:
+            self.farewells.close(reader)
+
+    @contextmanager
+    def watch(self, watcher: Watcher) -> Iterator[None]:
+        """Call `watcher` with each entry that is registered in the block, before it is returned.
+
+        It is called while the table of names is locked, also with the entries of parents and
+        children, and must not raise.
+        """
+        with self.table.lock:
+            self.watchers.append(watcher)
+        try:
+            yield
+        finally:
+            with self.table.lock:
+                self.watchers.remove(watcher)
+
+    def warn_once(self, subject: str) -> bool:
+        """Return whether this is the first warning about a subject."""
+        is_first = subject not in self._warned
+        self._warned.add(subject)
+        return is_first
+
+    def add(self, entry: Entry) -> None:
+        """Register an entry: all of it, or nothing.
+
+        Raises:
+            DuplicateMetricError: the name is taken.
+            RuntimeError: the ticker cannot start its thread.
+        """
+        with self.table.lock:
+            entry.settled = False
+            self.table.add(entry)
+            try:
+                if entry.ticker is not None:
+                    entry.ticker.add(entry.instrument)  # type: ignore[arg-type] # it is ticking
+            except BaseException:
+                self.table.remove(entry.name)
+                raise
+            for watcher in self.watchers:
+                watcher(entry)
+            entry.settled = True
+
+    def remove(self, entry: Entry) -> bool:
+        """Unregister an entry, and retain its final value; return whether it was registered."""
+        with self.table.lock:
+            if self.table.remove(entry.name, entry.instrument) is None:
+                return False
+            self._stop_ticking(entry)
+        try:
+            self.farewells.retain(entry)
+        except Exception as error:  # noqa: BLE001 - it is unregistered, readable or not
+            self.unreadable.add(entry, error)
+        return True
+
+    def drop(self, owners: frozenset[int]) -> None:
+        """Unregister the entries of owners, given by identity, whose values no reader gets."""
+        self.farewells.drop(owners)
+        for entry in self.table.owned_by(owners):
+            if self.table.remove(entry.name, entry.instrument) is not None:
+                self._stop_ticking(entry)
+
+    def renew(self, now: float) -> list[Exception]:
+        """Start totals at zero in a forked process, whose parent still reports them.
+
+        Args:
+            now: the time, in seconds since the Unix epoch.
+
+        Returns:
+            The errors of instruments that could not be renewed.
+        """
+        self.farewells.renew()
+        self.unreadable = Unreadable()
+        # Increments since the parent's last report do not apply to totals that start at zero.
+        self._kept = {}
+        errors: list[Exception] = []
+        for entry in self.table.renew():
+            try:
+                if isinstance(entry.instrument, Shared):
+                    entry.instrument._after_fork()
+            except Exception as error:  # noqa: BLE001 - the others have to be renewed too
+                errors.append(error)
+            # Exporters keep the creation times of totals there.
+            entry.kept = {}
+            entry.registered = now
+        return errors
+
+    def _stop_ticking(self, entry: Entry) -> None:
+        # The instrument may have another name.
+        if entry.ticker is not None and not self.table.has(entry.instrument):
+            entry.ticker.discard(entry.instrument)  # type: ignore[arg-type] # it is ticking

@@ -1,0 +1,53 @@
+"""Hooks made from the shortcuts of a registry: the same arguments, with a lifetime."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+from metrics._fork import survives_fork
+from metrics.registry import Registry
+from metrics.registry._inner import Registrations, Shortcuts
+
+P = ParamSpec("P")
+T = TypeVar("T")
+H = TypeVar("H", bound=Callable[..., object])
+
+TICKED = "__ticked__"
+"""Attribute of hooks that need a ticker: their own, or that of their registry."""
+
+
+def needs_ticker(hook: H) -> H:
+    """Mark a hook whose resource has to be ticked, for the check of a container."""
+    setattr(hook, TICKED, True)
+    return hook
+
+
+def hook(
+    shortcut: Callable[Concatenate[Shortcuts, P], T],
+) -> Callable[Concatenate[Registry, P], AbstractContextManager[T]]:
+    """Return the hook of a shortcut: it takes a registry, and the arguments of the shortcut."""
+
+    @survives_fork
+    @contextmanager
+    def enter(registry: Registry, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        registrations = Registrations(registry)
+        try:
+            yield shortcut(registrations, *args, **kwargs)
+        finally:
+            registrations.close()
+
+    describe(enter, shortcut)
+    # By name, too, `registry` is accepted; the type system cannot express both.
+    return cast("Callable[Concatenate[Registry, P], AbstractContextManager[T]]", enter)
+
+
+def describe(enter: Any, shortcut: Callable[..., object]) -> None:
+    """Give a hook the name, the text and the signature of its shortcut."""
+    signature = inspect.signature(shortcut)
+    _, *parameters = signature.parameters.values()
+    registry = inspect.Parameter("registry", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    enter.__signature__ = signature.replace(parameters=[registry, *parameters])
+    enter.__name__ = enter.__qualname__ = shortcut.__name__
+    enter.__module__ = "metrics.resources"
+    enter.__doc__ = shortcut.__doc__
