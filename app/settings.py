@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
-from app.duration import seconds
 from metrics import Registry
+from metrics.options import seconds
 
 ENV_PREFIX = "WIRED_METRICS_"
 
@@ -21,8 +21,16 @@ def usable_prefix(prefix: str) -> str:
     return prefix
 
 
+def duration(value: object) -> float:
+    """Return a duration in seconds; raise ValueError, which pydantic reports, if it is none."""
+    try:
+        return seconds(value, "duration")
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+
+
 Prefix = Annotated[str, AfterValidator(usable_prefix)]
-Duration = Annotated[float, BeforeValidator(seconds)]
+Duration = Annotated[float, BeforeValidator(duration)]
 
 
 class SettingsError(Exception):

@@ -39,7 +39,7 @@ if not TYPE_CHECKING:
     def public_names(face: str) -> list[str]:
         """Return the public names of a module."""
         module = import_module(face)
-        return getattr(module, "__all__", None) or [n for n in vars(module) if n[0] != "_"]
+        return getattr(module, "__all__", None) or [n for n in vars(module) if n[0].isalpha()]
 
     def __getattr__(name: str) -> object:
         if name == "__all__":

@@ -32,10 +32,11 @@ COVERED = (
     "metrics/deadline.py",
     "metrics/errors.py",
     "metrics/lifecycle",
+    "metrics/options.py",
     "metrics/resources",
 )
 
-PUBLIC_MODULES = frozenset({"__init__", "clock", "deadline", "errors"})
+PUBLIC_MODULES = frozenset({"__init__", "clock", "deadline", "errors", "options"})
 """Modules that programs import by name; all others begin with an underscore."""
 
 RIDDLES = word_set(

@@ -1,5 +1,7 @@
 """Reusable part of a program's graph: a registry, its ticker and their clock."""
 
+from typing import ClassVar
+
 from dependency_injector import providers
 
 from metrics import resources
@@ -14,11 +16,22 @@ class MetricsContainer(LifecycleContainer):
     Subclass it and declare your instruments below, or embed it with
     `metrics = providers.Container(MetricsContainer, config=config.metrics)`.
 
-    Configuration, all of it optional:
-        enabled: False gives no-op instruments and no worker.
+    Configuration, all of it optional; None and empty text mean the default:
+        enabled: False, "false", "no", "off" or 0 gives no-op instruments and no worker. Let an
+            environment variable be text: `from_env(name, as_=bool)` makes True of "false".
+        labels: constant labels of all instruments: a mapping, or text such as
+            "service=shop,zone=eu".
         prefix: beginning of the names of all instruments.
-        tick_interval: seconds between two ticks, 5 by default.
+        tick_interval: time between two ticks, 5 seconds by default: a number of seconds, or a
+            duration such as "500ms", "2.5s" or "1m30s".
+
+    A misspelt key is found by `check()` and before the start. In the configuration of a container
+    of this very class, every key is one that is neither an option nor read by another provider. A
+    subclass has options of its own, which code outside of the container may read: there, a key is
+    misspelt if it closely resembles an option that is not set, and no declaration reads it.
     """
+
+    _known_options: ClassVar[tuple[str, ...]] = ("enabled", "labels", "prefix", "tick_interval")
 
     config = providers.Configuration()
     clock: providers.Object[SystemClock] = providers.Object(SYSTEM_CLOCK)
@@ -31,4 +44,5 @@ class MetricsContainer(LifecycleContainer):
         ticker=ticker,
         clock=clock,
         enabled=config.enabled,
+        labels=config.labels,
     )

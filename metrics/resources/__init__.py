@@ -11,7 +11,8 @@ family: `resources.timers(registry, "rpc/duration", labels=("method",))`. They a
 instrument: a container that declares a name twice does not start.
 
 The registry's ticker ticks what has to be ticked; `ticker=` replaces it for one resource. An option
-of `registry` and `ticker` may be None, as an unset configuration option is; then the default holds.
+of `registry` and `ticker` may be None, as an unset configuration option is, or text, as
+`metrics.options` reads it: "500ms", "off".
 
 In a forked process these resources go on: the child has the same ticker, registry and instruments,
 and cumulative instruments start at zero there. Reporters and servers do not survive a fork.
@@ -24,7 +25,6 @@ from metrics.resources._collectors import process as process
 from metrics.resources._collectors import runtime as runtime
 from metrics.resources._collectors import ticked as ticked
 from metrics.resources._foundation import registry as registry
-from metrics.resources._foundation import switched_on as switched_on
 from metrics.resources._foundation import ticker as ticker
 from metrics.resources._shortcut_hooks import hook as _hook
 from metrics.resources._shortcut_hooks import needs_ticker as _needs_ticker

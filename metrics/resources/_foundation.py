@@ -1,8 +1,9 @@
 """Hooks of the ticker and the registry, on which all other hooks depend."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from metrics import options
 from metrics._fork import survives_fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import remaining
@@ -15,21 +16,26 @@ from metrics.ticker import Ticker
 @survives_fork
 @contextmanager
 def ticker(
-    interval: float | None = None,
+    interval: float | str | None = None,
     clock: Clock = SYSTEM_CLOCK,
     *,
-    enabled: bool | None = None,
+    enabled: bool | int | str | None = None,
 ) -> Iterator[Ticker]:
     """Start a ticker; a disabled one never starts and so has no worker.
 
     The stop waits for a tick under way, as long as the container has time to stop.
 
+    Args:
+        interval: the time between two ticks as `metrics.options.seconds` takes it, 5 s by default.
+        clock: the clock that the ticks are due by.
+        enabled: the switch as `metrics.options.boolean` takes it, on by default.
+
     Raises:
         StopTimeoutError: the tick did not end in that time.
-        TypeError, ValueError: `interval` is not a positive number, or `enabled` not a bool.
+        TypeError, ValueError: `interval` is no duration above 0, or `enabled` no switch.
     """
-    worker = Ticker(INTERVAL if interval is None else interval, clock)
-    start = switched_on(enabled)
+    worker = Ticker(options.seconds(interval, "tick_interval", INTERVAL), clock)
+    start = options.boolean(enabled, "enabled", default=True)
     try:
         if start:
             worker.start()
@@ -45,7 +51,8 @@ def registry(
     *,
     ticker: TickSource | None = None,
     clock: Clock = SYSTEM_CLOCK,
-    enabled: bool | None = None,
+    enabled: bool | int | str | None = None,
+    labels: Mapping[str, str | float | None] | str | None = None,
 ) -> Iterator[Registry]:
     """Create a registry; instruments that are left in it at the stop are removed.
 
@@ -53,20 +60,21 @@ def registry(
         prefix: the beginning of all full names.
         ticker: ticks the instruments that have to be ticked.
         clock: the clock of the instruments that the registry creates.
-        enabled: False makes every instrument a no-op.
+        enabled: the switch as `metrics.options.boolean` takes it, on by default; switched off,
+            every instrument is a no-op.
+        labels: constant labels of all instruments, as `metrics.options.labels` takes them.
 
     Raises:
-        TypeError, ValueError: `prefix` is malformed, or `enabled` not a bool.
+        TypeError, ValueError: `prefix` or `labels` are malformed, or `enabled` is no switch.
     """
-    names = Registry(prefix or "", ticker=ticker, clock=clock, enabled=switched_on(enabled))
+    names = Registry(
+        prefix or "",
+        labels=options.labels(labels, "labels"),
+        ticker=ticker,
+        clock=clock,
+        enabled=options.boolean(enabled, "enabled", default=True),
+    )
     try:
         yield names
     finally:
         names.clear()
-
-
-def switched_on(enabled: object) -> bool:
-    """Return whether an `enabled` option is on; raise TypeError if it is not a bool or None."""
-    if enabled is None or isinstance(enabled, bool):
-        return enabled is not False
-    raise TypeError(f"enabled takes True or False, got {enabled!r}")

@@ -36,12 +36,21 @@ def test_a_flag_wins_over_a_variable_and_that_over_the_file(config, monkeypatch)
     assert (settings.port, settings.host, settings.prefix) == (3, "127.0.0.2", "file")
 
 
+def test_durations_are_written_with_units(config, monkeypatch):
+    monkeypatch.setenv("WIRED_METRICS_TICK_INTERVAL", "1m30s")
+    settings = load({"run_for": "500ms"}, config("tick_interval = 2"))
+    assert (settings.tick_interval, settings.run_for) == (90.0, 0.5)
+
+
 @pytest.mark.parametrize(
     ("flags", "text", "variables", "message"),
     [
         ({"port": "x"}, "", {}, "--port: Input should be a valid integer"),
         ({"port": "70000"}, "", {}, "--port: Input should be less than or equal to 65535"),
-        ({"run_for": "soon"}, "", {}, "--for: 'soon' is not a duration"),
+        ({"run_for": "soon"}, "", {}, "--for: invalid duration 'soon': use a number of seconds"),
+        ({}, "tick_interval = true", {}, r"tick_interval in .*agent.toml: invalid duration True"),
+        ({}, "tick_interval = [1]", {}, r"tick_interval in .*agent.toml: invalid duration \[1\]"),
+        ({}, "", {"WIRED_METRICS_RUN_FOR": ""}, "WIRED_METRICS_RUN_FOR: invalid duration ''"),
         ({}, "port = -1", {}, "port in .*agent.toml: Input should be greater"),
         ({}, "prot = 1", {}, "prot in .*agent.toml: there is no such setting"),
         ({}, "", {"WIRED_METRICS_PORT": "many"}, "WIRED_METRICS_PORT: .* got 'many'"),

@@ -75,13 +75,6 @@ def test_switched_off_the_same_graph_has_no_ops_and_no_worker(container_class, c
     container.shutdown_resources()
 
 
-def test_enabled_must_be_a_bool():
-    container = Container()
-    container.config.from_dict({"enabled": "no"})
-    with pytest.raises(TypeError, match="enabled takes True or False, got 'no'"):
-        container.init_resources()
-
-
 def test_a_name_declared_twice_fails_the_start_and_leaves_nothing():
     class Twice(Container):
         again = Resource(resources.counter, Container.registry, "rpc/requests")

@@ -56,7 +56,9 @@ def check(
 
 
 def startup_problems(container: Declarations, steps: Iterable[Step]) -> list[Problem]:
-    """Return the certain problems of a start: a hook would raise, or a second resource would run.
+    """Return the certain problems of a start.
+
+    A hook would raise, a second resource would run, or an option would have no effect.
 
     Args:
         container: the container that starts.

@@ -84,7 +84,7 @@ class Calls:
         if not all(isinstance(segment, str) for segment in segments):
             return Reading(UNKNOWN)
         root: Any = option._get_root()
-        value = self._values(root)
+        value = self.values_of(root)
         keys = ".".join(segments).split(".")
         missing = Reading(None)
         if root.get_strict():
@@ -104,7 +104,7 @@ class Calls:
                 return missing
         return Reading(value)
 
-    def _values(self, configuration: providers.Configuration) -> Any:
+    def values_of(self, configuration: providers.Configuration) -> Any:
         """Return everything in a configuration; UNKNOWN if that takes calling other providers."""
         over: Any = configuration
         while over.last_overriding is not None:

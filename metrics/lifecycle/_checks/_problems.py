@@ -11,6 +11,8 @@ class Fault(StrEnum):
     """A dependency without a provider, or an abstract provider that is not overridden."""
     MISSING_OPTION = "MISSING_OPTION"
     """An undefined configuration option that is required, or belongs to a strict configuration."""
+    UNKNOWN_OPTION = "UNKNOWN_OPTION"
+    """A key in the configuration of a `MetricsContainer` that is none of its options."""
     NO_BRANCH = "NO_BRANCH"
     """A selector with a key that matches none of its branches."""
     SIGNATURE = "SIGNATURE"

@@ -16,6 +16,7 @@ from metrics.lifecycle._checks._hidden import (
     hidden_in,
     root_of,
 )
+from metrics.lifecycle._checks._options import unknown_options
 from metrics.lifecycle._checks._problems import Fault, Problem
 from metrics.lifecycle._checks._signatures import (
     Signatures,
@@ -96,6 +97,8 @@ class Survey:
             found += self._hidden(provider)
         found += cycles(steps, self.names)
         found += self._redeclared(certain=False)
+        for prefix, declared in self._containers():
+            found += self._unknown_options(prefix, declared)
         return found
 
     def startup_problems(self, starting: Iterable[Provider]) -> Iterator[Problem]:
@@ -109,7 +112,9 @@ class Survey:
             cyclic = cyclic or not done.issuperset(needs)
             yield from self._faults_of(provider, called=True)
             yield from self._misplaced(provider, certain=True)
-        for _, declared in self._containers():
+        for prefix, declared in self._containers():
+            if not done.isdisjoint(declared.providers.values()):
+                yield from self._unknown_options(prefix, declared)
             for provider in declared.providers.values():
                 if provider not in done:
                     yield from self._misplaced(provider, certain=True)
@@ -185,6 +190,14 @@ class Survey:
         name = ".".join([self.names.get(root, root.get_name()), *segments])
         message = f"configuration option {name!r} is undefined: {error}; set it before the start"
         return [Problem(Fault.MISSING_OPTION, name, message)]
+
+    def _unknown_options(self, prefix: str, declared: Declarations) -> Iterator[Problem]:
+        """Find the misspelt keys in the configuration of one container."""
+        config = declared.providers.get("config")
+        if isinstance(config, providers.Configuration):
+            values = self._calls.values_of(config)
+            for key, message in unknown_options(self._container, declared, config, values):
+                yield Problem(Fault.UNKNOWN_OPTION, f"{prefix}config.{key}", message)
 
     def _selector_faults(self, selector: providers.Selector[Any]) -> list[Problem]:
         key = UNKNOWN if selector.last_overriding is not None else self._calls.key_of(selector)

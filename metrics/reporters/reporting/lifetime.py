@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 from metrics.clock import SYSTEM_CLOCK
 from metrics.deadline import remaining
+from metrics.options import seconds
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
 from metrics.reporters.delivery.reporter import (
@@ -60,8 +61,8 @@ def reporting(
             lambda: read(Reading(reader, clock.time_ns())),
             transport,
             counted,
-            interval=chosen(options.get("interval"), INTERVAL),
-            timeout=chosen(options.get("timeout"), TIMEOUT),
+            interval=seconds(options.get("interval"), "interval", INTERVAL),
+            timeout=seconds(options.get("timeout"), "timeout", TIMEOUT),
             buffered=chosen(options.get("buffered"), BUFFERED),
             buffered_bytes=chosen(options.get("buffered_bytes"), BUFFERED_BYTES),
             clock=clock,

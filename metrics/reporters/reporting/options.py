@@ -3,7 +3,7 @@
 from typing import TypedDict, TypeVar
 
 from metrics.clock import Clock
-from metrics.instruments._arguments import positive
+from metrics.options import seconds
 
 CONNECT_TIMEOUT = 3.0
 """Seconds that connecting may take, unless told otherwise."""
@@ -15,16 +15,16 @@ class Options(TypedDict, total=False):
     """What every reporter can be told; None is the default, as a configuration may give it.
 
     name: what it is called in the log and in its own metrics, `reporter/<name>/sent` and others.
-    interval: seconds between two reports, 10 by default.
-    timeout: seconds that one delivery may take, 5 by default.
+    interval: seconds between two reports, or a duration such as "1m30s"; 10 by default.
+    timeout: seconds that one delivery may take, or a duration; 5 by default.
     buffered: payloads that are kept for a server that is away, 1000 by default.
     buffered_bytes: bytes that are kept for it, all payloads together, 16 MiB by default.
     clock: where time comes from.
     """
 
     name: str | None
-    interval: float | None
-    timeout: float | None
+    interval: float | str | None
+    timeout: float | str | None
     buffered: int | None
     buffered_bytes: int | None
     clock: Clock | None
@@ -33,10 +33,10 @@ class Options(TypedDict, total=False):
 class ConnectionOptions(Options, total=False):
     """What a reporter that keeps a connection can be told besides.
 
-    connect_timeout: seconds that connecting may take, 3 by default.
+    connect_timeout: seconds that connecting may take, or a duration; 3 by default.
     """
 
-    connect_timeout: float | None
+    connect_timeout: float | str | None
 
 
 class HttpOptions(ConnectionOptions, total=False):
@@ -83,4 +83,4 @@ def chosen(value: T | None, default: T) -> T:
 
 def connect_timeout(options: ConnectionOptions) -> float:
     """Return the seconds that connecting may take."""
-    return positive("connect_timeout", chosen(options.get("connect_timeout"), CONNECT_TIMEOUT))
+    return seconds(options.get("connect_timeout"), "connect_timeout", CONNECT_TIMEOUT)

@@ -30,10 +30,13 @@ TOKEN = "s3cr3t-t0ken"
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"interval": 0}, ValueError, "interval takes"),
-        ({"interval": "10"}, TypeError, "interval takes"),
-        ({"timeout": -1.0}, ValueError, "timeout takes"),
-        ({"connect_timeout": 0.0}, ValueError, "connect_timeout takes"),
+        ({"interval": 0}, ValueError, "invalid interval 0: use"),
+        ({"interval": "ten"}, ValueError, "invalid interval 'ten': use"),
+        ({"interval": True}, TypeError, "invalid interval True"),
+        ({"timeout": -1.0}, ValueError, "invalid timeout -1.0: use"),
+        ({"timeout": "0s"}, ValueError, "invalid timeout '0s': use"),
+        ({"connect_timeout": 0.0}, ValueError, "invalid connect_timeout 0.0: use"),
+        ({"connect_timeout": b"1s"}, TypeError, "invalid connect_timeout b'1s'"),
         ({"buffered": 0}, ValueError, "buffered takes"),
         ({"buffered_bytes": 1.5}, TypeError, "buffered_bytes takes"),
         ({"compress": "no"}, TypeError, "compress takes True or False"),
@@ -65,6 +68,13 @@ def test_options_that_a_configuration_left_out_have_their_defaults():
     request = Request(endpoint_of("http://localhost"), {})
     with posting(Registry(), "db", lambda _: iter(()), request, left_out) as reporter:
         assert repr(reporter) == "<Reporter 'db' every 10.0 s, running>"
+
+
+def test_intervals_and_timeouts_may_be_durations_and_text():
+    options = {"interval": "1m30s", "timeout": "500ms", "connect_timeout": "2"}
+    request = Request(endpoint_of("http://localhost"), {})
+    with posting(Registry(), "db", lambda _: iter(()), request, options) as reporter:
+        assert repr(reporter) == "<Reporter 'db' every 90.0 s, running>"
 
 
 @pytest.mark.parametrize("compress", [True, False, None])
