@@ -37,6 +37,7 @@ CORE = [
     "metrics/exporters/exposition/geth.py",
     "metrics/exporters/exposition/layout.py",
     "metrics/exporters/exposition/page.py",
+    "metrics/exporters/exposition/renaming.py",
     "metrics/exporters/openmetrics.py",
     "metrics/exporters/prometheus.py",
     "metrics/exporters/reading/single.py",
@@ -47,7 +48,7 @@ CORE = [
         if path.stem not in NEVER_COMPILED
     ),
     "metrics/registry/_entries.py",
-    "metrics/registry/_exported_names.py",
+    "metrics/registry/_names.py",
     "metrics/ticker.py",
     "metrics/_turns.py",
     "metrics/_units.py",

@@ -18,6 +18,7 @@ from metrics.exporters.exposition.layout import (
     exposed_names,
 )
 from metrics.exporters.exposition.page import Block, Page, checked_names
+from metrics.exporters.exposition.renaming import number_of_entry
 from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, Snapshot
 from metrics.registry import Registry
 from metrics.registry._inner import Entry, Kind
@@ -89,11 +90,11 @@ class OpenMetricsPage(Page):
             layout.read_before = now
         return blocks
 
-    def _exposed(self, kind: Kind, entry: Entry) -> list[str]:
-        return exposed_names(kind, entry, OPENMETRICS_SUFFIXES)
+    def _exposed(self, kind: Kind, entry: Entry, number: int) -> list[str]:
+        return exposed_names(kind, entry, number, OPENMETRICS_SUFFIXES)
 
     def _new_layout(self, entry: Entry, labelnames: Values) -> Layout:
-        return OpenMetricsLayout(entry, labelnames)
+        return OpenMetricsLayout(entry, labelnames, number_of_entry(entry, self._dialect))
 
     def _text(self, layout: Layout, form: Form, values: Values, snapshot: Snapshot) -> str:
         text = allowed(form.text(values, snapshot), snapshot)
@@ -116,8 +117,8 @@ class OpenMetricsLayout(TextLayout):
 
     __slots__ = ("_unit_text", "creations", "read_before")
 
-    def __init__(self, entry: Entry, labelnames: Values) -> None:
-        super().__init__(entry, labelnames)
+    def __init__(self, entry: Entry, labelnames: Values, number: int = 1) -> None:
+        super().__init__(entry, labelnames, number)
         self._unit_text = exported_name(self._scale.base).strip("_")
         self.read_before = entry.registered
         self.creations: dict[Form, Creations] = {}

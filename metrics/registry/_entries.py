@@ -36,6 +36,7 @@ class Entry(Shared):
         "labels",
         "name",
         "owner",
+        "position",
         "registered",
         "settled",
         "ticker",
@@ -61,6 +62,8 @@ class Entry(Shared):
         self.registered = registered
         self.ticker = ticker
         self.owner = owner
+        # Position in the order of registration.
+        self.position = 0
         # False during the registration, which a forked process may never end.
         self.settled = True
         # State of exporters, by format, which lives as long as the instrument is registered.
@@ -87,13 +90,16 @@ class Entry(Shared):
 class Entries:
     """Full names to entries, in name order. Safe to use from any thread."""
 
-    __slots__ = ("_by_name", "_generation", "_in_order", "_names_of", "lock")
+    __slots__ = ("_by_name", "_generation", "_in_order", "_names_of", "_position", "kept", "lock")
 
     def __init__(self) -> None:
         self._by_name: dict[str, Entry] = {}
         # Number of names of an instrument, by identity.
         self._names_of: dict[int, int] = {}
         self._in_order: tuple[Entry, ...] | None = ()
+        self._position = 0
+        # State of exporters, by format, about all entries.
+        self.kept: dict[str, object] = {}
         self._generation: int = _fork.generation
         # A factory that creates one instrument may register another.
         self.lock = threading.RLock()
@@ -114,6 +120,8 @@ class Entries:
                 raise DuplicateMetricError(
                     f"name {entry.name!r} is already registered, as a {type_name(known.instrument)}"
                 )
+            self._position += 1
+            entry.position = self._position
             self._put(entry)
             self._in_order = None
 
@@ -153,6 +161,7 @@ class Entries:
         if self._generation == _fork.generation:
             return []
         self._generation = _fork.generation
+        self.kept = {}
         if _fork.is_orphaned(self.lock):
             self.lock = threading.RLock()
             settled = [entry for entry in self._by_name.values() if entry.settled]

@@ -8,6 +8,7 @@ from metrics.registry._entries import is_ticking as is_ticking
 from metrics.registry._entries import kind_of as kind_of
 from metrics.registry._entries import type_name as type_name
 from metrics.registry._entries import type_of as type_of
+from metrics.registry._kinds import Defaults as Defaults
 from metrics.registry._kinds import Exported as Exported
 from metrics.registry._kinds import Kind as Kind
 from metrics.registry._registrations import Registrations as Registrations
@@ -15,6 +16,7 @@ from metrics.registry._registrations import warn_without_ticker as warn_without_
 from metrics.registry._registry import Registry
 from metrics.registry._shortcuts import KINDS as KINDS
 from metrics.registry._shortcuts import SNAPSHOT_KINDS as SNAPSHOT_KINDS
+from metrics.registry._shortcuts import TABLE as TABLE
 from metrics.registry._shortcuts import Shortcuts as Shortcuts
 from metrics.registry._store import Store as Store
 

@@ -10,7 +10,7 @@ from metrics.exporters.exposition.forms import (
     number,
     point_labels,
 )
-from metrics.exporters.exposition.layout import Layout
+from metrics.exporters.exposition.layout import Layout, numbered_name
 from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.floats import canonical, go_float
 from metrics.exporters.writing.numbers import Number
@@ -120,10 +120,10 @@ class GethLayout(Layout):
 
     __slots__ = ("_kind", "_name")
 
-    def __init__(self, entry: Entry, labelnames: Values) -> None:
-        super().__init__(entry, labelnames)
+    def __init__(self, entry: Entry, labelnames: Values, number: int = 1) -> None:
+        super().__init__(entry, labelnames, number)
         self._kind = kind_of(entry.instrument)
-        self._name = exported_name(entry.name)
+        self._name = numbered_name(exported_name(entry.name), number)
 
     def forms(self, snapshot: Snapshot) -> tuple[Form, ...]:
         """Return the metric families of such a snapshot; none for a timer without new values."""

@@ -16,7 +16,7 @@ from metrics.exporters.exposition.forms import (
 from metrics.exporters.reading.first_kind import first_kind
 from metrics.instruments import BucketHistogramSnapshot, Snapshot
 from metrics.registry._inner import SNAPSHOT_KINDS, Entry, Exported, Kind, type_name
-from metrics.registry._names import exported_name, stem
+from metrics.registry._names import exported_name, stem, without
 
 Suffixes = dict[str, tuple[str, ...]]
 
@@ -56,13 +56,15 @@ class Layout:
     Args:
         entry: an instrument or a family, with its name, unit and description.
         labelnames: the family's labels; none for an instrument.
+        number: the number of the entry among those of one name, see `renaming`.
     """
 
-    __slots__ = ("_entry", "_first_kind", "_forms", "_help", "_scale", "labelnames")
+    __slots__ = ("_entry", "_first_kind", "_forms", "_help", "_number", "_scale", "labelnames")
 
-    def __init__(self, entry: Entry, labelnames: Values) -> None:
+    def __init__(self, entry: Entry, labelnames: Values, number: int = 1) -> None:
         self.labelnames = labelnames
         self._entry = entry
+        self._number = number
         self._help = entry.description or f"{entry.name} ({type_name(entry.instrument)})"
         self._scale = scale_of(entry.unit)
         self._first_kind = first_kind(entry)
@@ -119,7 +121,7 @@ class TextLayout(Layout):
             distribution = None
         forms: list[Form] = []
         for exported in kind.families:
-            family = family_name(exported, self._entry)
+            family = family_name(exported, self._entry, self._number)
             if exported.view != "distribution":
                 forms.append(self._form(FORMS[exported.view], family, exported.type))
             elif isinstance(distribution, BucketHistogramSnapshot):
@@ -139,24 +141,38 @@ class TextLayout(Layout):
         return self._about(sample, kind, heading, names, form)
 
 
-def family_name(exported: Exported, entry: Entry) -> str:
+def family_name(exported: Exported, entry: Entry, number: int) -> str:
     """Return the name of a metric family of an entry, without the suffix of its samples."""
-    return exported.name(stem(entry.name, entry.unit), base_unit(entry.unit))
+    text = stem(entry.name, entry.unit)
+    if number > 1:
+        # The number stands before a suffix that the format appends.
+        text = numbered_name(without(without(text, "_total"), "_info"), number)
+    return exported.name(text, base_unit(entry.unit))
 
 
-def exposed_names(kind: Kind, entry: Entry, suffixes: Suffixes) -> list[str]:
-    """Return every name that a page of Prometheus may have for an entry of this kind."""
+def numbered_name(text: str, number: int) -> str:
+    """Return a name with its number, if that is not 1."""
+    return text if number == 1 else f"{text}_{number}"
+
+
+def text_names(kind: Kind, entry: Entry, number: int) -> list[str]:
+    """Return every name that a page of Prometheus' text format may have for an entry."""
+    return exposed_names(kind, entry, number, TEXT_SUFFIXES)
+
+
+def exposed_names(kind: Kind, entry: Entry, number: int, suffixes: Suffixes) -> list[str]:
+    """Return every name that a page with these suffixes may have for an entry of this kind."""
     exposed: list[str] = []
     for exported in kind.families:
-        family = family_name(exported, entry)
+        family = family_name(exported, entry, number)
         for suffix in suffixes[exported.type]:
             exposed.append(family + suffix)  # noqa: PERF401 - a comprehension is slower compiled
     return exposed
 
 
-def geth_names(kind: Kind, entry: Entry) -> list[str]:
+def geth_names(kind: Kind, entry: Entry, number: int) -> list[str]:
     """Return every name that go-ethereum's page may have for an entry of this kind."""
-    text = exported_name(entry.name)
+    text = numbered_name(exported_name(entry.name), number)
     # go-ethereum writes a distribution as two families.
     has_count = any(exported.view == "distribution" for exported in kind.families)
     return [text, f"{text}_count"] if has_count else [text]

@@ -7,12 +7,12 @@ from metrics._turns import Turns
 from metrics.exporters.exposition.forms import Form, Values
 from metrics.exporters.exposition.geth import GethLayout
 from metrics.exporters.exposition.layout import (
-    TEXT_SUFFIXES,
     Layout,
     TextLayout,
-    exposed_names,
     geth_names,
+    text_names,
 )
+from metrics.exporters.exposition.renaming import number_of_entry, rename_clashes
 from metrics.exporters.reading.clashes import warn_once
 from metrics.instruments import Family, FamilySnapshot, Snapshot
 from metrics.registry import Registry
@@ -55,7 +55,9 @@ class Page:
 
     def chunks(self, registry: Registry) -> Iterator[bytes]:
         """Yield the page."""
-        for entry, blocks in store_of(registry).read(self.blocks, self._reader):
+        store = store_of(registry)
+        rename_clashes(store, self._dialect, self._exposed)
+        for entry, blocks in store.read(self.blocks, self._reader):
             self._write(entry, blocks)
             if len(self._lines) >= CHUNK:
                 lines = self._lines
@@ -115,13 +117,16 @@ class Page:
     def _may_be_asked(self, entry: Entry) -> bool:
         """Return whether an instrument has one of the names, or cannot tell without being read."""
         kind = kind_of(entry.instrument)
-        return kind is None or not self._names.isdisjoint(self._exposed(kind, entry))
+        if kind is None:
+            return True
+        number = number_of_entry(entry, self._dialect)
+        return not self._names.isdisjoint(self._exposed(kind, entry, number))
 
-    def _exposed(self, kind: Kind, entry: Entry) -> list[str]:
+    def _exposed(self, kind: Kind, entry: Entry, number: int) -> list[str]:
         """Return every name the page has for an instrument."""
         if self._dialect == "go-ethereum":
-            return geth_names(kind, entry)
-        return exposed_names(kind, entry, TEXT_SUFFIXES)
+            return geth_names(kind, entry, number)
+        return text_names(kind, entry, number)
 
     def _layout(self, entry: Entry, labelnames: Values) -> Layout:
         """Return what is kept of an entry between two pages."""
@@ -133,7 +138,7 @@ class Page:
         return layout
 
     def _new_layout(self, entry: Entry, labelnames: Values) -> Layout:
-        return DIALECTS[self._dialect](entry, labelnames)
+        return DIALECTS[self._dialect](entry, labelnames, number_of_entry(entry, self._dialect))
 
     def _write(self, entry: Entry, blocks: list[Block]) -> None:
         """Add the families of an instrument, those that are asked for and whose names are free."""

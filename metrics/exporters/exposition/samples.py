@@ -14,7 +14,8 @@ from metrics.exporters.exposition.forms import (
     Values,
     point_labels,
 )
-from metrics.exporters.exposition.layout import TextLayout
+from metrics.exporters.exposition.layout import TextLayout, text_names
+from metrics.exporters.exposition.renaming import number_of_entry, rename_clashes
 from metrics.exporters.reading.clashes import warn_once
 from metrics.exporters.reading.series import OFTEN, Labels
 from metrics.exporters.reading.single import number_of
@@ -23,6 +24,8 @@ from metrics.exporters.writing.numbers import Number
 from metrics.instruments import BucketHistogramSnapshot, FamilySnapshot, Snapshot
 from metrics.registry import Registry
 from metrics.registry._inner import Entry, store_of
+
+DIALECT = "prometheus"
 
 KEPT = "samples"
 """What layouts are kept under between two looks."""
@@ -48,7 +51,9 @@ def samples(registry: Registry, reader: str) -> Iterator[Sample]:
     turns = Turns()
     read = 0
     taken: dict[str, tuple[Form, Entry]] = {}
-    for entry, snapshot in store_of(registry).read(lambda e: e.instrument.snapshot(reader), reader):
+    store = store_of(registry)
+    rename_clashes(store, DIALECT, text_names)
+    for entry, snapshot in store.read(lambda e: e.instrument.snapshot(reader), reader):
         for layout, values, child in children(entry, snapshot):
             read += 1
             if read % OFTEN == 0:
@@ -63,7 +68,8 @@ def children(entry: Entry, snapshot: Snapshot) -> Iterator[tuple[TextLayout, Val
     labelnames = snapshot.labelnames if isinstance(snapshot, FamilySnapshot) else ()
     kept = entry.kept.get(KEPT)
     if not isinstance(kept, TextLayout) or kept.labelnames != labelnames:
-        kept = entry.kept[KEPT] = TextLayout(entry, labelnames)
+        number = number_of_entry(entry, DIALECT)
+        kept = entry.kept[KEPT] = TextLayout(entry, labelnames, number)
     if isinstance(snapshot, FamilySnapshot):
         for values, child in snapshot.children.items():
             yield kept, values, child

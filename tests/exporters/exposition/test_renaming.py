@@ -1,0 +1,169 @@
+"""Names that only one format writes alike are told apart in that format, not refused."""
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families as text_families
+
+from metrics import Registry
+from metrics.exporters import openmetrics, prometheus, remote_write
+from metrics.registry._inner import TABLE, Defaults
+from metrics.testing import ManualClock
+from tests.exporters.write_requests import read
+
+
+def families(page: bytes) -> list[str]:
+    return re.findall(r"^# TYPE (\S+)", page.decode(), re.MULTILINE)
+
+
+def test_the_later_of_two_names_that_are_written_alike_gets_a_number(caplog):
+    registry = Registry()
+    registry.gauge("a/b").set(1)
+    registry.gauge("a.b").set(2)
+    for page in (prometheus.render(registry), openmetrics.render(registry)):
+        assert b"\na_b 1.0\n" in page
+        assert b"\na_b_2 2.0\n" in page
+    assert "'a.b' is renamed on the pages of prometheus: 'a_b' is a name of 'a/b'" in caplog.text
+
+
+def test_the_order_of_registration_decides_and_not_that_of_the_names():
+    registry = Registry()
+    registry.gauge("a/b").set(1)
+    registry.gauge("a b").set(2)
+    assert b"\na_b 1.0\n" in prometheus.render(registry)
+
+
+def test_a_clash_that_openmetrics_alone_has_changes_no_other_page():
+    registry = Registry()
+    registry.gauge("test/gauge")
+    registry.info("test/gauge_info").set({"a": "b"})
+    assert families(openmetrics.render(registry)) == ["test_gauge", "test_gauge_2"]
+    assert b'test_gauge_2_info{a="b"} 1' in openmetrics.render(registry)
+    assert families(prometheus.render(registry)) == ["test_gauge", "test_gauge_info"]
+
+
+def test_a_counter_keeps_its_suffix_behind_the_number():
+    registry = Registry(clock=ManualClock())
+    registry.gauge("system/cpu/sysload")
+    registry.counter("system/cpu/sysload/total").inc()
+    assert b"\nsystem_cpu_sysload_2_total 1\n" in openmetrics.render(registry)
+    assert b"\nsystem_cpu_sysload_total 1\n" in prometheus.render(registry)
+
+
+def test_a_unit_stays_the_last_word_of_a_name_with_a_number():
+    registry = Registry()
+    registry.gauge("x/y", unit="bytes")
+    registry.gauge("x.y", unit="bytes")
+    assert families(openmetrics.render(registry)) == ["x_y_2_bytes", "x_y_bytes"]
+
+
+def test_names_in_other_scripts_stay_different(caplog):
+    registry = Registry()
+    for name in ("请求", "错误", "größe", "grüße"):
+        registry.counter(name)
+    assert len(set(families(prometheus.render(registry)))) == 4
+    assert not caplog.records
+
+
+def test_a_name_is_kept_as_long_as_its_instrument_is_registered(caplog):
+    registry = Registry()
+    registry.gauge("a/b").set(1)
+    registry.gauge("a.b").set(2)
+    prometheus.render(registry)
+    caplog.clear()
+    registry.unregister("a/b")
+    registry.gauge("a b").set(3)
+    page = prometheus.render(registry)
+    assert b"\na_b_2 2.0\n" in page
+    assert b"\na_b 3.0\n" in page
+    assert not caplog.records
+
+
+def test_a_renaming_is_logged_once_however_often_the_page_is_read(caplog):
+    registry = Registry()
+    registry.gauge("a/b")
+    registry.gauge("a.b")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            prometheus.render(registry)
+            registry.gauge(f"c{_}")
+    assert len(caplog.records) == 1
+
+
+def test_a_renamed_family_is_asked_for_by_its_name_on_the_page():
+    registry = Registry()
+    registry.gauge("a/b").set(1)
+    registry.gauge("a.b").set(2)
+    assert prometheus.render(registry, names=["a_b_2"]).endswith(b"a_b_2 2.0\n")
+    assert b"a_b_2" not in prometheus.render(registry, names=["a_b"])
+
+
+def test_remote_write_has_the_names_of_the_page():
+    registry = Registry()
+    registry.counter("a/b").inc()
+    registry.counter("a.b").inc(2)
+    found = {one.key[0]: one.value for one in read(remote_write.render(registry, timestamp_ns=0))}
+    assert found == {"a_b_total": 1, "a_b_2_total": 2}
+
+
+def test_a_child_registry_has_the_names_of_its_parents_page():
+    registry = Registry()
+    registry.gauge("a/b").set(1)
+    child = registry.child("a.")
+    child.gauge("b").set(2)
+    assert b"\na_b_2 2.0\n" in prometheus.render(child)
+    assert b"\na_b_2 2.0\n" in prometheus.render(registry)
+
+
+WORDS = ("x", "total", "info", "seconds", "milliseconds", "count", "created", "_", "9", "é")
+NAMES = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4)
+UNITS = st.sampled_from(["", "seconds", "milliseconds", "bytes", "ratio", "percent"])
+
+
+@pytest.mark.parametrize("dialect", ["prometheus", "go-ethereum", "openmetrics"])
+@given(
+    wanted=st.lists(
+        st.tuples(NAMES, st.sampled_from("/._-"), st.sampled_from(TABLE), UNITS), max_size=8
+    )
+)
+def test_every_page_has_every_name_once_and_everything_on_it(dialect, wanted):
+    registry = Registry(clock=ManualClock())
+    expected = 0
+    for words, separator, kind, unit in wanted:
+        name = separator.join(words)
+        if registry.get(name) is None:
+            instrument = kind.new(Defaults(5.0, registry.clock, "seconds"))
+            registry.register(name, instrument, unit=unit)
+            if hasattr(instrument, "update"):
+                instrument.update(1.0)
+            registry.run_healthchecks()
+            expected += len(kind.families)
+    if dialect == "openmetrics":
+        page = openmetrics.render(registry)
+        assert len(list(text_string_to_metric_families(page.decode()))) == expected
+    else:
+        page = prometheus.render(registry, dialect=dialect)
+        list(text_families(page.decode()))
+        names = families(page)
+        assert len(names) == len(set(names))
+        if dialect == "prometheus":
+            assert len(names) == expected
+
+
+def test_all_names_of_go_ethereum_have_their_place_in_one_registry():
+    registry = Registry(clock=ManualClock())
+    lines = (Path(__file__).parents[1] / "geth_names.txt").read_text().splitlines()
+    for line in lines:
+        kind, name = line.split()
+        getattr(registry, kind)(name)
+    assert len(registry) == len(lines) > 450
+    geth = families(prometheus.render(registry, dialect="go-ethereum"))
+    assert len(geth) == len(set(geth))
+    for page in (prometheus.render(registry), openmetrics.render(registry)):
+        names = families(page)
+        assert len(names) == len(set(names)) >= len(lines)
