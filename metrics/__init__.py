@@ -31,7 +31,7 @@ FACES = (
     "metrics.registry",
     "metrics.ticker",
 )
-"""Modules whose public names are those of this package, in the order of their layers."""
+"""Modules whose public names are also public in this package, in the order of their layers."""
 
 # Hidden from type checkers, which would accept every name.
 if not TYPE_CHECKING:

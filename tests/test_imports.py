@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,12 +33,12 @@ print(json.dumps([before, state()]))
 """
 
 
-# What the compiled modules of the library share.
+# The module that the compiled modules of the library share.
 COMPILED_CORE = "wired_metrics__mypyc"
 
 
 class Footprint(NamedTuple):
-    """What code left behind in a fresh interpreter that was not there before."""
+    """Differences that code left behind in a fresh interpreter."""
 
     packages: set[str]
     third_party: set[str]
@@ -76,18 +77,33 @@ def test_importing_starts_nothing_and_loads_no_third_party_package(statement: st
     assert left[1:] == (set(), set(), set(), 0)
 
 
-def test_only_what_is_asked_for_is_loaded():
+@pytest.mark.parametrize(
+    ("statement", "count"),
+    [
+        ("import metrics", 0),
+        ("from metrics import MetricsError", 1),
+        ("from metrics import SYSTEM_CLOCK", 2),
+        ("from metrics import Counter", 3),
+        ("from metrics import Registry", 4),
+        ("from metrics import Ticker", 5),
+        ("from metrics import *", 5),
+        ("from metrics import COMPILED", 3),
+        ("import metrics; hasattr(metrics, '_private')", 0),
+        ("import metrics; hasattr(metrics, 'no_such_name')", 5),
+    ],
+)
+def test_a_name_loads_its_face_and_the_faces_before_it(statement: str, count: int):
     loaded = "import json, sys; print(json.dumps([m for m in sys.modules if 'metrics.' in m]))"
-    for statement, absent in {
-        "import metrics": "metrics.instruments",
-        "from metrics import Counter": "metrics.registry",
-    }.items():
-        done = subprocess.run(
-            [sys.executable, "-c", f"{statement}; {loaded}"],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        assert "metrics._compiled" in json.loads(done.stdout)
-        assert absent not in json.loads(done.stdout)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{statement}; {loaded}"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    modules = set(json.loads(done.stdout))
+    assert "metrics._compiled" in modules
+    for face in metrics.FACES[count:]:
+        # The clock and the errors are also needed by the faces after them.
+        assert face not in modules
+    assert count == 0 or metrics.FACES[count - 1] in modules
 
 
 @pytest.mark.parametrize(
@@ -104,11 +120,11 @@ def test_the_composition_root_does_not_know_the_agent():
 
 
 @pytest.mark.parametrize("module", ["logging", "asyncio", "inspect", "socket", "http"])
-def test_importing_metrics_leaves_slow_modules_to_those_who_need_them(module: str):
+def test_importing_metrics_loads_no_slow_module(module: str):
     assert module not in footprint("from metrics import *").packages
 
 
-def test_a_program_that_only_makes_instruments_starts_nothing():
+def test_a_program_that_only_creates_instruments_starts_nothing():
     left = footprint(
         "import metrics\n"
         "ticker = metrics.Ticker()\n"
@@ -121,7 +137,7 @@ def test_a_program_that_only_makes_instruments_starts_nothing():
     assert left[1:] == (set(), set(), set(), 0)
 
 
-def test_the_footprint_shows_what_is_started():
+def test_the_footprint_shows_threads_and_descriptors():
     left = footprint(
         "import metrics, gc, socket, hypothesis\n"
         "kept = socket.socket()\n"
@@ -138,9 +154,37 @@ def test_the_footprint_shows_what_is_started():
         assert left.descriptors
 
 
-def test_all_names_what_is_there():
+def test_all_names_the_public_names_of_the_faces_once_each():
     assert len(set(metrics.__all__)) == len(metrics.__all__)
     assert all(hasattr(metrics, name) for name in metrics.__all__)
+    assert metrics.__all__ == sorted(name for name in metrics.__all__ if name.isidentifier())
+    assert {"SYSTEM_CLOCK", "Clock", "Counter", "MetricsError", "Registry", "SystemClock"} <= set(
+        metrics.__all__
+    )
+
+
+def test_every_name_is_that_of_its_face():
+    own = {name for name in metrics.__all__ if name != "COMPILED"}
+    faces = [import_module(face) for face in metrics.FACES]
+    found = {name: face for face in faces for name in metrics.public_names(face.__name__)}
+    assert found.keys() == own
+    for name, face in found.items():
+        assert getattr(metrics, name) is getattr(face, name)
+
+
+def test_no_two_faces_have_one_name():
+    names = [name for face in metrics.FACES for name in metrics.public_names(face)]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("name", ["no_such_name", "Registrations", "import_module_", "TickSource"])
+def test_a_name_of_no_face_is_an_attribute_error(name: str):
+    with pytest.raises(AttributeError, match=rf"^module 'metrics' has no attribute '{name}'$"):
+        getattr(metrics, name)
+
+
+def test_dir_has_every_public_name():
+    assert set(metrics.__all__) <= set(dir(metrics))
 
 
 def test_star_import_brings_the_public_names():

@@ -1,4 +1,4 @@
-"""A type checker knows what a container's parts and a registry's short cuts give."""
+"""A type checker knows the types of resources of a container and of shortcuts of a registry."""
 
 import os
 import subprocess
@@ -9,7 +9,10 @@ ROOT = Path(__file__).parents[1]
 
 PROGRAM = """
 from typing import assert_type
-from metrics import Counter, Family, Meter, Registry, Ticker, Timer, resources
+from metrics import (
+    BucketHistogram, Counter, Family, GaugeSnapshot, Histogram, Meter, Registry, Ticker, Timer,
+    resources,
+)
 from metrics.lifecycle import MetricsContainer, Resource
 
 
@@ -17,10 +20,20 @@ class Container(MetricsContainer):
     requests = Resource(
         resources.meter, MetricsContainer.registry, "rpc/requests"
     )
+    errors = Resource(resources.counters, MetricsContainer.registry, "rpc/errors", ("method",))
+    calls = Resource(resources.timers, MetricsContainer.registry, "rpc/calls", ("method",))
+
+
+class Own:
+    def snapshot(self, reader: str = "") -> GaugeSnapshot:
+        return GaugeSnapshot(1.0)
 
 
 container = Container()
 assert_type(container.requests(), Meter)
+assert_type(container.errors(), Family[Counter])
+assert_type(container.errors().labels("GET"), Counter)
+assert_type(container.calls(), Family[Timer])
 assert_type(container.registry(), Registry)
 assert_type(container.ticker(), Ticker)
 
@@ -28,6 +41,23 @@ registry = Registry()
 assert_type(registry.counter("a", unit="bytes"), Counter)
 assert_type(registry.counters("b", labels=("method",), max_children=9), Family[Counter])
 assert_type(registry.counters("b", labels=("method",)).labels("GET"), Counter)
+assert_type(registry.timers("t", ("method",), bounds=(1,), description="Calls."), Family[Timer])
+assert_type(registry.histograms("h", ("method",)), Family[Histogram])
+assert_type(registry.bucket_histograms("bh", ("method",), (1, 2.5)), Family[BucketHistogram])
+assert_type(registry.family("f", Timer, ("method",)), Family[Timer])
+assert_type(registry.register("r", Meter(), ticker=registry.ticker), Meter)
+assert_type(registry.register("own", Own()), Own)
+
+with resources.counters(registry, "x", ("a",), max_children=5) as counters:
+    assert_type(counters, Family[Counter])
+with resources.timers(registry, "x", labels=("a",), sampled=True, ticker=Ticker()) as timers:
+    assert_type(timers, Family[Timer])
+with resources.meter(registry, "m", ticker=Ticker()) as meter:
+    assert_type(meter, Meter)
+with resources.family(registry, "y", BucketHistogram, ("a",)) as family:
+    assert_type(family, Family[BucketHistogram])
+with resources.registered(registry, "z", Own()) as own:
+    assert_type(own, Own)
 timer = registry.timer("c")
 assert_type(timer, Timer)
 
@@ -172,7 +202,7 @@ Starlette(lifespan=container)
 def check(program: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     file = tmp_path / "program.py"
     file.write_text(program)
-    # One cache for the session: most of the time goes into what all programs import.
+    # One cache for the session: most of the time goes into modules that all programs import.
     cache = str(tmp_path.parent / "mypy")
     return subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--cache-dir", cache, str(file)],
@@ -183,13 +213,42 @@ def check(program: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_parts_short_cuts_and_decorated_functions_keep_their_types(tmp_path):
+def refused(right: str, wrong: str, tmp_path: Path) -> list[str]:
+    """Return the lines of a program that have errors, in order."""
+    lines = (right + wrong).splitlines()
+    found = {
+        lines[int(line.split(":")[1]) - 1]
+        for line in check(right + wrong, tmp_path).stdout.splitlines()
+        if ": error:" in line
+    }
+    return sorted(found)
+
+
+def test_resources_shortcuts_and_decorated_functions_keep_their_types(tmp_path):
     checked = check(PROGRAM, tmp_path)
     assert checked.returncode == 0, checked.stdout
-    wrong = check(PROGRAM + "registry.counter('d', max_children=9)\nadd('x')\n", tmp_path)
-    assert wrong.returncode == 1
-    assert "No overload variant" in wrong.stdout
-    assert 'incompatible type "str"; expected "int"' in wrong.stdout
+
+
+MISUSED = """
+registry.counter("d", max_children=9)
+registry.counter("d", labels=("a",))
+registry.counters("d")
+registry.counters("d", ("a",), ticks=5)
+registry.timers("d", ("a",), unit="seconds")
+registry.timer("d", histogram=BucketHistogram)
+registry.register("d", 5)
+resources.meter(registry, Ticker(), "d")
+resources.meter(registry, "d", clock=None)
+resources.counter(registry, "d", ("a",))
+resources.counters(registry, "d")
+resources.timers(registry, "d", ("a",), unit="seconds")
+resources.host(registry, Ticker())
+add("x")
+"""
+
+
+def test_wrong_arguments_of_shortcuts_and_hooks_are_seen_by_the_type_checker(tmp_path):
+    assert refused(PROGRAM, MISUSED, tmp_path) == sorted(MISUSED.split("\n")[1:-1])
 
 
 def test_a_container_and_its_views_keep_their_types(tmp_path):
@@ -198,14 +257,7 @@ def test_a_container_and_its_views_keep_their_types(tmp_path):
 
 
 def test_wrong_use_of_a_container_is_seen_by_the_type_checker(tmp_path):
-    checked = check(LIFECYCLE + WRONG, tmp_path)
-    lines = (LIFECYCLE + WRONG).splitlines()
-    refused = {
-        lines[int(line.split(":")[1]) - 1]
-        for line in checked.stdout.splitlines()
-        if ": error:" in line
-    }
-    assert sorted(refused) == sorted(WRONG.split("\n")[1:-1])
+    assert refused(LIFECYCLE, WRONG, tmp_path) == sorted(WRONG.split("\n")[1:-1])
 
 
 SURVIVING = """

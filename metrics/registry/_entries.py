@@ -94,8 +94,8 @@ class Entries:
 
     def __init__(self) -> None:
         self._by_name: dict[str, Entry] = {}
-        # Number of names of an instrument, by identity.
-        self._names_of: dict[int, int] = {}
+        # Number of names of an instrument that a ticker ticks, by identity.
+        self._names_of: dict[tuple[int, int], int] = {}
         self._in_order: tuple[Entry, ...] | None = ()
         self._position = 0
         # State of exporters, by format, about all entries.
@@ -127,12 +127,12 @@ class Entries:
 
     def _put(self, entry: Entry) -> None:
         self._by_name[entry.name] = entry
-        key = id(entry.instrument)
+        key = ticking_key(entry)
         self._names_of[key] = self._names_of.get(key, 0) + 1
 
-    def has(self, instrument: Instrument) -> bool:
-        """Return whether an instrument is registered, under any name."""
-        return id(instrument) in self._names_of
+    def is_shared(self, entry: Entry) -> bool:
+        """Return whether the ticker of an entry ticks its instrument for a registered name."""
+        return ticking_key(entry) in self._names_of
 
     def remove(self, name: str, instrument: Instrument | None = None) -> Entry | None:
         """Remove and return an entry; None if it is missing or not that of `instrument`."""
@@ -142,7 +142,7 @@ class Entries:
                 return None
             del self._by_name[name]
             self._in_order = None
-            key = id(entry.instrument)
+            key = ticking_key(entry)
             self._names_of[key] -= 1
             if not self._names_of[key]:
                 del self._names_of[key]
@@ -181,6 +181,11 @@ class Entries:
         if not prefix:
             return entries
         return tuple([entry for entry in entries if entry.name.startswith(prefix)])
+
+
+def ticking_key(entry: Entry) -> tuple[int, int]:
+    """Return the identities of the instrument of an entry and of its ticker."""
+    return id(entry.instrument), id(entry.ticker)
 
 
 def type_of(instrument: Instrument) -> type:

@@ -1,6 +1,6 @@
 """Names of instruments: full names in a registry, and names in the letters that formats have."""
 
-from metrics._units import SCALES
+from metrics._units import SCALES, base_unit
 
 SEPARATORS = "/.:_- "
 """Characters at the end of a prefix that make a further `/` unnecessary."""
@@ -55,7 +55,13 @@ def exported_character(character: str) -> str:
 def stem(name: str, unit: str) -> str:
     """Return the exported name, without a unit that is converted to another one."""
     text = exported_name(name)
-    return without(text, f"_{unit}") if unit in SCALES else text
+    if unit not in SCALES:
+        return text
+    base = base_unit(unit)
+    # A name that ends in milliseconds also ends in the letters of its base unit, seconds.
+    while unit.endswith(base) and text.endswith(unit):
+        text = text.removesuffix(unit).rstrip("_") or base
+    return without(text, f"_{unit}")
 
 
 def measure_name(text: str, base: str) -> str:

@@ -66,7 +66,7 @@ class Registrations(Shortcuts):
             DuplicateMetricError: the name is taken.
             TypeError, ValueError: as `Registry.register`.
         """
-        ticker = ticker or self._ticker
+        ticker = self._ticker if ticker is None else ticker
         updated = self._registry.register(
             name, instrument, description=description, unit=unit, ticker=ticker
         )
@@ -92,7 +92,7 @@ class Registrations(Shortcuts):
         unit: str,
         ticker: TickSource | None,
     ) -> Any:
-        defaults = self._registry._defaults(unit, ticker or self._ticker)
+        defaults = self._registry._defaults(unit, self._ticker if ticker is None else ticker)
         made = new(defaults._replace(clock=self._clock))
         return self.register(name, made, description=description, unit=unit, ticker=ticker)
 

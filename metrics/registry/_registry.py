@@ -86,9 +86,16 @@ class Registry(Shared, Shortcuts):
         return self._enabled
 
     def child(self, prefix: str, *, labels: Mapping[str, str] | None = None) -> "Registry":
-        """Return a registry with a longer prefix and more constant labels, in the same table."""
+        """Return a registry with a longer prefix and more constant labels, in the same table.
+
+        A label of the parent's name replaces that of the parent.
+
+        Raises:
+            TypeError: `prefix` is not a str, or `labels` not a mapping of str to str.
+            ValueError: `prefix` or the name of a label is malformed.
+        """
         child = Registry(
-            labels={**self.labels, **(labels or {})},
+            labels={**self.labels, **dict(checked_labels(labels))},
             ticker=self._ticker,
             clock=self._clock,
             enabled=self._enabled,
@@ -262,7 +269,7 @@ class Registry(Shared, Shortcuts):
         self._store.drop(owners)
 
     def _defaults(self, unit: str, ticker: TickSource | None) -> Defaults:
-        ticker = ticker or self._ticker
+        ticker = self._ticker if ticker is None else ticker
         return Defaults(INTERVAL if ticker is None else ticker.interval, self._clock, unit)
 
     def _obtain(

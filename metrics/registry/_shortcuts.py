@@ -1,6 +1,6 @@
 """Kinds of instruments: a row of `TABLE` and two methods of `Shortcuts` for each.
 
-The row has what the rest of the library knows about a kind: registry, hooks, no-ops, formats and
+The row has all facts about a kind for the rest of the library: registry, hooks, no-ops, formats and
 the test kit read it there. A new kind is a module of `metrics.instruments` with its names in the
 package's face, a row and two shortcuts here, and two hooks in `metrics.resources`.
 """
@@ -62,7 +62,6 @@ I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variable here
 UP_DOWN = ("inc", "dec", "clear")
 SET = ("set", "set_max", "inc", "dec")
 UPDATE = ("update", "tick", "clear")
-DURATION = ("update", "update_ns", "tick")
 
 TABLE = (
     Kind(Counter, CounterSnapshot, "counter", (COUNT,), ("inc", "clear"), lambda _: Counter()),
@@ -94,12 +93,12 @@ TABLE = (
         lambda _: BucketHistogram(DEFAULT_BOUNDS),
     ),
     Kind(
-        Timer, TimerSnapshot, "timer", (DISTRIBUTION, EVENT_RATES), DURATION,
+        Timer, TimerSnapshot, "timer", (DISTRIBUTION, EVENT_RATES), ("update", "update_ns", "tick"),
         lambda defaults: Timer(BucketHistogram(), defaults.interval, defaults.clock),
         unit="seconds",
     ),
     Kind(
-        ResettingTimer, HistogramSnapshot, "timer", (DISTRIBUTION,), DURATION,
+        ResettingTimer, HistogramSnapshot, "timer", (DISTRIBUTION,), ("update", "update_ns"),
         lambda defaults: ResettingTimer(clock=defaults.clock),
         unit="seconds", resets=True,
     ),
@@ -368,7 +367,7 @@ class Shortcuts(ABC):
     def resetting_timer(
         self, name: str, *, size: Whole | None = None, description: str = ""
     ) -> ResettingTimer:
-        """Measure durations, and give each reader those since its last snapshot."""
+        """Measure durations, and give each reader all since its last snapshot."""
         return self._one(ResettingTimer, name, description, "", with_size(size))
 
     def resetting_timers(
@@ -379,7 +378,7 @@ class Shortcuts(ABC):
         size: Whole | None = None,
         **options: Unpack[TimerFamilyOptions],
     ) -> Family[ResettingTimer]:
-        """Measure durations by label values, and give each reader those since its last snapshot."""
+        """Measure durations by label values, and give each reader all since its last snapshot."""
         return self._many(ResettingTimer, name, labels, options, with_size(size))
 
     def healthcheck(

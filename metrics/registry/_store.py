@@ -33,7 +33,7 @@ class Store:
         self.watchers: list[Watcher] = [] if parent is None else parent.watchers
         self.unreadable = Unreadable()
         self._kept: dict[str, object] = {}
-        self._warned: set[str] = set()
+        self._warned: set[str] = set() if parent is None else parent._warned
 
     def entries(self) -> tuple[Entry, ...]:
         """Return all entries, in name order."""
@@ -101,7 +101,7 @@ class Store:
                 self.watchers.remove(watcher)
 
     def warn_once(self, subject: str) -> bool:
-        """Return whether this is the first warning about a subject."""
+        """Return whether this is the first warning about a subject, of parents and children too."""
         is_first = subject not in self._warned
         self._warned.add(subject)
         return is_first
@@ -171,6 +171,6 @@ class Store:
         return errors
 
     def _stop_ticking(self, entry: Entry) -> None:
-        # The instrument may have another name.
-        if entry.ticker is not None and not self.table.has(entry.instrument):
+        # The instrument may have another name, with this ticker or another one.
+        if entry.ticker is not None and not self.table.is_shared(entry):
             entry.ticker.discard(entry.instrument)  # type: ignore[arg-type] # it is ticking

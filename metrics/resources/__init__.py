@@ -5,13 +5,13 @@ A container declares `Resource(resources.meter, registry, "rpc/requests")`; othe
 `with resources.meter(registry, "rpc/requests") as requests:`. The hooks of reporters are in
 `metrics.reporters`, one module for each kind of server.
 
-All hooks but `registry` and `ticker` take the registry first. Those of instruments go on with the
-arguments of the registry's method of the same name, singular for one instrument and plural for a
-family: `resources.timers(registry, "rpc/duration", labels=("method",))`. They always create a new
+All hooks but `registry` and `ticker` take the registry first. The hooks of instruments go on with
+the arguments of the registry's method of the same name, singular for one instrument and plural for
+a family: `resources.timers(registry, "rpc/duration", labels=("method",))`. They always create a new
 instrument: a container that declares a name twice does not start.
 
-The registry's ticker ticks what has to be ticked; `ticker=` replaces it for one resource. An option
-of `registry` and `ticker` may be None, as an unset configuration option is, or text, as
+The registry's ticker ticks meters, timers and the like; `ticker=` replaces it for one resource. An
+option of `registry` and `ticker` may be None, as an unset configuration option is, or text, as
 `metrics.options` reads it: "500ms", "off".
 
 In a forked process these resources go on: the child has the same ticker, registry and instruments,
@@ -53,4 +53,4 @@ resetting_timer = _hook(_Shortcuts.resetting_timer)
 resetting_timers = _hook(_Shortcuts.resetting_timers)
 healthcheck = _hook(_Shortcuts.healthcheck)
 family = _hook(_Shortcuts.family)
-registered = _hook(_Shortcuts.register)
+registered = _hook(_Shortcuts.register, "registered")

@@ -24,30 +24,46 @@ def needs_ticker(hook: H) -> H:
 
 
 def hook(
-    shortcut: Callable[Concatenate[Shortcuts, P], T],
+    shortcut: Callable[Concatenate[Shortcuts, P], T], name: str = ""
 ) -> Callable[Concatenate[Registry, P], AbstractContextManager[T]]:
-    """Return the hook of a shortcut: it takes a registry, and the arguments of the shortcut."""
+    """Return the hook of a shortcut: it takes a registry, and the arguments of the shortcut.
+
+    Args:
+        shortcut: the method of `Shortcuts`.
+        name: the name of the hook; by default that of the shortcut.
+    """
 
     @survives_fork
     @contextmanager
     def enter(registry: Registry, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
         registrations = Registrations(registry)
+        # Looked up by name: `Shortcuts.register` is abstract.
+        create: Callable[P, T] = getattr(registrations, shortcut.__name__)
         try:
-            yield shortcut(registrations, *args, **kwargs)
+            yield create(*args, **kwargs)
         finally:
             registrations.close()
 
-    describe(enter, shortcut)
+    describe(enter, shortcut, name or shortcut.__name__)
     # By name, too, `registry` is accepted; the type system cannot express both.
     return cast("Callable[Concatenate[Registry, P], AbstractContextManager[T]]", enter)
 
 
-def describe(enter: Any, shortcut: Callable[..., object]) -> None:
-    """Give a hook the name, the text and the signature of its shortcut."""
+def describe(enter: Any, shortcut: Callable[..., object], name: str) -> None:
+    """Give a hook its name, and the text and the signature of its shortcut."""
     signature = inspect.signature(shortcut)
     _, *parameters = signature.parameters.values()
-    registry = inspect.Parameter("registry", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    enter.__signature__ = signature.replace(parameters=[registry, *parameters])
-    enter.__name__ = enter.__qualname__ = shortcut.__name__
+    registry = inspect.Parameter(
+        "registry", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Registry
+    )
+    provided: Any = signature.return_annotation
+    enter.__signature__ = signature.replace(
+        parameters=[registry, *parameters], return_annotation=AbstractContextManager[provided]
+    )
+    enter.__annotations__ = {
+        **{each.name: each.annotation for each in enter.__signature__.parameters.values()},
+        "return": AbstractContextManager[provided],
+    }
+    enter.__name__ = enter.__qualname__ = name
     enter.__module__ = "metrics.resources"
     enter.__doc__ = shortcut.__doc__

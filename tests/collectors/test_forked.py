@@ -103,8 +103,8 @@ def test_garbage_collections_are_counted_in_the_child():
 
 def test_a_collector_of_a_hook_is_ticked_in_the_child():
     with Ticker(0.01) as ticker:
-        registry = Registry()
-        with process(registry, ticker) as collector:
+        registry = Registry(ticker=ticker)
+        with process(registry) as collector:
             registry.gauge("process/uptime")
 
             def use():

@@ -128,7 +128,7 @@ def test_work_on_the_real_machine_is_counted_and_never_more_than_its_cores_can_d
 
 def test_load_is_busy_time_of_all_cores_in_percent_of_one(machine):
     registry, clock = Registry(), ManualClock()
-    collector = HostCollector(registry, clock)
+    collector = HostCollector(registry, clock=clock)
     clock.advance(4.0)
     machine.cpu.user += 5.0
     machine.cpu.system += 3.0
@@ -149,7 +149,7 @@ def test_interrupts_are_work_but_guests_and_stolen_time_are_not_added(machine):
         user=0.0, nice=0.0, system=0.0, idle=0.0, irq=0.0, softirq=0.0, steal=0.0, guest=0.0
     )
     registry, clock = Registry(), ManualClock()
-    collector = HostCollector(registry, clock)
+    collector = HostCollector(registry, clock=clock)
     for field in vars(machine.cpu):
         setattr(machine.cpu, field, 1.0)
     clock.advance(1.0)
@@ -159,7 +159,7 @@ def test_interrupts_are_work_but_guests_and_stolen_time_are_not_added(machine):
 
 def test_a_cpu_time_that_goes_down_is_a_new_base_line(machine):
     registry, clock = Registry(), ManualClock()
-    collector = HostCollector(registry, clock)
+    collector = HostCollector(registry, clock=clock)
     clock.advance(1.0)
     machine.cpu.iowait = 3.0
     collector.tick()
@@ -172,7 +172,7 @@ def test_a_cpu_time_that_goes_down_is_a_new_base_line(machine):
 
 def test_a_tick_without_time_passed_counts_at_once_and_rates_later(machine):
     registry, clock = Registry(), ManualClock()
-    collector = HostCollector(registry, clock)
+    collector = HostCollector(registry, clock=clock)
     machine.cpu.user += 1.0
     collector.tick()
     assert values(registry, "system/cpu/sysload", "system/cpu/sysload/total") == [0.0, 1.0]
@@ -278,7 +278,7 @@ def test_totals_add_up_every_growth_and_nothing_else(series):
 def test_the_ticker_has_the_collector_feed_its_meters_before_they_tick(machine):
     ticker = Ticker(2.0)
     registry = Registry(ticker=ticker)
-    collector = HostCollector(registry, interval=2.0)
+    collector = HostCollector(registry)
     ticker.add(collector)
     machine.nics["eth0"] = nic(10**12 + 100, 10**12)
     ticker.tick()
@@ -339,7 +339,7 @@ def test_without_psutil_the_error_says_what_to_install(monkeypatch):
 
 def test_the_values_read_as_plain_numbers(machine):
     registry, clock = Registry(), ManualClock()
-    collector = HostCollector(registry, clock)
+    collector = HostCollector(registry, clock=clock)
     clock.advance(5.0)
     machine.disks.read_bytes += 50
     collector.tick()

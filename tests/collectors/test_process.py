@@ -62,7 +62,7 @@ def test_the_first_sample_adds_no_cpu_time_of_before_and_sets_the_gauges():
 def test_cpu_time_is_counted_in_seconds_and_as_percent_of_one_core():
     registry, clock = Registry(), ManualClock()
     before = cpu_seconds()
-    collector = ProcessCollector(registry, clock)
+    collector = ProcessCollector(registry, clock=clock)
     burn(0.05)
     clock.advance(0.5)
     collector.tick()
@@ -73,7 +73,7 @@ def test_cpu_time_is_counted_in_seconds_and_as_percent_of_one_core():
 
 def test_a_clock_that_stands_still_breaks_nothing():
     registry = Registry()
-    collector = ProcessCollector(registry, ManualClock())
+    collector = ProcessCollector(registry, clock=ManualClock())
     burn(0.02)
     collector.tick()
     assert registry.get("system/cpu/procload").value == 0.0
@@ -82,7 +82,7 @@ def test_a_clock_that_stands_still_breaks_nothing():
 
 def test_uptime_advances_with_the_clock():
     registry, clock = Registry(), ManualClock()
-    collector = ProcessCollector(registry, clock)
+    collector = ProcessCollector(registry, clock=clock)
     begin = registry.get("process/uptime").value
     clock.advance(100.0)
     collector.tick()
@@ -149,7 +149,7 @@ def test_a_taken_name_leaves_nothing_registered(name):
 
 def test_close_empties_the_registry_once_and_a_late_tick_changes_nothing():
     registry, clock = Registry(), ManualClock()
-    collector = ProcessCollector(registry, clock)
+    collector = ProcessCollector(registry, clock=clock)
     uptime = registry.get("process/uptime")
     begin = uptime.value
     collector.close()

@@ -100,15 +100,18 @@ def test_collections_are_counted_by_generation_with_what_they_freed(
     assert registry.get("python/gc/collected").count >= 100
     pauses = registry.snapshot()["system/memory/pauses"]
     assert pauses.count == 3
-    assert 0.0 < pauses.durations.min <= pauses.durations.max <= pauses.sum < 60.0
+    assert sum(pauses.durations.counts) == 3
+    assert 0.0 < pauses.sum < 60.0
 
 
 def test_a_pause_is_the_time_between_the_interpreters_two_calls(no_automatic_gc, registry):
-    collector = RuntimeCollector(registry, Clock())
+    collector = RuntimeCollector(registry, clock=Clock())
     gc.collect()
     gc.collect()
     collector.close()
-    assert collector._pauses.snapshot().durations.values == pytest.approx((0.003, 0.003))
+    pauses = collector._pauses.snapshot().durations
+    assert pauses.sum == pytest.approx(0.006)
+    assert pauses.counts[pauses.bounds.index(0.005)] == 2
 
 
 def test_the_end_of_a_collection_whose_begin_nobody_saw_is_left_out(
@@ -245,9 +248,3 @@ def test_a_disabled_registry_stays_empty_and_gets_no_callback():
     assert gc.callbacks == before
     assert registry.names() == ()
     collector.close()
-
-
-def test_an_interval_that_is_not_positive_is_refused_and_leaves_nothing(registry):
-    with pytest.raises(ValueError, match="interval"):
-        RuntimeCollector(registry, interval=0)
-    assert registry.names() == ()

@@ -1,32 +1,49 @@
-"""The short cuts of a registry, and what each makes."""
+"""Shortcuts of a registry by name, and the class of the instruments that they create."""
+
+from typing import Any
 
 from metrics import (
     BucketHistogram,
     Counter,
     FloatCounter,
     Gauge,
+    Healthcheck,
     Histogram,
+    Info,
     IntGauge,
     Meter,
-    Registry,
     ResettingTimer,
     Timer,
     UpDownCounter,
 )
 
-MAKERS: dict[str, type] = {
+SINGULAR: dict[str, type] = {
     "counter": Counter,
     "float_counter": FloatCounter,
     "updown_counter": UpDownCounter,
     "gauge": Gauge,
     "int_gauge": IntGauge,
+    "info": Info,
+    "healthcheck": Healthcheck,
     "meter": Meter,
     "histogram": Histogram,
     "bucket_histogram": BucketHistogram,
     "timer": Timer,
     "resetting_timer": ResettingTimer,
 }
+"""Shortcuts that create one instrument, and its class."""
+
+# A health check has a function of its own, which no two children could share.
+PLURAL = {f"{name}s": kind for name, kind in SINGULAR.items() if kind is not Healthcheck}
+"""Shortcuts that create a family, and the class of its children."""
+
+ALL = SINGULAR | PLURAL
 
 
-def make(registry: Registry, maker: str, name: str = "x", **options):
-    return getattr(registry, maker)(name, **options)
+def make(owner: Any, shortcut: str, name: str = "x", **options: Any) -> Any:
+    """Call a shortcut with the arguments that it requires."""
+    if shortcut in PLURAL:
+        options = {"labels": ("a",), **options}
+    elif shortcut == "healthcheck":
+        options = {"function": bool, **options}
+    return getattr(owner, shortcut)(name, **options)

@@ -1,22 +1,11 @@
+"""Table of names: one entry a name, read in name order."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from metrics.registry._exported_names import exported_name
 
-from metrics import (
-    BucketHistogram,
-    Counter,
-    DuplicateMetricError,
-    Family,
-    Gauge,
-    Histogram,
-    Info,
-    IntGauge,
-    Meter,
-    ResettingTimer,
-    Timer,
-)
-from metrics.registry._entries import Entries, Entry
+from metrics import Counter, DuplicateMetricError, Family, Gauge, Meter, Ticker, Timer
+from metrics.registry._entries import Entries, Entry, type_name
 
 NAMES = st.text(alphabet="ab1/._-", min_size=1, max_size=4)
 
@@ -42,67 +31,38 @@ def test_a_taken_name_is_refused_with_the_type_that_has_it():
         entries.add(entry("a"))
 
 
-def test_a_name_that_would_be_exported_like_another_is_refused():
+def test_names_that_formats_write_alike_are_both_kept():
     entries = Entries()
     entries.add(entry("a/b"))
-    with pytest.raises(
-        DuplicateMetricError,
-        match=r"^name 'a\.b' would be exported as 'a_b', which 'a/b' already is$",
-    ):
-        entries.add(entry("a.b"))
-    assert entries.get("a.b") is None
+    entries.add(entry("a.b"))
+    assert [e.name for e in entries.in_order("")] == ["a.b", "a/b"]
+
+
+def test_a_removed_name_is_free_again():
+    entries = Entries()
+    first = entry("a/b")
+    entries.add(first)
+    assert entries.remove("a/b") is first
+    assert entries.remove("a/b") is None
+    entries.add(entry("a/b"))
     assert [e.name for e in entries.in_order("")] == ["a/b"]
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "shared"),
-    [
-        (("x", Counter), ("x_total", Gauge), "x_total"),
-        (("x_total", Counter), ("x", Gauge), "x"),
-        (("x", Counter), ("x_created", Gauge), "x_created"),
-        (("x", BucketHistogram), ("x.count", Gauge), "x_count"),
-        (("x", BucketHistogram), ("x/bucket", Gauge), "x_bucket"),
-        (("x", Histogram), ("x_sum", IntGauge), "x_sum"),
-        (("x", Timer), ("x_per_second", Gauge), "x_per_second"),
-        (("x", Timer), ("x/seconds", Gauge), "x_seconds"),
-        (("x", ResettingTimer), ("x_seconds_count", Gauge), "x_seconds_count"),
-        (("x", Timer), ("x_count", Gauge), "x_count"),
-        (("x", Meter), ("x_total", Gauge), "x_total"),
-        (("x", Info), ("x_info", Gauge), "x_info"),
-    ],
-)
-def test_two_instruments_with_one_name_on_a_page_are_refused(first, second, shared):
-    def made(name: str, kind: type) -> Entry:
-        return Entry(name, kind(), "", "")
-
-    for one, other in ((made(*first), made(*second)), (made(*second), made(*first))):
-        entries = Entries()
-        entries.add(one)
-        with pytest.raises(DuplicateMetricError) as raised:
-            entries.add(other)
-        assert str(raised.value) == (
-            f"name {other.name!r} would be exported as {shared!r}, which {one.name!r} already is"
-        )
-        assert entries.in_order("") == (one,)
-        assert entries.remove(one.name)
-        entries.add(other)
-
-
-def test_units_and_families_count_when_names_are_compared():
-    entries = Entries()
-    entries.add(Entry("wait", Family(Gauge, ("a",)), "", "milliseconds"))
-    with pytest.raises(DuplicateMetricError, match="exported as 'wait_seconds', which 'wait'"):
-        entries.add(Entry("wait/seconds", Gauge(), "", ""))
-    entries.add(Entry("wait/milliseconds", Gauge(), "", ""))
-
-
-def test_a_removed_name_and_what_is_exported_like_it_are_free_again():
-    entries = Entries()
-    entries.add(entry("a/b"))
-    assert entries.remove("a/b")
-    assert not entries.remove("a/b")
-    entries.add(entry("a.b"))
-    assert [e.name for e in entries.in_order("")] == ["a.b"]
+def test_an_instrument_is_shared_until_its_last_name_with_a_ticker_is_removed():
+    entries, meter = Entries(), Meter()
+    tickers = [Ticker(), Ticker()]
+    first, second, third = (
+        Entry(name, meter, "", "", ticker=ticker)
+        for name, ticker in (("a", tickers[0]), ("b", tickers[0]), ("c", tickers[1]))
+    )
+    for each in (first, second, third):
+        entries.add(each)
+    entries.remove("c")
+    assert not entries.is_shared(third)
+    entries.remove("a")
+    assert entries.is_shared(first)
+    entries.remove("b")
+    assert not entries.is_shared(first)
 
 
 def test_removal_for_another_instrument_removes_nothing():
@@ -114,7 +74,7 @@ def test_removal_for_another_instrument_removes_nothing():
     assert entries.remove("a", a.instrument)
 
 
-def test_in_order_keeps_what_begins_with_the_prefix():
+def test_in_order_returns_the_names_with_the_prefix():
     entries = Entries()
     for name in ("b/x", "a", "b", "b/a/c", "bb"):
         entries.add(entry(name))
@@ -127,13 +87,13 @@ ADD, REMOVE = "add", "remove"
 
 
 @given(st.lists(st.tuples(st.sampled_from([ADD, REMOVE]), NAMES), max_size=40))
-def test_it_behaves_like_a_dict_with_unique_exported_names(steps: list[tuple[str, str]]):
+def test_it_behaves_like_a_dict_of_names(steps: list[tuple[str, str]]):
     entries = Entries()
     model: dict[str, Entry] = {}
     for action, name in steps:
         if action == REMOVE:
             assert entries.remove(name) is model.pop(name, None)
-        elif any(exported_name(taken) == exported_name(name) for taken in model):
+        elif name in model:
             with pytest.raises(DuplicateMetricError):
                 entries.add(entry(name))
         else:
@@ -147,12 +107,11 @@ def test_it_behaves_like_a_dict_with_unique_exported_names(steps: list[tuple[str
 
 @given(names=st.sets(NAMES, max_size=12), order=st.randoms(use_true_random=False))
 def test_the_order_is_that_of_the_names_however_they_were_added(names: set[str], order):
-    distinct = sorted({exported_name(name): name for name in sorted(names)}.values())
-    shuffled = order.sample(distinct, len(distinct))
+    shuffled = order.sample(sorted(names), len(names))
     entries = Entries()
     for name in shuffled:
         entries.add(entry(name))
-    assert [e.name for e in entries.in_order("")] == distinct
+    assert [e.name for e in entries.in_order("")] == sorted(names)
 
 
 def test_the_kind_of_a_family_names_its_children():

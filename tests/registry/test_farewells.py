@@ -1,4 +1,4 @@
-"""What is unregistered is there once more for each reader that follows the registry."""
+"""Unregistered instruments are read once more by each reader that follows the registry."""
 
 import threading
 
@@ -18,7 +18,7 @@ def counts(registry: Registry, reader: str) -> dict[str, object]:
     return {name: value.to_dict() for name, value in registry.snapshot(reader).items()}
 
 
-def test_who_follows_reads_what_is_gone_once():
+def test_a_reader_that_follows_reads_an_unregistered_instrument_once():
     registry = Registry()
     with store_of(registry).follow("db"):
         registry.counter("hits").inc(3)
@@ -28,7 +28,7 @@ def test_who_follows_reads_what_is_gone_once():
         assert counts(registry, "db") == {}
 
 
-def test_nobody_else_reads_it():
+def test_other_readers_do_not_read_it():
     registry = Registry()
     with store_of(registry).follow("db"):
         registry.counter("hits").inc(3)
@@ -37,7 +37,7 @@ def test_nobody_else_reads_it():
     assert counts(registry, "db") == {}
 
 
-def test_each_who_follows_reads_it():
+def test_each_reader_that_follows_reads_it():
     registry = Registry()
     with store_of(registry).follow("one"), store_of(registry).follow("two"):
         registry.resetting_timer("wait").update(2.0)
@@ -46,7 +46,7 @@ def test_each_who_follows_reads_it():
             assert counts(registry, reader)["wait"]["count"] == 1
 
 
-def test_what_was_read_before_and_resets_is_not_read_twice():
+def test_values_that_were_read_and_reset_are_not_read_twice():
     registry = Registry()
     with store_of(registry).follow("db"):
         timer = registry.resetting_timer("wait")
@@ -57,7 +57,7 @@ def test_what_was_read_before_and_resets_is_not_read_twice():
         assert list(registry.snapshot("db")["wait"].values) == [3.0]
 
 
-def test_what_is_still_counted_after_it_is_gone_counts():
+def test_late_updates_of_an_unregistered_instrument_are_read():
     registry = Registry()
     with store_of(registry).follow("db"):
         hits = registry.counter("hits")
@@ -66,7 +66,7 @@ def test_what_is_still_counted_after_it_is_gone_counts():
         assert counts(registry, "db") == {"hits": {"count": 3}}
 
 
-def test_a_gauge_is_read_when_it_goes_because_its_function_may_not_work_later():
+def test_a_gauge_is_read_when_it_is_unregistered_as_its_function_may_fail_later():
     registry = Registry()
     connections = [1, 2, 3]
     with store_of(registry).follow("db"):
@@ -76,7 +76,7 @@ def test_a_gauge_is_read_when_it_goes_because_its_function_may_not_work_later():
         assert counts(registry, "db") == {"connections": {"value": 3.0}}
 
 
-def test_a_gauge_that_cannot_be_read_goes_all_the_same(caplog):
+def test_a_gauge_that_cannot_be_read_is_unregistered_all_the_same(caplog):
     registry = Registry()
 
     def broken() -> float:
@@ -107,18 +107,28 @@ def test_a_gauge_that_unregisters_another_does_not_hang():
         assert set(counts(registry, "db")) == {"gauge", "other"}
 
 
-def test_what_stands_under_the_name_now_is_read_instead():
+def test_a_successor_of_the_same_name_is_read_instead():
+    registry = Registry()
+    with store_of(registry).follow("db"):
+        registry.counter("hits").inc(3)
+        registry.unregister("hits")
+        registry.counter("hits").inc(5)
+        assert counts(registry, "db") == {"hits": {"count": 5}}
+        registry.unregister("hits")
+        assert counts(registry, "db") == {"hits": {"count": 5}}
+
+
+def test_a_successor_of_a_name_that_is_only_written_alike_replaces_nothing():
     registry = Registry()
     with store_of(registry).follow("db"):
         registry.counter("a/b").inc(3)
         registry.unregister("a/b")
         registry.counter("a.b").inc(5)
-        assert counts(registry, "db") == {"a.b": {"count": 5}}
-        registry.unregister("a.b")
+        assert counts(registry, "db") == {"a.b": {"count": 5}, "a/b": {"count": 3}}
         assert counts(registry, "db") == {"a.b": {"count": 5}}
 
 
-def test_what_was_registered_again_is_read_once_and_loses_nothing():
+def test_an_instrument_that_is_registered_again_is_read_once_and_loses_nothing():
     registry = Registry()
     timer = ResettingTimer()
     with store_of(registry).follow("db"):
@@ -131,7 +141,7 @@ def test_what_was_registered_again_is_read_once_and_loses_nothing():
         assert list(registry.snapshot("db")["wait"].values) == [1.0, 2.0, 3.0]
 
 
-def test_a_child_reads_what_is_gone_under_its_prefix_and_leaves_the_rest():
+def test_a_child_reads_unregistered_instruments_under_its_prefix_and_leaves_the_rest():
     registry = Registry("app")
     child = registry.child("db")
     with store_of(registry).follow("reader"):
@@ -142,7 +152,7 @@ def test_a_child_reads_what_is_gone_under_its_prefix_and_leaves_the_rest():
         assert set(counts(registry, "reader")) == {"app/hits"}
 
 
-def test_exporters_write_what_is_gone_as_they_did_before():
+def test_exporters_write_unregistered_instruments_as_before():
     registry = Registry(clock=ManualClock())
     with store_of(registry).follow("db"):
         registry.gauge("temperature", description="How hot", unit="percent").set(50.0)
@@ -156,8 +166,8 @@ def test_exporters_write_what_is_gone_as_they_did_before():
         assert list(series(registry, "db")) == []
 
 
-def test_no_more_is_kept_than_can_be(monkeypatch):
-    monkeypatch.setattr(_farewells, "MOST", 3)
+def test_the_oldest_are_dropped_above_the_limit(monkeypatch):
+    monkeypatch.setattr(_farewells, "LIMIT", 3)
     registry = Registry()
     with store_of(registry).follow("db"):
         for number in range(5):
@@ -166,7 +176,7 @@ def test_no_more_is_kept_than_can_be(monkeypatch):
         assert list(counts(registry, "db")) == ["n2", "n3", "n4"]
 
 
-def test_without_anybody_who_follows_nothing_is_read():
+def test_without_a_reader_that_follows_nothing_is_read():
     registry = Registry()
     registry.register("gauge", Gauge(lambda: pytest.fail("was read")))
     registry.unregister("gauge")
@@ -177,7 +187,7 @@ def test_without_anybody_who_follows_nothing_is_read():
         st.tuples(st.sampled_from(["update", "swap", "read"]), st.sampled_from("ab")), max_size=40
     )
 )
-def test_every_update_is_read_once_whatever_comes_and_goes(steps):
+def test_every_update_is_read_once_whatever_is_registered_and_unregistered(steps):
     registry = Registry()
     timers = {"a": ResettingTimer(), "b": ResettingTimer()}
     registered: set[str] = set()
@@ -210,7 +220,7 @@ def test_instruments_of_a_disabled_registry_leave_nothing():
         assert counts(registry, "db") == {}
 
 
-def test_a_gauge_is_described_the_same_when_it_is_gone():
+def test_an_unregistered_gauge_has_the_same_description():
     registry = Registry()
     registry.gauge("load").set(0.5)
     before = prometheus.render(registry, reader="one")

@@ -1,10 +1,14 @@
+"""No-ops pass for the instruments of a disabled registry, and ignore every update."""
+
 import copy
 import inspect
 
 import pytest
 
 import metrics
-from metrics.registry._noop import noop
+from metrics.registry._inner import KINDS, is_ticking
+from metrics.registry._noop import UPDATES, noop
+from metrics.registry._shortcuts import TABLE
 
 MAKERS = {
     metrics.BucketHistogram: metrics.BucketHistogram,
@@ -24,7 +28,7 @@ MAKERS = {
     metrics.UniformReservoir: metrics.UniformReservoir,
     metrics.UpDownCounter: metrics.UpDownCounter,
 }
-# A check runs when somebody asks for it, switched off or not; the others only look.
+# A check runs when it is requested, disabled or not; the others only read.
 READING = {"check", "children", "prototype", "snapshot"}
 ARGUMENTS = {"timed": (print,), "time": (), "labels": ("a",), "remove": ("a",)}
 
@@ -67,9 +71,46 @@ def test_a_stand_in_passes_for_the_instrument(kind):
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_reading_says_what_an_unused_instrument_says(kind):
+def test_a_stand_in_is_read_as_an_unused_instrument(kind):
     instrument = MAKERS[kind]()
     assert type(noop(instrument).snapshot("reader")) is type(instrument.snapshot())
+
+
+@pytest.mark.parametrize("kind", [row.instrument for row in TABLE])
+def test_the_updates_of_a_kind_are_its_public_methods_that_change_it(kind):
+    others = READING | {"time", "timed"}
+    methods = set(updating_methods(kind)) - others
+    assert set(KINDS[kind].updates) == methods
+
+
+@pytest.mark.parametrize("kind", [row.instrument for row in TABLE])
+def test_a_stand_in_has_the_methods_of_its_kind_and_no_others(kind):
+    stand_in = noop(MAKERS[kind]())
+    for update in UPDATES - set(KINDS[kind].updates):
+        assert not hasattr(stand_in, update)
+    assert is_ticking(stand_in) is hasattr(kind, "tick")
+
+
+def test_a_foreign_instrument_ignores_the_updates_of_all_kinds():
+    class Depth:
+        def __init__(self):
+            self.updates = []
+
+        def inc(self):
+            self.updates.append("inc")
+
+        def mark(self):
+            self.updates.append("mark")
+
+        def snapshot(self, reader=""):
+            return metrics.Gauge().snapshot(reader)
+
+    depth = Depth()
+    stand_in = noop(depth)
+    stand_in.inc()
+    stand_in.mark()
+    assert depth.updates == []
+    assert isinstance(stand_in, Depth)
 
 
 def test_wrong_arguments_are_ignored_like_right_ones():

@@ -1,4 +1,4 @@
-"""What is read of a registry: values in name order, without what cannot be read."""
+"""Values of a registry in name order, without unreadable instruments."""
 
 import logging
 
@@ -27,7 +27,7 @@ def test_a_snapshot_holds_the_values_in_name_order():
         snapshot.entry("app/c")
 
 
-def test_a_snapshot_is_not_changed_by_what_comes_later():
+def test_a_snapshot_is_not_changed_by_later_updates():
     registry = Registry()
     counter = registry.counter("a")
     labelled = registry.counters("f", labels=("x",))
@@ -48,7 +48,7 @@ def test_a_snapshot_is_not_changed_by_what_comes_later():
         before["a"].count = 5  # type: ignore[attr-defined]
 
 
-def test_what_cannot_be_read_is_logged_and_left_out(caplog: pytest.LogCaptureFixture):
+def test_an_unreadable_instrument_is_logged_and_left_out(caplog: pytest.LogCaptureFixture):
     registry = Registry()
     registry.gauge("broken", function=lambda: 1 / 0)
     registry.counter("whole").inc()
@@ -63,7 +63,7 @@ def test_what_cannot_be_read_is_logged_and_left_out(caplog: pytest.LogCaptureFix
     assert list(registry.to_dict()) == ["whole"]
 
 
-def test_what_resets_resets_for_each_reader_alone():
+def test_values_reset_for_each_reader_alone():
     registry = Registry()
     timer = registry.resetting_timer("took")
 
@@ -86,6 +86,9 @@ HISTOGRAM_KEYS = ["count", "min", "max", "mean", "stddev", "median", "75%", "95%
 METER_KEYS = ["count", "1m.rate", "5m.rate", "15m.rate", "mean.rate"]
 
 
+BUCKET_KEYS = ["count", "mean", "sum", "buckets"]
+
+
 def test_to_dict_has_go_ethereums_keys():
     registry = Registry()
     registry.counter("counter").inc(3)
@@ -95,6 +98,7 @@ def test_to_dict_has_go_ethereums_keys():
     registry.meter("meter")
     registry.histogram("histogram").update(2.0)
     registry.timer("timer")
+    registry.timer("sampled", sampled=True)
     registry.resetting_timer("resetting")
     registry.healthcheck("health", lambda: None)
     family = registry.counters("family", labels=("method",))
@@ -106,7 +110,8 @@ def test_to_dict_has_go_ethereums_keys():
     assert values["info"] == {"value": {"version": "1.2"}}
     assert list(values["meter"]) == METER_KEYS
     assert list(values["histogram"]) == HISTOGRAM_KEYS
-    assert values["timer"].keys() == {*HISTOGRAM_KEYS, *METER_KEYS}
+    assert values["timer"].keys() == {*BUCKET_KEYS, *METER_KEYS}
+    assert values["sampled"].keys() == {*HISTOGRAM_KEYS, *METER_KEYS}
     assert list(values["resetting"]) == HISTOGRAM_KEYS
     assert values["health"] == {"error": None}
     assert values['family{method="GET"}'] == {"count": 2}
