@@ -5,7 +5,6 @@ import logging
 from contextlib import AbstractContextManager
 
 import pytest
-from metrics.resources._hook import TICKED
 
 from metrics import (
     BucketHistogram,
@@ -24,6 +23,7 @@ from metrics import (
 )
 from metrics.lifecycle import MetricsContainer, Resource, running
 from metrics.registry._inner import Shortcuts, store_of
+from metrics.resources._shortcut_hooks import TICKED
 from metrics.testing import ManualClock, ManualTicker
 from tests.registry.makers import ALL, PLURAL, SINGULAR
 
@@ -48,7 +48,7 @@ def test_these_are_the_hooks():
         for name, member in vars(resources).items()
         if inspect.isfunction(member) and name[0] != "_"
     }
-    assert public == {*HOOKS, *FOUNDATION, "hook", "needs_ticker", "switched_on"}
+    assert public == {*HOOKS, *FOUNDATION}
 
 
 @pytest.mark.parametrize("hook", [*HOOKS, *FOUNDATION])

@@ -31,8 +31,10 @@ COVERED = (
     "metrics/clock.py",
     "metrics/deadline.py",
     "metrics/errors.py",
+    "metrics/instruments/_healthcheck.py",
     "metrics/lifecycle",
     "metrics/options.py",
+    "metrics/registry",
     "metrics/resources",
 )
 
@@ -101,7 +103,6 @@ PARTICIPLES = re.compile(
 )
 
 ALLOWED_PARTICIPLES = {
-    "registered": "public hook of metrics.resources, read as `with registered(...)`",
     "related": "as the property of dependency-injector that it returns",
     "ticked": "public hook of metrics.resources, read as `with ticked(...)`",
 }

@@ -78,6 +78,11 @@ class Snapshot:
         return self
 
     @property
+    def absent(self) -> bool:
+        """Whether there is no value yet; readers leave such an instrument out."""
+        return False
+
+    @property
     def scalar(self) -> int | float | None:
         """Scalar value of single-valued snapshots, and the count of a meter; None for others."""
         return None

@@ -75,12 +75,13 @@ class Registrations(Shortcuts):
             warn_without_ticker(self._registry, ticker, name)
         return updated
 
-    def close(self) -> None:
-        """Unregister the instruments; a successor of the same name stays."""
+    def close(self) -> list[str]:
+        """Unregister the instruments, and return their names; a successor of one name stays."""
         self._active = False
         registered, self._registered = self._registered, []
         for name, instrument in reversed(registered):
             self._registry.unregister(name, instrument)
+        return [name for name, _ in registered]
 
     def _obtain(
         self,

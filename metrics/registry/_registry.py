@@ -7,12 +7,13 @@ from typing import Any, TypeVar, cast, final
 from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.errors import MetricTypeError
-from metrics.instruments import Family, Healthcheck, Instrument, Snapshot
+from metrics.instruments import Family, Instrument, Snapshot
 from metrics.instruments._ewma import INTERVAL
 from metrics.instruments._labels import checked_labels
 from metrics.instruments._shared import Shared
 from metrics.instruments._snapshot import TickSource
 from metrics.registry._entries import Entry, is_ticking, kind_of, type_name
+from metrics.registry._healthchecks import run_all
 from metrics.registry._kinds import Defaults
 from metrics.registry._names import checked_name, joined_prefix
 from metrics.registry._noop import noop
@@ -53,7 +54,9 @@ class Registry(Shared, Shortcuts):
         clock: Clock = SYSTEM_CLOCK,
         enabled: bool = True,
     ) -> None:
-        self._store = Store(joined_prefix("", checked_name("prefix", prefix)) if prefix else "")
+        full_prefix = joined_prefix("", checked_name("prefix", prefix)) if prefix else ""
+        interval = INTERVAL if ticker is None else ticker.interval
+        self._store = Store(full_prefix, interval)
         self._labels = checked_labels(labels)
         self._ticker = ticker
         self._clock = clock
@@ -101,7 +104,8 @@ class Registry(Shared, Shortcuts):
             enabled=self._enabled,
         )
         longer = joined_prefix(self.prefix, checked_name("prefix", prefix))
-        child._store = Store(longer, self._store)
+        interval = INTERVAL if self._ticker is None else self._ticker.interval
+        child._store = Store(longer, interval, self._store)
         return child
 
     def register(
@@ -238,8 +242,9 @@ class Registry(Shared, Shortcuts):
         values: dict[str, Snapshot] = {}
         entries: dict[str, Entry] = {}
         for entry, value in self._store.read(lambda e: e.instrument.snapshot(reader), reader):
-            values[entry.name] = value
-            entries[entry.name] = entry
+            if not value.absent:
+                values[entry.name] = value
+                entries[entry.name] = entry
         return RegistrySnapshot(values, entries)
 
     def to_dict(self, reader: str = "") -> dict[str, dict[str, object]]:
@@ -250,15 +255,14 @@ class Registry(Shared, Shortcuts):
         return self.snapshot(reader).to_dict()
 
     def run_healthchecks(self) -> dict[str, Exception | None]:
-        """Run every health check, one after the other; return full name to error or None."""
+        """Run all health checks now, each within its limit; return full names and errors.
+
+        The error of a healthy check is None. A check without a function has its present state, and
+        is left out if it has none.
+        """
         if _fork.dormant:
             _fork.resume()
-        errors: dict[str, Exception | None] = {}
-        for name, instrument in self:
-            if isinstance(instrument, Healthcheck):
-                instrument.check()
-                errors[name] = instrument.error
-        return errors
+        return run_all(self._store.checks())
 
     def _after_fork(self) -> None:
         errors = self._store.renew(self._clock.time())

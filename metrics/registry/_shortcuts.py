@@ -37,6 +37,7 @@ from metrics.instruments import (
 )
 from metrics.instruments._arguments import Real, Whole
 from metrics.instruments._buckets import DEFAULT_BOUNDS
+from metrics.instruments._healthcheck import TIMEOUT
 from metrics.instruments._labels import checked_labelnames
 from metrics.instruments._reservoir import Reservoir
 from metrics.instruments._snapshot import TickSource
@@ -77,8 +78,8 @@ TABLE = (
     Kind(IntGauge, GaugeSnapshot, "gauge", (VALUE,), SET, lambda _: IntGauge()),
     Kind(Info, InfoSnapshot, "gauge", (INFO,), ("set",), lambda _: Info()),
     Kind(
-        Healthcheck, HealthcheckSnapshot, "healthcheck", (HEALTH,), (),
-        lambda _: Healthcheck(lambda: None),
+        Healthcheck, HealthcheckSnapshot, "healthcheck", (HEALTH,), ("healthy", "unhealthy"),
+        lambda defaults: Healthcheck(clock=defaults.clock),
     ),
     Kind(
         Meter, MeterSnapshot, "meter", (COUNT, RATES), ("mark", "tick"),
@@ -382,10 +383,29 @@ class Shortcuts(ABC):
         return self._many(ResettingTimer, name, labels, options, with_size(size))
 
     def healthcheck(
-        self, name: str, function: Callable[[], object], *, description: str = ""
+        self,
+        name: str,
+        function: Callable[[], object] | None = None,
+        *,
+        timeout: Real = TIMEOUT,
+        description: str = "",
     ) -> Healthcheck:
-        """Check health with `function`, which raises or returns False when unhealthy."""
-        return self._one(Healthcheck, name, description, "", lambda _: Healthcheck(function))
+        """Check health with `function`, which raises or returns False when unhealthy.
+
+        Readers wait at most `timeout` seconds for it. Without a function, the program sets the
+        state with `healthy()` and `unhealthy()`.
+        """
+
+        def new(defaults: Defaults) -> Healthcheck:
+            return Healthcheck(function, timeout=timeout, clock=defaults.clock)
+
+        return self._one(Healthcheck, name, description, "", new)
+
+    def healthchecks(
+        self, name: str, labels: Iterable[str], **options: Unpack[FamilyOptions]
+    ) -> Family[Healthcheck]:
+        """Hold a state for each combination of label values, which the program sets."""
+        return self._many(Healthcheck, name, labels, options)
 
     def family(
         self,

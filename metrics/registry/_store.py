@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from typing import TypeVar, cast, final
 
 from metrics import _fork
+from metrics.instruments import Healthcheck
 from metrics.instruments._shared import Shared
-from metrics.registry._entries import Entries, Entry
+from metrics.registry._entries import Entries, Entry, type_of
 from metrics.registry._farewells import Farewells
+from metrics.registry._healthchecks import run_stale
 from metrics.registry._unreadable import Unreadable
 
 R = TypeVar("R")
@@ -21,17 +23,30 @@ class Store:
 
     Args:
         prefix: the prefix of the entries that are read.
+        interval: seconds between two ticks of the registry's ticker.
         parent: a store whose table of names this one shares.
     """
 
-    __slots__ = ("_kept", "_warned", "farewells", "prefix", "table", "unreadable", "watchers")
+    __slots__ = (
+        "_checks",
+        "_interval",
+        "_kept",
+        "_warned",
+        "farewells",
+        "prefix",
+        "table",
+        "unreadable",
+        "watchers",
+    )
 
-    def __init__(self, prefix: str, parent: "Store | None" = None) -> None:
+    def __init__(self, prefix: str, interval: float, parent: "Store | None" = None) -> None:
         self.prefix = prefix
+        self._interval = interval
         self.table: Entries = Entries() if parent is None else parent.table
         self.farewells: Farewells = Farewells() if parent is None else parent.farewells
         self.watchers: list[Watcher] = [] if parent is None else parent.watchers
         self.unreadable = Unreadable()
+        self._checks: tuple[tuple[Entry, ...], list[Entry]] = ((), [])
         self._kept: dict[str, object] = {}
         self._warned: set[str] = set() if parent is None else parent._warned
 
@@ -39,8 +54,19 @@ class Store:
         """Return all entries, in name order."""
         return self.table.in_order(self.prefix)
 
+    def checks(self) -> list[Entry]:
+        """Return the entries of health checks."""
+        entries = self.entries()
+        # A search through all entries for every read would take as long as a small page.
+        if self._checks[0] is not entries:
+            checks = [entry for entry in entries if type_of(entry.instrument) is Healthcheck]
+            self._checks = (entries, checks)
+        return self._checks[1]
+
     def read(self, read: Callable[[Entry], R], reader: str = "") -> Iterator[tuple[Entry, R]]:
         """Yield each entry with the result of `read` for it, in name order.
+
+        Health checks whose results are older than an interval of the ticker run first.
 
         An instrument that cannot be read (`read` raises) is left out, which is logged once, until
         it can be read again. An instrument that was unregistered since the last read of a reader
@@ -49,6 +75,7 @@ class Store:
         if _fork.dormant:
             _fork.resume()
         entries = self.entries()
+        run_stale(self.checks(), self._interval)
         unregistered = self.farewells.take(reader, self.prefix)
         if unregistered:
             # A successor under the same name replaces the one that is unregistered.

@@ -28,6 +28,7 @@ from metrics.resources._foundation import registry as registry
 from metrics.resources._foundation import ticker as ticker
 from metrics.resources._shortcut_hooks import hook as _hook
 from metrics.resources._shortcut_hooks import needs_ticker as _needs_ticker
+from metrics.resources._shortcut_hooks import stop_check as _stop_check
 
 counter = _hook(_Shortcuts.counter)
 counters = _hook(_Shortcuts.counters)
@@ -51,6 +52,7 @@ timer = _needs_ticker(_hook(_Shortcuts.timer))
 timers = _needs_ticker(_hook(_Shortcuts.timers))
 resetting_timer = _hook(_Shortcuts.resetting_timer)
 resetting_timers = _hook(_Shortcuts.resetting_timers)
-healthcheck = _hook(_Shortcuts.healthcheck)
+healthcheck = _hook(_Shortcuts.healthcheck, stop=_stop_check)
+healthchecks = _hook(_Shortcuts.healthchecks)
 family = _hook(_Shortcuts.family)
 registered = _hook(_Shortcuts.register, "registered")

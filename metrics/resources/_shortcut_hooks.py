@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from metrics._fork import survives_fork
+from metrics.deadline import remaining
+from metrics.instruments import Healthcheck
 from metrics.registry import Registry
 from metrics.registry._inner import Registrations, Shortcuts
 
@@ -24,13 +26,17 @@ def needs_ticker(hook: H) -> H:
 
 
 def hook(
-    shortcut: Callable[Concatenate[Shortcuts, P], T], name: str = ""
+    shortcut: Callable[Concatenate[Shortcuts, P], T],
+    name: str = "",
+    *,
+    stop: Callable[[T, str], object] | None = None,
 ) -> Callable[Concatenate[Registry, P], AbstractContextManager[T]]:
     """Return the hook of a shortcut: it takes a registry, and the arguments of the shortcut.
 
     Args:
         shortcut: the method of `Shortcuts`.
         name: the name of the hook; by default that of the shortcut.
+        stop: called with the instrument and its full name after it was unregistered.
     """
 
     @survives_fork
@@ -40,13 +46,27 @@ def hook(
         # Looked up by name: `Shortcuts.register` is abstract.
         create: Callable[P, T] = getattr(registrations, shortcut.__name__)
         try:
-            yield create(*args, **kwargs)
+            instrument = create(*args, **kwargs)
+            yield instrument
         finally:
-            registrations.close()
+            names = registrations.close()
+            if stop is not None and names:
+                stop(instrument, registry.prefix + names[0])
 
     describe(enter, shortcut, name or shortcut.__name__)
     # By name, too, `registry` is accepted; the type system cannot express both.
     return cast("Callable[Concatenate[Registry, P], AbstractContextManager[T]]", enter)
+
+
+def stop_check(check: Healthcheck, name: str) -> None:
+    """Wait for a health check that is running, as long as the container has time to stop.
+
+    Raises:
+        StopTimeoutError: the check did not end in that time.
+    """
+    # A no-op of a disabled registry never runs.
+    if type(check) is Healthcheck:
+        check._stop(name, remaining())  # noqa: SLF001 - programs do not stop a check
 
 
 def describe(enter: Any, shortcut: Callable[..., object], name: str) -> None:

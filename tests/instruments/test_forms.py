@@ -85,7 +85,7 @@ def test_a_type_is_named_after_where_it_is_defined(instrument):
         (Timer.update, {"seconds": inspect.Parameter.empty}),
         (Timer.update_ns, {"ns": inspect.Parameter.empty}),
         (Timer.time, {}),
-        (Healthcheck, {"function": inspect.Parameter.empty}),
+        (Healthcheck.unhealthy, {"error": inspect.Parameter.empty}),
         (Healthcheck.check, {}),
     ],
     ids=lambda value: getattr(value, "__qualname__", None),
@@ -115,8 +115,10 @@ def test_wrong_arguments_are_a_type_error_that_names_the_method():
         Gauge().set()
     with pytest.raises(TypeError, match=r"__init__\(\)"):
         Counter(1)
-    with pytest.raises(TypeError, match=r"__init__\(\).*'function'"):
-        Healthcheck()
+    with pytest.raises(TypeError, match=r"__init__\(\)"):
+        Healthcheck(bool, 1.0)
+    with pytest.raises(TypeError, match=r"unhealthy\(\).*'error'"):
+        Healthcheck().unhealthy()
 
 
 def test_a_method_is_not_called_on_something_else():

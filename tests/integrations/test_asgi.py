@@ -224,6 +224,32 @@ def test_a_check_that_hangs_holds_one_thread_however_often_it_is_asked_for(regis
     assert len(runs) == 1
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/metrics.json"])
+def test_scrapes_are_answered_however_often_while_a_check_hangs(path, registry, ask):
+    begun, release, runs = threading.Event(), threading.Event(), []
+
+    def hang() -> None:
+        runs.append(threading.current_thread())
+        begun.set()
+        release.wait(PATIENCE)
+
+    registry.healthcheck("db", hang, timeout=0.02)
+    registry.counter("requests")
+    try:
+        # More than the event loop's executor has threads.
+        for _ in range(40):
+            response, text = ask(path)
+            assert response.status == 200
+            assert "requests" in text
+            assert "geth_db_healthy 0" in text or "did not return within" in text
+        assert "FAIL geth/db" in ask("/healthz")[1]
+        assert begun.wait(PATIENCE)
+    finally:
+        release.set()
+    assert len(runs) == 1
+    runs[0].join(PATIENCE)
+
+
 def test_without_starlette_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "starlette.applications", None)
     with pytest.raises(ImportError, match=r"pip install wired-metrics\[agent\]"):

@@ -33,8 +33,7 @@ SINGULAR: dict[str, type] = {
 }
 """Shortcuts that create one instrument, and its class."""
 
-# A health check has a function of its own, which no two children could share.
-PLURAL = {f"{name}s": kind for name, kind in SINGULAR.items() if kind is not Healthcheck}
+PLURAL = {f"{name}s": kind for name, kind in SINGULAR.items()}
 """Shortcuts that create a family, and the class of its children."""
 
 ALL = SINGULAR | PLURAL

@@ -55,6 +55,8 @@ def samples(registry: Registry, reader: str) -> Iterator[Sample]:
     rename_clashes(store, DIALECT, text_names)
     for entry, snapshot in store.read(lambda e: e.instrument.snapshot(reader), reader):
         for layout, values, child in children(entry, snapshot):
+            if child.absent:
+                continue
             read += 1
             if read % OFTEN == 0:
                 turns.offer()

@@ -56,6 +56,8 @@ def series(registry: Registry, reader: str) -> Iterator[Series]:
     for entry, snapshot in store_of(registry).read(lambda e: e.instrument.snapshot(reader), reader):
         kind = kind_of(entry.instrument)
         for labels, value in labelled(snapshot):
+            if value.absent:
+                continue
             read += 1
             if read % OFTEN == 0:
                 turns.offer()
