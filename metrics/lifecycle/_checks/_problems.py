@@ -21,6 +21,8 @@ class Fault(StrEnum):
     """An argument of another type than the hook takes: swapped registry and ticker, for example."""
     NOT_A_RESOURCE = "NOT_A_RESOURCE"
     """A hook declared with another provider than a resource, which nothing enters."""
+    NO_TICKER = "NO_TICKER"
+    """A resource that has to be ticked, while neither it nor its registry has a ticker."""
     REDECLARED = "REDECLARED"
     """A provider redeclared in a subclass while other providers use the hidden one."""
     CYCLE = "CYCLE"

@@ -25,6 +25,7 @@ from metrics.lifecycle._checks._signatures import (
     makes_context_manager,
     of_library,
 )
+from metrics.lifecycle._checks._tickers import lacks_ticker
 from metrics.lifecycle._graph import (
     CALLED,
     HANDED_OVER,
@@ -95,6 +96,7 @@ class Survey:
                 found += self._faults_of(provider, called=provider in called)
             found += self._misplaced(provider, certain=False)
             found += self._hidden(provider)
+            found += self._without_ticker(provider)
         found += cycles(steps, self.names)
         found += self._redeclared(certain=False)
         for prefix, declared in self._containers():
@@ -272,6 +274,16 @@ class Survey:
                 name,
                 f"{name!r} hides resource {name_of(resource, self.names)!r} in the function that "
                 "makes it: pass it as an argument",
+            )
+
+    def _without_ticker(self, provider: Any) -> Iterator[Problem]:
+        if lacks_ticker(provider):
+            name = name_of(provider, self.names)
+            yield Problem(
+                Fault.NO_TICKER,
+                name,
+                f"{name!r} ({hook_name(provider.provides)}) has to be ticked, and its registry has "
+                "no ticker: declare the registry with `ticker=`, or this resource",
             )
 
     def _containers(self) -> Iterator[tuple[str, Declarations]]:
