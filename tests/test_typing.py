@@ -68,6 +68,18 @@ def add(a: int, b: int = 0) -> int:
 
 
 assert_type(add(1, b=2), int)
+
+
+@registry.gauge("d").track_inprogress()
+@registry.counter("e").count_exceptions((KeyError, OSError))
+async def fetch(url: str) -> bytes:
+    return b""
+
+
+async def use() -> bytes:
+    with timer.time() as stopwatch, registry.gauge("d").track_inprogress():
+        assert_type(stopwatch.seconds, float)
+        return await fetch("url")
 """
 
 
@@ -244,6 +256,7 @@ resources.counters(registry, "d")
 resources.timers(registry, "d", ("a",), unit="seconds")
 resources.host(registry, Ticker())
 add("x")
+fetch(5)
 """
 
 

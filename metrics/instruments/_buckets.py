@@ -3,11 +3,11 @@
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
-from math import nan, sqrt
+from math import ceil, isfinite, nan, sqrt
 from typing import Final, final
 
 from metrics._native import i64
-from metrics.instruments._arguments import Real, finite
+from metrics.instruments._arguments import Real, Whole, finite, natural
 from metrics.instruments._sample import total
 from metrics.instruments._shared import Shared
 from metrics.instruments._snapshot import Snapshot
@@ -20,6 +20,9 @@ DEFAULT_BOUNDS = (
 
 # A loop of its own is faster than a call when it is compiled, and slower when it is not.
 IS_COMPILED: Final = not __file__.endswith(".py")
+
+COUNT_LIMIT: Final = 18_446_744_073_709_551_616
+"""Count that no bucket reaches, 2**64: kernels, Go and C count in 64 bits."""
 
 
 def first_not_below(bounds: list[float], value: float) -> i64:
@@ -39,24 +42,27 @@ def first_not_below(bounds: list[float], value: float) -> i64:
 class BucketHistogramSnapshot(Snapshot):
     """The buckets of a `BucketHistogram`.
 
-    `count`, `sum` and `mean` are exact; `min`, `max`, `variance`, `stddev` and the percentiles are
-    estimates that take the values of a bucket to be spread evenly over it. The first bucket begins
-    at 0 (at its own bound if that is negative), and what is in the last one is taken to be its
-    lower bound: the same as PromQL's `histogram_quantile`. When empty all are 0.
+    `count` is exact, and so are `sum` and `mean` unless they are `estimated`. `min`, `max`,
+    `variance`, `stddev` and the percentiles are estimates that assume the values of a bucket to be
+    spread evenly over it. The first bucket begins at 0 (at its own bound if that is negative), and
+    values in the last one count as its lower bound: the same as PromQL's `histogram_quantile`. When
+    empty all are 0.
     """
 
-    __slots__ = ("_bounds", "_counts", "_sum")
-    fields = ("bounds", "counts", "sum")
+    __slots__ = ("_bounds", "_counts", "_estimated", "_sum")
+    fields = ("bounds", "counts", "sum", "estimated")
 
     def __init__(
         self,
         bounds: tuple[float, ...],
         counts: Sequence[int],
         sum: float,  # noqa: A002 - the field's name for it
+        estimated: bool = False,
     ) -> None:
         self._bounds = bounds
         self._counts = counts
         self._sum = sum
+        self._estimated = estimated
 
     @property
     def bounds(self) -> tuple[float, ...]:
@@ -84,6 +90,15 @@ class BucketHistogramSnapshot(Snapshot):
         return self._sum
 
     @property
+    def estimated(self) -> bool:
+        """Whether `sum` is an estimate from the counts, as `BucketHistogram.set_counts` makes it.
+
+        The sum takes each value for the lower edge of its bucket, a biased estimate. The mean takes
+        it for the middle, as go-ethereum's RuntimeHistogram does.
+        """
+        return self._estimated
+
+    @property
     def total_count(self) -> int:
         """The same as `count`: buckets never reset."""
         return self.count
@@ -100,8 +115,16 @@ class BucketHistogramSnapshot(Snapshot):
 
     @property
     def mean(self) -> float:
-        """Sum over count; 0 when empty."""
-        return self._sum / self.count if self.count else 0.0
+        """Sum over count, or the mean of the buckets' middles if `estimated`; 0 when empty."""
+        count = self.count
+        if not count:
+            return 0.0
+        return self._middle(count) if self._estimated else self._sum / count
+
+    def _middle(self, count: int) -> float:
+        """Return the mean of the buckets' middles; `count` is not 0."""
+        edges = [(n, *self._edges(index)) for index, n in enumerate(self._counts) if n]
+        return total([n * (low / 2 + high / 2) for n, low, high in edges]) / count
 
     @property
     def min(self) -> float:
@@ -120,7 +143,7 @@ class BucketHistogramSnapshot(Snapshot):
         if not count:
             return 0.0
         held = [(n, *self._edges(index)) for index, n in enumerate(self._counts) if n]
-        middle = total([n * (low / 2 + high / 2) for n, low, high in held]) / count
+        middle = self._middle(count)
         squares: list[float] = []
         for n, low, high in held:
             width = high - low
@@ -195,7 +218,16 @@ class BucketHistogram(Shared):
         ValueError: there is no bound, or the bounds do not ascend or are not finite.
     """
 
-    __slots__ = ("_ascending", "_bounds", "_count", "_counts", "_listeners", "_silence", "_sum")
+    __slots__ = (
+        "_ascending",
+        "_bounds",
+        "_count",
+        "_counts",
+        "_estimated",
+        "_listeners",
+        "_silence",
+        "_sum",
+    )
 
     def __init__(self, bounds: Iterable[Real] = DEFAULT_BOUNDS) -> None:
         self._bounds = tuple([finite("BucketHistogram(bounds)", bound) for bound in bounds])
@@ -208,6 +240,7 @@ class BucketHistogram(Shared):
         self._counts = [0] * (len(self._bounds) + 1)
         self._count = 0
         self._sum = 0.0
+        self._estimated = False
         self._listeners: tuple[list[float], ...] = ()
         self._silence = 0.0
 
@@ -236,10 +269,72 @@ class BucketHistogram(Shared):
         self._sum += number
         self._count += 1
 
+    def set_counts(
+        self,
+        counts: Iterable[Whole],
+        sum: Real | None = None,  # noqa: A002 - the field's name for it
+    ) -> None:
+        """Replace all counts by the counts of a distribution that is counted elsewhere.
+
+        For Go's runtime/metrics, an eBPF map, a C extension. Readers see all of the counts before
+        or all after; earlier updates are discarded, later ones add to the counts. A count may be
+        lower than before: a total that goes down is a reset to readers of rates.
+
+        Args:
+            counts: number of values in each single bucket, not cumulative: one for each bound, and
+                one for the values above the last bound.
+            sum: sum over all values. By default it is estimated as by go-ethereum's
+                RuntimeHistogram, from the lower edges of the buckets and rounded up to a whole
+                number: 0 is the lower edge of the first bucket, or its bound if that is negative.
+
+        Raises:
+            TypeError: a count is not an int, or the sum is not a number.
+            ValueError: the number of counts is not that of the buckets, a count is negative or not
+                below 2**64, or the sum is infinite or NaN.
+        """
+        taken = [natural("BucketHistogram.set_counts(counts)", count) for count in counts]
+        if len(taken) != len(self._counts):
+            raise ValueError(
+                f"BucketHistogram.set_counts(counts) takes {len(self._counts)} counts, got "
+                f"{len(taken)}: pass one for each of the {len(self._bounds)} bounds and a last one "
+                "for greater values"
+            )
+        for count in taken:
+            if count >= COUNT_LIMIT:
+                raise ValueError(
+                    f"BucketHistogram.set_counts(counts) takes counts below 2**64, got {count:#x}"
+                )
+        estimated = sum is None
+        number = (
+            self._estimate(taken) if sum is None else finite("BucketHistogram.set_counts(sum)", sum)
+        )
+        count = 0
+        for each in taken:
+            count += each
+        # No call stands between these four, so no other thread runs between them.
+        self._counts = taken
+        self._sum = number
+        self._count = count
+        self._estimated = estimated
+
+    def _estimate(self, counts: list[int]) -> float:
+        """Return the sum of the values in buckets, each taken for the lower edge of its bucket."""
+        edges = (min(self._bounds[0], 0.0), *self._bounds)
+        estimate = 0.0
+        for edge, count in zip(edges, counts, strict=True):
+            estimate += edge * count
+        if not isfinite(estimate):
+            raise ValueError(
+                "BucketHistogram.set_counts() estimates a sum that fits a float, "
+                f"got {estimate!r}; pass sum="
+            )
+        return float(ceil(estimate))
+
     def _after_fork(self) -> None:
         self._counts = [0] * (len(self._bounds) + 1)
         self._count = 0
         self._sum = 0.0
+        self._estimated = False
 
     @property
     def count(self) -> int:
@@ -256,10 +351,13 @@ class BucketHistogram(Shared):
         while True:
             count = self._count
             total = self._sum
-            counts = self._counts[:]
-            # Making the copy may run the garbage collector and with it a callback that updates.
-            if count == self._count:
-                return BucketHistogramSnapshot(self._bounds, counts, total)
+            estimated = self._estimated
+            present = self._counts
+            counts = present[:]
+            # Making the copy may run the garbage collector and with it a callback that updates, or
+            # that sets other counts of the same total: they are in another list.
+            if count == self._count and present is self._counts:
+                return BucketHistogramSnapshot(self._bounds, counts, total, estimated)
 
     def __repr__(self) -> str:
         return f"BucketHistogram(count={self._count}, bounds={self._bounds})"

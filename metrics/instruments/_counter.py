@@ -4,6 +4,7 @@ from math import inf
 from typing import final
 
 from metrics.instruments._arguments import Real, Whole, amount, integer, natural
+from metrics.instruments._blocks import ExceptionCount, Exceptions, InProgress
 from metrics.instruments._shared import Shared
 from metrics.instruments._snapshot import Snapshot
 
@@ -54,6 +55,20 @@ class Counter(Shared):
             n = natural("Counter.inc()", n)
         self._count += n
 
+    def count_exceptions(self, exception: Exceptions = Exception) -> ExceptionCount:
+        """Return a block, also a decorator, that counts the exceptions leaving it.
+
+        `asyncio.CancelledError` and `GeneratorExit` are no subclasses of Exception: they count
+        only where their class is passed.
+
+        Args:
+            exception: class of the exceptions to count, or a tuple of classes.
+
+        Raises:
+            TypeError: `exception` is no class of exceptions.
+        """
+        return ExceptionCount("Counter.count_exceptions()", self.inc, exception)
+
     def clear(self) -> None:
         """Start again from 0."""
         self._count = 0
@@ -93,6 +108,20 @@ class FloatCounter(Shared):
         if type(n) is not float or not 0.0 <= n < inf:
             n = amount("FloatCounter.inc()", n)
         self._count += n
+
+    def count_exceptions(self, exception: Exceptions = Exception) -> ExceptionCount:
+        """Return a block, also a decorator, that counts the exceptions leaving it.
+
+        `asyncio.CancelledError` and `GeneratorExit` are no subclasses of Exception: they count
+        only where their class is passed.
+
+        Args:
+            exception: class of the exceptions to count, or a tuple of classes.
+
+        Raises:
+            TypeError: `exception` is no class of exceptions.
+        """
+        return ExceptionCount("FloatCounter.count_exceptions()", self.inc, exception)
 
     def clear(self) -> None:
         """Start again from 0."""
@@ -166,6 +195,10 @@ class UpDownCounter(Shared):
         if type(n) is not int:
             n = integer("UpDownCounter.dec()", n)
         self._count -= n
+
+    def track_inprogress(self) -> InProgress:
+        """Return a block, also a decorator, that adds 1 on entry and subtracts 1 on exit."""
+        return InProgress(self.inc, self.dec)
 
     def clear(self) -> None:
         """Start again from 0."""

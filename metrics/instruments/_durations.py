@@ -1,4 +1,4 @@
-"""What all timers have in common: they record durations, and measure blocks and functions."""
+"""Recording and measurement of durations, which all timers have in common."""
 
 from collections.abc import Callable
 from math import inf
@@ -7,9 +7,9 @@ from typing import Final, ParamSpec, TypeVar, final
 
 from metrics._native import mypyc_attr
 from metrics.clock import Clock
-from metrics.instruments._arguments import Real, Whole, amount, natural
+from metrics.instruments._arguments import Real, Whole, amount, finite, natural
 from metrics.instruments._shared import Shared
-from metrics.instruments._timing import timed
+from metrics.instruments._wrapping import surround, time_call
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,9 +20,15 @@ SECOND: Final = 1e9
 LONGEST_NS: Final = 9_223_372_036_854_775_808
 """Nanoseconds that no duration reaches, 2**63: 292 years."""
 
+RUNNING: Final = -1
+"""Duration of a block that has not ended."""
+
 
 class Durations(Shared):
-    """Records durations, and measures them; what becomes of them is up to the kind of timer."""
+    """Durations of one timer: recorded, or measured by its clock.
+
+    Each kind of timer keeps them in a way of its own.
+    """
 
     __slots__ = ("_now",)
 
@@ -60,43 +66,90 @@ class Durations(Shared):
                 )
         self._record(ns / SECOND)
 
+    def update_since(self, start: Real) -> None:
+        """Record the time from `start` until now. go-ethereum's UpdateSince.
+
+        For durations that begin in one function and end in another; `time()` and `timed` are more
+        exact and faster.
+
+        Args:
+            start: seconds, as `monotonic()` of the timer's clock returned them: of
+                `metrics.clock.SYSTEM_CLOCK` by default, where that is `time.perf_counter()`.
+
+        Raises:
+            TypeError: `start` is not a number.
+            ValueError: `start` is infinite or NaN, or lies in the future.
+        """
+        # Infinity and NaN differ from themselves by NaN.
+        if type(start) is not float or start - start != 0.0:
+            start = finite(f"{type(self).__name__}.update_since()", start)
+        # As exact as the clock's `monotonic()`, without a slot for it in every timer.
+        self.update(self._now() / SECOND - start)
+
     def _since(self, start: int) -> None:
         """Record the duration from a time of the clock until now."""
         ns = self._now() - start
         if ns < 0:
-            self.update_ns(ns)  # a clock that goes back is an error, which that knows how to tell
-        self._record(ns / SECOND)
+            self.update_ns(ns)  # the clock went back: treated as every negative duration
+        else:
+            self._record(ns / SECOND)
 
     def time(self) -> "Stopwatch":
-        """Return a context manager that records how long its block took, even if it raises."""
+        """Return a context manager that records how long its block took, even if it raises.
+
+        `with timer.time() as stopwatch:` has the duration in `stopwatch.seconds`. Works in async
+        functions as well, where the duration includes the awaits of the block.
+        """
         return Stopwatch(self)
 
     def timed(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Decorate a function so that every call of it is recorded, even if it raises.
+        """Decorate a function so that every call is recorded, even if it raises.
 
         Works on plain, async, generator and async generator functions; a generator is timed from
-        the first value asked for until it ends or is closed.
+        the first value requested until it ends or is closed.
 
         Raises:
             TypeError: `function` cannot be called.
         """
-        return timed(self.time, self._now, self._since, function)
+        return surround(
+            function, self.time, "timed", lambda plain: time_call(plain, self._now, self._since)
+        )
 
 
-# Compiled, the one that was used last is used again.
+# Compiled, the memory of the stopwatch released last is used again; only a stopwatch that no
+# variable holds any more is released.
 @mypyc_attr(free_list_len=1)
 @final
 class Stopwatch(Shared):
-    """Times one `with` block and records it, also when the block raises."""
+    """Context manager that times one block and records its duration, also when the block raises.
 
-    __slots__ = ("_durations", "_start")
+    Times one block at a time; blocks within each other, and blocks of several threads or tasks,
+    take a stopwatch each.
+    """
+
+    __slots__ = ("_durations", "_ns", "_start")
 
     def __init__(self, durations: Durations) -> None:
         self._durations = durations
         self._start = 0
+        self._ns = 0
 
-    def __enter__(self) -> None:
-        self._start = self._durations._now()  # noqa: SLF001 - made in this module, for these
+    @property
+    def seconds(self) -> float:
+        """Duration of the block in seconds.
+
+        The time since its beginning while the block runs, the duration as recorded after its end,
+        and 0.0 before its beginning. Never negative: 0.0 if the clock went back.
+        """
+        ns = self._ns
+        if ns == RUNNING:
+            ns = max(self._durations._now() - self._start, 0)  # noqa: SLF001 - made for timers
+        return ns / SECOND
+
+    def __enter__(self) -> "Stopwatch":
+        self._start = self._durations._now()  # noqa: SLF001 - as above
+        self._ns = RUNNING
+        return self
 
     def __exit__(
         self,
@@ -104,4 +157,12 @@ class Stopwatch(Shared):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._durations._since(self._start)  # noqa: SLF001 - as above
+        # The same as `_since`, which returns no duration: every timed call would pay for the int.
+        durations = self._durations
+        ns = durations._now() - self._start  # noqa: SLF001 - as above
+        if ns < 0:
+            self._ns = 0
+            durations.update_ns(ns)
+        else:
+            self._ns = ns
+            durations._record(ns / SECOND)  # noqa: SLF001 - as above

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import final
 
+from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments._arguments import Real, Whole, integer, real
+from metrics.instruments._blocks import InProgress
 from metrics.instruments._shared import Shared
 from metrics.instruments._snapshot import Snapshot
 
@@ -84,6 +86,27 @@ class Gauge(Shared):
         if value > self._value or self._value != self._value:
             self._value = value
 
+    def set_to_current_time(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        """Set the seconds since the Unix epoch: when a job ran last, for example.
+
+        Args:
+            clock: source of the wall-clock time.
+
+        Raises:
+            TypeError: the gauge reads a function.
+        """
+        refuse_function("Gauge.set_to_current_time()", self._function)
+        self.set(clock.time())
+
+    def track_inprogress(self) -> InProgress:
+        """Return a block, also a decorator, that adds 1 on entry and subtracts 1 on exit.
+
+        Raises:
+            TypeError: the gauge reads a function.
+        """
+        refuse_function("Gauge.track_inprogress()", self._function)
+        return InProgress(self.inc, self.dec)
+
     @property
     def value(self) -> float:
         """The current value; what the function returns (or raises) when the gauge has one."""
@@ -157,6 +180,15 @@ class IntGauge(Shared):
             value = self._settable("IntGauge.set_max()", value)
         if value > self._value:  # noqa: PLR1730 - max() is a call, and calls may switch threads
             self._value = value
+
+    def track_inprogress(self) -> InProgress:
+        """Return a block, also a decorator, that adds 1 on entry and subtracts 1 on exit.
+
+        Raises:
+            TypeError: the gauge reads a function.
+        """
+        refuse_function("IntGauge.track_inprogress()", self._function)
+        return InProgress(self.inc, self.dec)
 
     @property
     def value(self) -> int:

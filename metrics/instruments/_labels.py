@@ -45,7 +45,7 @@ def escape_label(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def checked_labels(labels: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+def checked_labels(labels: object) -> tuple[tuple[str, str], ...]:
     """Return constant labels as pairs in the order of their names.
 
     Raises:
@@ -58,7 +58,9 @@ def checked_labels(labels: Mapping[str, str] | None) -> tuple[tuple[str, str], .
         raise TypeError(f"invalid labels {labels!r}: use a mapping of str to str")
     if labels:
         checked_labelnames(labels)
+    pairs: list[tuple[str, str]] = []
     for name, value in labels.items():
         if not isinstance(value, str):
             raise TypeError(f"invalid label {name}={value!r}: use a str as value")
-    return tuple(sorted(labels.items()))
+        pairs.append((name, value))
+    return tuple(sorted(pairs))

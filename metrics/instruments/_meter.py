@@ -4,6 +4,7 @@ from typing import final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments._arguments import Real, Whole, natural, positive
+from metrics.instruments._blocks import ExceptionCount, Exceptions
 from metrics.instruments._ewma import INTERVAL, alpha_of, moved
 from metrics.instruments._shared import Shared
 from metrics.instruments._snapshot import Snapshot
@@ -183,6 +184,20 @@ class Meter(Rates):
         if type(n) is not int or n < 0:
             n = natural("Meter.mark()", n)
         self._count += n
+
+    def count_exceptions(self, exception: Exceptions = Exception) -> ExceptionCount:
+        """Return a block, also a decorator, that counts the exceptions leaving it.
+
+        `asyncio.CancelledError` and `GeneratorExit` are no subclasses of Exception: they count
+        only where their class is passed.
+
+        Args:
+            exception: class of the exceptions to count, or a tuple of classes.
+
+        Raises:
+            TypeError: `exception` is no class of exceptions.
+        """
+        return ExceptionCount("Meter.count_exceptions()", self.mark, exception)
 
     def tick(self) -> None:
         """End the current interval and fold its rate into the averages. The ticker calls this."""

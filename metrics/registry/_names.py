@@ -11,7 +11,7 @@ def joined_prefix(prefix: str, name: str) -> str:
     return prefix + name if name[-1] in SEPARATORS else f"{prefix}{name}/"
 
 
-def checked_name(role: str, name: str) -> str:
+def checked_name(role: str, name: object) -> str:
     """Return a name that an instrument can have.
 
     Args:

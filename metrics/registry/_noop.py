@@ -1,18 +1,16 @@
 """No-ops: stand-ins for the instruments of a disabled registry."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any, TypeVar, cast
 
 from metrics.instruments import Family, Instrument
+from metrics.instruments._blocks import NO_BLOCK, NoBlock
 from metrics.instruments._shared import Shared
 from metrics.registry._shortcuts import KINDS, TABLE
 
 F = TypeVar("F", bound=Callable[..., object])
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - as in family
-
-NO_BLOCK: AbstractContextManager[None] = nullcontext()
 
 UPDATES = frozenset([name for kind in TABLE for name in kind.updates])
 """Updates that a no-op of a foreign instrument ignores."""
@@ -53,9 +51,11 @@ class Noop(Shared):
         """Return the one no-op that stands for every child of a family."""
         return self._child
 
-    def time(self) -> AbstractContextManager[None]:
-        """Return a context manager that does nothing."""
+    def _block(self, *_args: object, **_kwargs: object) -> NoBlock:
+        """Return a block and decorator that does nothing."""
         return NO_BLOCK
+
+    time = track_inprogress = count_exceptions = _block
 
     def timed(self, function: F) -> F:
         """Return the function unchanged."""

@@ -63,6 +63,7 @@ I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variable here
 UP_DOWN = ("inc", "dec", "clear")
 SET = ("set", "set_max", "inc", "dec")
 UPDATE = ("update", "tick", "clear")
+DURATION = ("update", "update_ns", "update_since")
 
 TABLE = (
     Kind(Counter, CounterSnapshot, "counter", (COUNT,), ("inc", "clear"), lambda _: Counter()),
@@ -74,7 +75,7 @@ TABLE = (
         UpDownCounter, UpDownCounterSnapshot, "counter", (VALUE,), UP_DOWN,
         lambda _: UpDownCounter(),
     ),
-    Kind(Gauge, GaugeSnapshot, "gauge", (VALUE,), SET, lambda _: Gauge()),
+    Kind(Gauge, GaugeSnapshot, "gauge", (VALUE,), (*SET, "set_to_current_time"), lambda _: Gauge()),
     Kind(IntGauge, GaugeSnapshot, "gauge", (VALUE,), SET, lambda _: IntGauge()),
     Kind(Info, InfoSnapshot, "gauge", (INFO,), ("set",), lambda _: Info()),
     Kind(
@@ -90,16 +91,17 @@ TABLE = (
         lambda defaults: Histogram(ExpDecayReservoir(clock=defaults.clock)),
     ),
     Kind(
-        BucketHistogram, BucketHistogramSnapshot, "histogram", (DISTRIBUTION,), ("update",),
+        BucketHistogram, BucketHistogramSnapshot, "histogram", (DISTRIBUTION,),
+        ("update", "set_counts"),
         lambda _: BucketHistogram(DEFAULT_BOUNDS),
     ),
     Kind(
-        Timer, TimerSnapshot, "timer", (DISTRIBUTION, EVENT_RATES), ("update", "update_ns", "tick"),
+        Timer, TimerSnapshot, "timer", (DISTRIBUTION, EVENT_RATES), (*DURATION, "tick"),
         lambda defaults: Timer(BucketHistogram(), defaults.interval, defaults.clock),
         unit="seconds",
     ),
     Kind(
-        ResettingTimer, HistogramSnapshot, "timer", (DISTRIBUTION,), ("update", "update_ns"),
+        ResettingTimer, HistogramSnapshot, "timer", (DISTRIBUTION,), DURATION,
         lambda defaults: ResettingTimer(clock=defaults.clock),
         unit="seconds", resets=True,
     ),

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast, get_args, get_type_hints
 
 from metrics._fork import survives_fork
 from metrics.deadline import remaining
@@ -76,6 +76,8 @@ def describe(enter: Any, shortcut: Callable[..., object], name: str) -> None:
     registry = inspect.Parameter(
         "registry", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Registry
     )
+    if parameters[-1].kind is inspect.Parameter.VAR_KEYWORD:
+        parameters[-1:] = options_of(parameters[-1])
     provided: Any = signature.return_annotation
     enter.__signature__ = signature.replace(
         parameters=[registry, *parameters], return_annotation=AbstractContextManager[provided]
@@ -87,3 +89,12 @@ def describe(enter: Any, shortcut: Callable[..., object], name: str) -> None:
     enter.__name__ = enter.__qualname__ = name
     enter.__module__ = "metrics.resources"
     enter.__doc__ = shortcut.__doc__
+
+
+def options_of(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """Return the options of a `**options: Unpack[...]`, one by one; the default is `...`."""
+    (options,) = get_args(parameter.annotation)
+    return [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=..., annotation=annotation)
+        for name, annotation in get_type_hints(options).items()
+    ]

@@ -1,8 +1,11 @@
+from math import inf, nan
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import BucketHistogram, Histogram, ResettingReservoir, ResettingTimer, Timer
+from metrics.clock import SYSTEM_CLOCK
 from metrics.testing import ManualClock
 
 
@@ -93,3 +96,165 @@ def test_to_dict_has_durations_and_rates():
 
 def test_the_repr_shows_what_keeps_the_durations():
     assert repr(Timer(BucketHistogram((1,)))) == "Timer(BucketHistogram(count=0, bounds=(1.0,)))"
+
+
+KINDS = [Timer, ResettingTimer]
+kinds = pytest.mark.parametrize("kind", KINDS)
+
+
+def recorded(timer):
+    snapshot = timer.snapshot()
+    return getattr(snapshot, "durations", snapshot).values
+
+
+def error_of(update, *args):
+    """Return the type of the error that an update raises, or None."""
+    try:
+        update(*args)
+    except ValueError as error:
+        return type(error)
+    return None
+
+
+@kinds
+def test_a_stopwatch_shows_the_time_of_its_block_while_it_runs_and_afterwards(kind):
+    clock = ManualClock()
+    timer = kind(clock=clock)
+    stopwatch = timer.time()
+    clock.advance(50)
+    assert stopwatch.seconds == 0.0
+    with stopwatch as entered:
+        assert entered is stopwatch
+        assert stopwatch.seconds == 0.0
+        clock.advance(1.5)
+        assert stopwatch.seconds == 1.5
+        clock.advance(1)
+    clock.advance(50)
+    assert stopwatch.seconds == 2.5
+    assert recorded(timer) == (2.5,)
+    with pytest.raises(AttributeError):
+        stopwatch.seconds = 1.0
+
+
+@kinds
+def test_a_stopwatch_shows_the_time_of_a_block_that_raised(kind):
+    clock = ManualClock()
+    timer = kind(clock=clock)
+    stopwatch = timer.time()
+
+    def fail():
+        with stopwatch:
+            clock.advance(2)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    assert stopwatch.seconds == 2.0
+
+
+def test_a_block_that_takes_no_time_on_its_clock_has_ended_all_the_same():
+    clock = ManualClock(monotonic=0)
+    with Timer(clock=clock).time() as stopwatch:
+        pass
+    clock.advance(1)
+    assert stopwatch.seconds == 0.0
+
+
+def test_a_stopwatch_may_time_one_block_after_the_other():
+    clock = ManualClock()
+    timer = Timer(clock=clock)
+    stopwatch = timer.time()
+    for seconds in (3, 1):
+        with stopwatch:
+            assert stopwatch.seconds == 0.0
+            clock.advance(seconds)
+        assert stopwatch.seconds == seconds
+    assert recorded(timer) == (1.0, 3.0)
+
+
+@kinds
+def test_a_stopwatch_that_is_held_keeps_its_duration_whatever_is_timed_later(kind):
+    clock = ManualClock()
+    timer = kind(clock=clock)
+    held = []
+    for seconds in range(100):
+        with timer.time() as stopwatch:
+            clock.advance(seconds)
+            with timer.time():
+                clock.advance(1)
+        # Every other stopwatch is released, and its memory may be used again.
+        if seconds % 2:
+            held.append(stopwatch)
+        del stopwatch
+    assert [stopwatch.seconds for stopwatch in held] == [*range(2, 101, 2)]
+
+
+def test_nested_stopwatches_show_their_own_times():
+    clock = ManualClock()
+    timer = Timer(clock=clock)
+    with timer.time() as outer:
+        clock.advance(1)
+        with timer.time() as inner:
+            clock.advance(2)
+            assert (outer.seconds, inner.seconds) == (3.0, 2.0)
+        clock.advance(4)
+    assert (outer.seconds, inner.seconds) == (7.0, 2.0)
+
+
+@kinds
+def test_a_block_in_which_the_clock_goes_back_is_treated_as_a_negative_duration(kind):
+    clock = ManualClock()
+    timer = kind(clock=clock)
+    stopwatch = timer.time()
+    stopwatch.__enter__()
+    clock._monotonic_ns -= 10**9
+    assert stopwatch.seconds == 0.0
+    assert error_of(stopwatch.__exit__, None, None, None) is error_of(timer.update_ns, -(10**9))
+    assert stopwatch.seconds == 0.0
+    assert timer.count == 0
+
+
+@kinds
+def test_the_time_since_a_start_of_its_clock_is_recorded_in_seconds(kind):
+    clock = ManualClock()
+    timer = kind(clock=clock)
+    start = clock.monotonic()
+    timer.update_since(start)
+    clock.advance(0.25)
+    timer.update_since(start)
+    clock.advance(2)
+    timer.update_since(start=int(start))
+    assert recorded(timer) == (0.0, 0.25, 2.25)
+
+
+@kinds
+def test_a_start_in_the_future_is_treated_as_a_negative_duration(kind):
+    clock = ManualClock()
+    timer = kind(clock=clock)
+    error = error_of(timer.update_since, clock.monotonic() + 1)
+    assert error is error_of(timer.update, -1.0)
+    assert timer.count == 0
+
+
+def test_the_system_clocks_monotonic_time_is_a_start():
+    timer = Timer()
+    timer.update_since(SYSTEM_CLOCK.monotonic())
+    assert timer.count == 1
+    # The time since the epoch would be more than fifty years.
+    assert timer.snapshot().sum < 365 * 24 * 3600
+
+
+@kinds
+@pytest.mark.parametrize("start", [nan, inf, -inf, 10**400])
+def test_a_start_that_is_no_finite_number_is_refused(kind, start):
+    timer = kind()
+    with pytest.raises(ValueError, match=rf"^{kind.__name__}\.update_since\(\) takes"):
+        timer.update_since(start)
+    assert timer.count == 0
+
+
+@kinds
+@pytest.mark.parametrize("start", [None, "1", 1j])
+def test_a_start_that_is_no_number_is_refused(kind, start):
+    with pytest.raises(TypeError, match=rf"^{kind.__name__}\.update_since\(\) takes a number"):
+        kind().update_since(start)

@@ -1,6 +1,7 @@
 """Shortcuts create an instrument or a family once, and refuse one of another type."""
 
 import inspect
+import typing
 
 import pytest
 
@@ -54,6 +55,12 @@ def test_the_arguments_of_a_plural_are_those_of_the_singular_and_labels_after_th
 def test_every_shortcut_has_a_hook_with_the_same_arguments_after_the_registry(shortcut: str):
     _, *expected = inspect.signature(getattr(Shortcuts, shortcut)).parameters.values()
     registry, *found = inspect.signature(getattr(resources, shortcut)).parameters.values()
+    if expected[-1].name == "options":
+        options = typing.get_type_hints(typing.get_args(expected.pop().annotation)[0])
+        expected += [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=..., annotation=kind)
+            for name, kind in options.items()
+        ]
     assert registry.name == "registry"
     assert found == expected
 

@@ -171,6 +171,10 @@ def signature_of(hook: object) -> Signature | None:
             hook = getattr(type(hook), "__call__", None)  # noqa: B004 - to read its signature
             if not isinstance(hook, FunctionType):
                 return None
+    declared = vars(hook).get("__signature__")
+    # Hooks of instruments have the signature of the shortcut that they are made from.
+    if isinstance(declared, inspect.Signature) and of_library(hook):
+        return Signature(declared, hook, leading, names)
     if hook.__code__ in GENERATED:
         made = signature_of(vars(hook).get("__wrapped__"))
         return made and made._replace(leading=made.leading + leading, names=made.names | names)

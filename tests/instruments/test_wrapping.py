@@ -4,7 +4,7 @@ from contextlib import aclosing, closing
 
 import pytest
 
-from metrics import ResettingTimer, Timer
+from metrics import Counter, Gauge, ResettingTimer, Timer
 from metrics.testing import ManualClock
 
 
@@ -48,21 +48,30 @@ def functions():
     return [plain, coroutine, generator, async_generator]
 
 
+DECORATORS = {
+    "timed": lambda: Timer().timed,
+    "track_inprogress()": lambda: Gauge().track_inprogress(),
+    "count_exceptions()": lambda: Counter().count_exceptions(),
+}
+decorators = pytest.mark.parametrize("name", DECORATORS)
+
+
+@decorators
 @pytest.mark.parametrize("function", functions(), ids=lambda function: function.__name__)
-def test_a_timed_function_looks_and_is_of_the_kind_it_was(function, bench):
-    timed = bench.timer.timed(function)
-    assert timed is not function
-    assert inspect.signature(timed) == inspect.signature(function)
-    for name in ("__name__", "__qualname__", "__doc__", "__module__", "__annotations__"):
-        assert getattr(timed, name) == getattr(function, name)
+def test_a_decorated_function_looks_and_is_of_the_kind_it_was(function, name):
+    decorated = DECORATORS[name]()(function)
+    assert decorated is not function
+    assert inspect.signature(decorated) == inspect.signature(function)
+    for attribute in ("__name__", "__qualname__", "__doc__", "__module__", "__annotations__"):
+        assert getattr(decorated, attribute) == getattr(function, attribute)
     for question in (
         inspect.iscoroutinefunction,
         inspect.isgeneratorfunction,
         inspect.isasyncgenfunction,
         inspect.isfunction,
     ):
-        assert question(timed) is question(function)
-    assert timed.__wrapped__ is function
+        assert question(decorated) is question(function)
+    assert decorated.__wrapped__ is function
 
 
 def test_a_function_is_timed_and_its_arguments_and_result_pass(bench):
@@ -308,17 +317,48 @@ def test_methods_of_every_kind_are_timed(bench):
     assert bench.durations() == (1.0, 2.0, 2.0, 3.0)
 
 
-def test_a_classmethod_object_is_refused_with_the_way_out(bench):
-    with pytest.raises(TypeError, match=r"classmethod.*below @classmethod"):
-
-        class Service:
-            @bench.timer.timed
-            @classmethod
-            def of_class(cls): ...
+@decorators
+@pytest.mark.parametrize("kind", [classmethod, staticmethod])
+def test_a_classmethod_or_staticmethod_object_is_refused_with_the_way_out(kind, name):
+    with pytest.raises(TypeError, match=rf"{kind.__name__}.*below @classmethod or @staticmethod"):
+        DECORATORS[name]()(kind(print))
 
 
+@decorators
 @pytest.mark.parametrize("wrong", [None, 5, "function", property(lambda self: 1)])
-def test_what_cannot_be_called_is_refused_and_shown(wrong, bench):
-    with pytest.raises(TypeError, match="timed takes a function") as caught:
-        bench.timer.timed(wrong)
-    assert repr(wrong) in str(caught.value)
+def test_an_object_that_cannot_be_called_is_refused_and_shown(wrong, name):
+    with pytest.raises(TypeError) as caught:
+        DECORATORS[name]()(wrong)
+    assert str(caught.value).startswith(f"{name} takes a function, got {wrong!r}; ")
+
+
+@decorators
+def test_decorators_apply_to_each_other_in_any_order(name):
+    outer = DECORATORS[name]()
+    for make in DECORATORS.values():
+
+        @outer
+        @make()
+        async def coroutine(a):
+            await asyncio.sleep(0)
+            return a
+
+        @outer
+        @make()
+        def generator(a):
+            return (yield a)
+
+        assert asyncio.run(coroutine(1)) == 1
+        assert [*generator(2)] == [2]
+
+
+@decorators
+def test_an_object_with_an_async_call_method_is_awaited_within_the_block(name):
+    class Handler:
+        async def __call__(self, a):
+            await asyncio.sleep(0)
+            return a
+
+    decorated = DECORATORS[name]()(Handler())
+    assert inspect.iscoroutinefunction(decorated)
+    assert asyncio.run(decorated(3)) == 3
