@@ -30,6 +30,8 @@ from metrics.instruments._resetting_timer import ResettingTimer as ResettingTime
 from metrics.instruments._sample import HistogramSnapshot as HistogramSnapshot
 from metrics.instruments._snapshot import Instrument as Instrument
 from metrics.instruments._snapshot import Snapshot as Snapshot
+from metrics.instruments._state_set import StateSet as StateSet
+from metrics.instruments._state_set import StateSetSnapshot as StateSetSnapshot
 from metrics.instruments._timer import Timer as Timer
 from metrics.instruments._timer import TimerSnapshot as TimerSnapshot
 from metrics.instruments._uniform import UniformReservoir as UniformReservoir

@@ -30,6 +30,8 @@ from metrics.instruments import (
     Meter,
     MeterSnapshot,
     ResettingTimer,
+    StateSet,
+    StateSetSnapshot,
     Timer,
     TimerSnapshot,
     UpDownCounter,
@@ -50,6 +52,7 @@ from metrics.registry._kinds import (
     RATES,
     VALUE,
     Defaults,
+    Exported,
     FamilyOptions,
     Kind,
     TimerFamilyOptions,
@@ -57,6 +60,7 @@ from metrics.registry._kinds import (
     with_bounds,
     with_size,
 )
+from metrics.registry._names import measure_name
 
 I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variable here
 
@@ -78,6 +82,11 @@ TABLE = (
     Kind(Gauge, GaugeSnapshot, "gauge", (VALUE,), (*SET, "set_to_current_time"), lambda _: Gauge()),
     Kind(IntGauge, GaugeSnapshot, "gauge", (VALUE,), SET, lambda _: IntGauge()),
     Kind(Info, InfoSnapshot, "gauge", (INFO,), ("set",), lambda _: Info()),
+    Kind(
+        StateSet, StateSetSnapshot, "gauge",
+        (Exported(measure_name, "stateset", "points"),), ("set",),
+        lambda _: StateSet(("on",)),
+    ),
     Kind(
         Healthcheck, HealthcheckSnapshot, "healthcheck", (HEALTH,), ("healthy", "unhealthy"),
         lambda defaults: Healthcheck(clock=defaults.clock),
@@ -262,6 +271,22 @@ class Shortcuts(ABC):
     ) -> Family[Info]:
         """Hold info labels for each combination of label values."""
         return self._many(Info, name, labels, options)
+
+    def state_set(self, name: str, states: Iterable[str], *, description: str = "") -> StateSet:
+        """Hold named states, each of which is on or off."""
+        declared = tuple(states)
+        return self._one(StateSet, name, description, "", lambda _: StateSet(declared))
+
+    def state_sets(
+        self,
+        name: str,
+        labels: Iterable[str],
+        states: Iterable[str],
+        **options: Unpack[FamilyOptions],
+    ) -> Family[StateSet]:
+        """Hold named states for each combination of label values."""
+        declared = tuple(states)
+        return self._many(StateSet, name, labels, options, lambda _: StateSet(declared))
 
     def meter(
         self,
