@@ -37,6 +37,8 @@ def enter(hook, registry, name="x", **options):
     """Return the context manager of a hook, with the arguments that it requires."""
     if hook in PLURAL:
         options = {"labels": ("a",), **options}
+    if hook in {"state_set", "state_sets"}:
+        options = {"states": ("on", "off"), **options}
     elif hook == "healthcheck":
         options = {"function": bool, **options}
     return getattr(resources, hook)(registry, name, **options)

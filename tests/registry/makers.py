@@ -13,6 +13,7 @@ from metrics import (
     IntGauge,
     Meter,
     ResettingTimer,
+    StateSet,
     Timer,
     UpDownCounter,
 )
@@ -25,6 +26,7 @@ SINGULAR: dict[str, type] = {
     "int_gauge": IntGauge,
     "info": Info,
     "healthcheck": Healthcheck,
+    "state_set": StateSet,
     "meter": Meter,
     "histogram": Histogram,
     "bucket_histogram": BucketHistogram,
@@ -43,6 +45,8 @@ def make(owner: Any, shortcut: str, name: str = "x", **options: Any) -> Any:
     """Call a shortcut with the arguments that it requires."""
     if shortcut in PLURAL:
         options = {"labels": ("a",), **options}
+    if shortcut in {"state_set", "state_sets"}:
+        options = {"states": ("on", "off"), **options}
     elif shortcut == "healthcheck":
         options = {"function": bool, **options}
     return getattr(owner, shortcut)(name, **options)

@@ -13,6 +13,7 @@ from metrics.registry._shortcuts import TABLE
 MAKERS = {
     metrics.BucketHistogram: metrics.BucketHistogram,
     metrics.Counter: metrics.Counter,
+    metrics.StateSet: lambda: metrics.StateSet(("on", "off")),
     metrics.ExpDecayReservoir: metrics.ExpDecayReservoir,
     metrics.Family: lambda: metrics.Family(metrics.Counter, ("peer",)),
     metrics.FloatCounter: metrics.FloatCounter,
