@@ -1,4 +1,4 @@
-"""The one background worker: it advances rates and samples at a fixed interval."""
+"""Ticker: the background worker that advances rates and samples at a fixed interval."""
 
 import sys
 import threading
@@ -11,7 +11,7 @@ from metrics._turns import Turns
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import join
 from metrics.errors import StopTimeoutError
-from metrics.instruments._arguments import Real, positive
+from metrics.instruments._arguments import Real, checked_clock, positive
 from metrics.instruments._ewma import INTERVAL
 from metrics.instruments._meter import Meter
 from metrics.instruments._shared import Shared
@@ -22,31 +22,32 @@ __all__ = ["Ticker"]
 THREAD_NAME = "metrics-ticker"
 
 CHUNK = 1000
-"""Members that are ticked between two offers to other threads."""
+"""Members ticked at one reading of the clock, and between two pauses for other threads."""
 
 
 @final
 class Ticker(Shared):
-    """Ticks what was added to it, once an interval, from one daemon thread.
+    """Daemon thread that ticks its members once an interval; also a context manager.
 
-    The thread exists only while the ticker is started and has something to tick. The k-th tick is
-    due at start + k * interval, so that ticks do not drift; ticks missed while the machine was
-    suspended or overloaded are skipped, not caught up. The newest addition is ticked first: what
-    feeds an instrument was added after it and so has fed it before it is ticked.
+    The thread exists only while the ticker is started and has members. The k-th tick is due at
+    start + k * interval, so that ticks do not drift. Ticks missed while the machine was suspended
+    or overloaded are skipped: the next one counts for them in the rates of meters and timers. The
+    newest member is ticked first: the source of an instrument is added after the instrument, and
+    so has updated it before its tick.
 
-    Something that raises is logged once, until it works again, and does not keep the others from
-    their tick. Safe to use from any thread, from a tick too.
+    The first exception of a member is logged, further ones only after a successful tick; the other
+    members are ticked all the same. Safe to use from any thread, from a tick too.
 
-    In a forked process the ticker is as it was, but for its thread, which starts at the first use
+    In a forked process the ticker keeps its state and members. Its thread starts at the first use
     of the library there: a registry is read, an instrument registered, a container used.
 
     Args:
         interval: seconds between two ticks, above 0.
-        clock: tells when the next tick is due.
+        clock: the time by which ticks are due.
 
     Raises:
-        TypeError: `interval` is not a number.
-        ValueError: `interval` is not positive.
+        TypeError: `interval` is not a number, or `clock` is not a clock.
+        ValueError: `interval` is not positive and finite.
     """
 
     __slots__ = (
@@ -70,18 +71,18 @@ class Ticker(Shared):
 
     def __init__(self, interval: Real = INTERVAL, clock: Clock = SYSTEM_CLOCK) -> None:
         self._interval = positive("Ticker(interval)", interval)
-        self._clock = clock
-        # By identity, so that nothing added needs to be hashable.
+        self._clock = checked_clock("Ticker(clock)", clock)
+        # By identity, so that members need not be hashable.
         self._members: dict[int, Tickable] = {}
-        # Of the members that a hook added, see `metrics._fork.registering`.
+        # Of the members that were added by a hook, see `metrics._fork.registering`.
         self._owners: dict[int, object] = {}
-        # The members as they are ticked; None when they have changed.
+        # The members, newest first; None after a change.
         self._in_order: list[Tickable] | None = None
         self._failing: set[int] = set()
-        # Guards all of the above and below; wakes the worker when one of them changes.
+        # Guards the state above and below, and wakes the worker when it changes.
         self._changed = threading.Condition(threading.RLock())
         self._started_at: float | None = None
-        # When a tick last ended, or could have been expected to: the base line of `check`.
+        # End of the last tick, or start of the worker: the baseline of `check`.
         self._ticked_at: float | None = None
         self._worker: threading.Thread | None = None
         self._working = False
@@ -90,7 +91,7 @@ class Ticker(Shared):
         self._ticking_thread: int | None = None
         self._current: Tickable | None = None
         self._generation: int = _fork.generation
-        # Of a ticker that has a worker, or had one in the parent process: see `_fork.hold`.
+        # The number to release, of a ticker with a worker here or in the parent: see `_fork.hold`.
         self._held: int | None = None
 
     @property
@@ -100,38 +101,40 @@ class Ticker(Shared):
 
     @property
     def running(self) -> bool:
-        """Whether the ticker is started, be there something to tick or not."""
+        """Whether the ticker is started, with or without members."""
         return self._started_at is not None
 
     def __len__(self) -> int:
         return len(self._members)
 
     def __bool__(self) -> bool:
-        # A ticker is a thing, not a container that is false when empty.
+        # Not a container, which is false when empty.
         return True
 
     def add(self, member: Tickable) -> None:
-        """Tick `member` from now on; adding it again changes nothing.
+        """Tick `member` once an interval from now on; adding it again changes nothing.
 
         Raises:
             TypeError: `member` has no `tick` method.
             RuntimeError: no thread can be started.
         """
         if not callable(getattr(member, "tick", None)):
-            raise TypeError(f"Ticker.add() takes something with a tick() method, got {member!r}")
+            raise TypeError(f"Ticker.add() takes an object with a tick() method, got {member!r}")
         owner = _fork.registering.get()
         with self._guard():
             if id(member) not in self._members:
                 self._members[id(member)] = member
+                # Left by a member of the same identity that was discarded during its last tick.
+                self._failing.discard(id(member))
                 if owner is not None:
                     self._owners[id(member)] = owner
             self._in_order = None
             self._ensure_worker()
 
     def discard(self, member: Tickable) -> None:
-        """Tick `member` no more, if it was ticked at all.
+        """Stop ticking `member`. Does nothing if it is no member.
 
-        A tick of `member` that has begun in another thread may still be going on.
+        A tick of `member` that has begun in another thread may still run after the return.
         """
         changed = self._guard()
         with changed:
@@ -139,29 +142,29 @@ class Ticker(Shared):
             changed.notify_all()
 
     def start(self) -> None:
-        """Begin to tick, the first time one interval from now. Does nothing when started."""
+        """Start to tick, for the first time one interval from now. Does nothing when started."""
         with self._guard():
             if self._started_at is None:
                 self._started_at = self._clock.monotonic()
             self._ensure_worker()
 
     def stop(self, timeout: float | None = None) -> None:
-        """Stop ticking and end the worker, whatever the interval. Does nothing when stopped.
+        """Stop ticking and end the worker without waiting for the interval.
 
-        Called from a tick, it returns at once, and the worker ends after that tick; also when a
-        container is, from a tick, and stops its ticker.
+        Does nothing when stopped. Called from a tick, also through the shutdown of a container, it
+        returns at once, and the worker ends after that tick.
 
         Args:
-            timeout: seconds to wait for a tick that is going on; None waits for its end.
+            timeout: seconds to wait for a running tick; None waits for its end.
 
         Raises:
             StopTimeoutError: the tick has not ended in that time. The ticker is stopped all the
-                same: the worker ends as soon as the tick does.
+                same: the worker ends with the tick.
         """
         changed = self._guard()
         with changed:
             self._started_at = None
-            # A worker that still ticks goes on if the ticker is started again meanwhile.
+            # A worker in a tick continues if the ticker is started again before the tick ends.
             if not self._working:
                 self._release()
             changed.notify_all()
@@ -176,7 +179,7 @@ class Ticker(Shared):
             )
 
     def tick(self) -> None:
-        """Tick everything once, now, in the calling thread.
+        """Tick all members once, now, in the calling thread, whether started or not.
 
         Raises:
             RuntimeError: called from inside a tick.
@@ -184,10 +187,10 @@ class Ticker(Shared):
         self._tick(Exception)
 
     def check(self) -> None:
-        """Raise if ticks are overdue: a function for a `Healthcheck`.
+        """Check that no tick is overdue, as the function of a `Healthcheck`.
 
         Raises:
-            RuntimeError: the ticker runs and has members, but no tick has ended for three
+            RuntimeError: the ticker runs and has members, and no tick has ended for three
                 intervals and a second.
         """
         if _fork.dormant:
@@ -224,33 +227,33 @@ class Ticker(Shared):
                 self._ticking_thread = None
 
     def _guard(self) -> threading.Condition:
-        """Return the lock, which a forked process renews."""
+        """Return the lock, renewed in a forked process."""
         if sys.is_finalizing() or _fork.alone:
-            # No other thread runs, and one may have been frozen while it held the lock.
+            # No other thread runs, and a frozen thread may hold the lock.
             return threading.Condition()
         self._renew()
         return self._changed
 
     def _renew(self) -> None:
-        """Renew locks and worker once in a forked process, which lacks the parent's threads."""
+        """Renew locks and worker in a forked process, which lacks the parent's threads."""
         if self._generation == _fork.generation:
             return
         with _fork.renewing:
             if self._generation == _fork.generation:
                 return
             self._changed = threading.Condition(threading.RLock())
-            # Also when a tick has forked: the child may never return from it.
+            # Even if a tick has forked, because the child may never return from that tick.
             self._ticking = threading.Lock()
             self._leave_worker()
             self._generation = _fork.generation
 
     def _after_fork(self) -> None:
-        # Locks are renewed at the first use: a server's worker may patch `threading` before, and
-        # gevent's threads would deadlock with native locks.
+        # Locks are renewed at the first use, not here: a server's worker may patch `threading`
+        # after the fork, and gevent's threads would deadlock with native locks.
         self._leave_worker()
 
     def _leave_worker(self) -> None:
-        """Leave the worker, and a tick that is going on, to the parent process."""
+        """Leave the worker and a running tick to the parent process."""
         self._worker = None
         self._working = False
         self._ticked_at = None
@@ -263,7 +266,7 @@ class Ticker(Shared):
             self._ensure_worker()
 
     def _drop(self, owners: frozenset[int]) -> None:
-        """Tick the members of owners no more; the owners are given by identity."""
+        """Discard the members of `owners`, which are identities."""
         with self._guard():
             for key, owner in list(self._owners.items()):
                 if id(owner) in owners:
@@ -286,50 +289,58 @@ class Ticker(Shared):
     def _tick_chunk(
         self, members: list[Tickable], start: int, expected: type[BaseException]
     ) -> None:
-        """Tick some members."""
+        """Tick `CHUNK` members from index `start` on."""
+        failing = len(self._failing) > 0
+        clock = self._clock
+        now = clock.monotonic()
         for index in range(start, min(start + CHUNK, len(members))):
             member = members[index]
-            # A meter is quick and does not fail; compiled code calls its method directly.
-            if isinstance(member, Meter):
-                member.tick()
-            # Others may go, and the worker be told to stop, while some are ticked.
-            elif id(member) in self._members and (self.running or not self._at_work()):
-                self._current = member
-                self._tick_one(id(member), member, expected)
+            try:
+                # Meters are many: compiled code calls their method directly, and to read the clock
+                # for each would double the time of a tick.
+                if isinstance(member, Meter):
+                    member._tick_at(now, clock)  # noqa: SLF001 - not for programs
+                # The tick of another member may discard this one, or stop the ticker.
+                elif id(member) in self._members and (self.running or not self._at_work()):
+                    self._current = member
+                    member.tick()
+                else:
+                    continue
+            except expected:
+                self._log_failure(member)
+            else:
+                if failing:
+                    self._failing.discard(id(member))
 
-    def _tick_one(self, key: int, member: Tickable, expected: type[BaseException]) -> None:
-        try:
-            member.tick()
-        except expected:
-            if key not in self._failing:
-                self._failing.add(key)
-                # Loaded when needed: logging takes longer to import than this package.
-                from logging import getLogger  # noqa: PLC0415
+    def _log_failure(self, member: Tickable) -> None:
+        """Log the exception that is handled, if it is the member's first since it last worked."""
+        if id(member) not in self._failing:
+            self._failing.add(id(member))
+            # Imported when needed: logging takes longer to import than this package.
+            from logging import getLogger  # noqa: PLC0415
 
-                getLogger(__name__).exception(
-                    "%r failed to tick; further failures of it in a row are not logged", member
-                )
-        else:
-            self._failing.discard(key)
+            getLogger(__name__).exception(  # noqa: LOG004 - called by a handler
+                "%r failed to tick; further failures of it in a row are not logged", member
+            )
 
     def _ensure_worker(self) -> None:
         if (
             self.running
             and self._members
             and not self._working
-            # A thread does not start any more then, and would be waited for.
+            # No thread starts any more at that time, and `start` would wait for it.
             and not sys.is_finalizing()
         ):
             self._worker = threading.Thread(target=self._work, name=THREAD_NAME, daemon=True)
             self._working = True
             if self._held is None:
-                # The thread holds the ticker in any case.
+                # Keeps the ticker alive, as its thread does anyway.
                 self._held = _fork.hold(self)
             self._ticked_at = self._clock.monotonic()
             try:
                 self._worker.start()
             except BaseException:
-                # A thread that an interrupted start leaves behind is not the worker and ends.
+                # A thread left behind by an interrupted start is not the worker, and so ends.
                 self._worker = None
                 self._working = False
                 self._release()
@@ -339,21 +350,21 @@ class Ticker(Shared):
         """Tick when due, until stopped or left without members."""
         try:
             while self._wait_until_due():
-                # A tick in this thread has nobody to raise to.
+                # No caller in this thread could handle an exception.
                 self._tick(BaseException)
         finally:
-            # A clock that raises ends this worker; the next add() or start() makes a new one.
+            # A clock that raises ends this worker; the next add() or start() starts another.
             if self._at_work() and self._working:
                 self._working = False
                 self._release()
 
     def _wait_until_due(self) -> bool:
-        """Return True when a tick is due, False when the worker is to end."""
+        """Return True when a tick is due, False when the worker has to end."""
         changed = self._guard()
         with changed:
             started_at: float | None = None
             due = inf
-            # In a process that a tick has forked, another worker may have taken over.
+            # In a process forked by a tick, another worker may have replaced this one.
             while self._at_work() and self._started_at is not None and self._members:
                 now = self._clock.monotonic()
                 if started_at != self._started_at:
@@ -386,7 +397,7 @@ class Ticker(Shared):
 
 
 def next_due(started_at: float, interval: float, now: float) -> float:
-    """Return the earliest start + k * interval, k a whole number above 0, that is after `now`."""
+    """Return the earliest start + k * interval after `now`, k a whole number above 0."""
     k = max(floor((now - started_at) / interval), 0) + 1
     due = started_at + k * interval
     # Rounding may put the product on the wrong side of now.

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics import StopTimeoutError, Ticker
+from metrics import Meter, StopTimeoutError, Ticker, Timer, _fork
 from metrics.testing import ManualClock
-from metrics.ticker import THREAD_NAME, next_due
+from metrics.ticker import CHUNK, THREAD_NAME, next_due
 
 OFTEN = 0.002
 HOUR = 3600.0
@@ -523,7 +523,7 @@ def test_discarding_what_was_never_added_does_nothing():
 
 @pytest.mark.parametrize("member", [object(), None, 5])
 def test_what_cannot_tick_is_refused(member):
-    with pytest.raises(TypeError, match=r"^Ticker\.add\(\) takes something with a tick\(\) method"):
+    with pytest.raises(TypeError, match=r"^Ticker\.add\(\) takes an object with a tick\(\) method"):
         Ticker().add(member)
 
 
@@ -584,6 +584,139 @@ def test_ticks_are_due_at_multiples_of_the_interval_since_start():
                 probe.wait_for(expected)
             clock.wait_for_reads(5)
             assert probe.count == expected
+
+
+class CountedClock(ManualClock):
+    """A clock that counts how often it was read."""
+
+    reads = 0
+
+    def monotonic(self) -> float:
+        self.reads += 1
+        return super().monotonic()
+
+
+def test_meters_share_a_reading_of_the_clock():
+    clock = CountedClock()
+    ticker = Ticker(5.0, clock)
+    meters = [Meter(clock=clock) for _ in range(2 * CHUNK)]
+    for meter in meters:
+        ticker.add(meter)
+        meter.mark(50)
+    clock.advance(5.0)
+    for missed in (1, 12, 1):
+        clock.reads = 0
+        ticker.tick()
+        assert clock.reads <= 3
+        assert {meter.snapshot().rate1 for meter in meters} == {10.0}
+        for meter in meters:
+            meter.mark(50 * missed)
+        clock.advance(5.0 * missed)
+
+
+def test_an_instrument_goes_by_its_own_clock_and_not_by_the_tickers():
+    clock = ManualClock()
+    ticker = Ticker(5.0, ManualClock(monotonic=-1e6))
+    meter, timer = Meter(clock=clock), Timer(clock=clock)
+    ticker.add(meter)
+    ticker.add(timer)
+    for passed in (20.0, 5.0, 60.0):
+        meter.mark(round(passed))
+        for _ in range(round(passed)):
+            timer.update(0.1)
+        clock.advance(passed)
+        ticker.tick()
+        assert meter.snapshot().rate15 == pytest.approx(1.0)
+        assert timer.snapshot().rates == meter.snapshot()
+
+
+def test_a_tick_after_missed_ones_counts_for_them():
+    interval = 1 / 128
+    clock = ReadClock()
+    meter, probe = Meter(interval, clock), Probe()
+    with Ticker(interval, clock) as ticker:
+        ticker.add(probe)
+        ticker.add(meter)
+        for number, intervals in enumerate((1, 1, 10, 500_000, 1), 1):
+            meter.mark(intervals)
+            # Until the worker waits for the next tick, more time would skip that one.
+            clock.wait_for_reads(5)
+            clock.advance(intervals * interval)
+            probe.wait_for(number)
+            assert meter.snapshot().rate1 == pytest.approx(128.0)
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_meter_that_cannot_be_ticked_does_not_keep_the_others_from_their_tick(
+    by_hand: bool, caplog: pytest.LogCaptureFixture
+):
+    class NoClock(ManualClock):
+        broken = False
+
+        def monotonic(self) -> float:
+            if self.broken:
+                raise OSError("no time")
+            return super().monotonic()
+
+    clock, older, newer = NoClock(), Meter(), Meter()
+    huge, clockless, probe = Meter(), Meter(clock=clock), Probe()
+    ticker = Ticker(OFTEN)
+    for member in (probe, older, huge, clockless, newer):
+        ticker.add(member)
+    clock.broken = True
+    huge.mark(10**400)
+    for meter in (older, newer):
+        meter.mark(5)
+    if by_hand:
+        ticker.tick()
+        ticker.tick()
+    else:
+        with ticker:
+            probe.wait_for(3)
+    assert older.snapshot().rate15 > 0.0
+    assert newer.snapshot().rate15 > 0.0
+    kinds = [record.exc_info[0] for record in caplog.records if record.exc_info]
+    assert kinds == [OSError, OverflowError]
+    clock.broken = False
+    ticker.tick()
+    clock.broken = True
+    ticker.tick()
+    assert len(caplog.records) == 3
+
+
+def test_a_member_that_fails_after_its_own_discard_is_logged_when_it_is_added_again(
+    caplog: pytest.LogCaptureFixture,
+):
+    ticker = Ticker()
+
+    def leave() -> None:
+        ticker.discard(member)
+        raise LookupError
+
+    member = Probe(leave)
+    for number, action in enumerate((leave, fail), 1):
+        member.action = action
+        ticker.add(member)
+        ticker.tick()
+        assert len(caplog.records) == number
+
+
+def test_a_member_added_by_two_hooks_belongs_to_the_first():
+    first, second, member, own = object(), object(), Probe(), Probe()
+    ticker = Ticker()
+    ticker.add(own)
+    for owner in (first, second):
+        token = _fork.registering.set(owner)
+        ticker.add(member)
+        ticker.add(own)
+        _fork.registering.reset(token)
+    assert len(ticker) == 2
+    ticker._drop(frozenset({id(second)}))
+    assert len(ticker) == 2
+    ticker._drop(frozenset({id(first)}))
+    assert len(ticker) == 1
+    ticker.tick()
+    assert (member.count, own.count) == (0, 1)
 
 
 STARTS = st.floats(-1e9, 1e9)

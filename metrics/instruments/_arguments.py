@@ -7,7 +7,9 @@ that fails. What comes back is always an exact `int` or `float`: with a subclass
 
 import operator
 from math import isfinite
-from typing import SupportsFloat, SupportsIndex, TypeAlias
+from typing import SupportsFloat, SupportsIndex, TypeAlias, cast
+
+from metrics.clock import Clock, SystemClock
 
 Whole: TypeAlias = SupportsIndex
 """What is taken for an int: an int, or a NumPy integer for example."""
@@ -108,3 +110,22 @@ def size(caller: str, value: object) -> int:
     if number < 1:
         raise ValueError(f"{caller} takes a number above 0, got {number!r}")
     return number
+
+
+def checked_clock(caller: str, value: object) -> Clock:
+    """Return `value`, a clock.
+
+    Raises:
+        TypeError: `value` lacks a method of `Clock`, or is the class of a clock.
+    """
+    if type(value) is SystemClock:
+        return value
+    methods = ("monotonic", "monotonic_ns", "time", "time_ns")
+    if isinstance(value, type) or not all(
+        callable(getattr(value, method, None)) for method in methods
+    ):
+        raise TypeError(
+            f"{caller} takes a clock, got {value!r} ({type(value).__name__}); "
+            f"pass SYSTEM_CLOCK, or an object with the methods {', '.join(methods)}"
+        )
+    return cast("Clock", value)

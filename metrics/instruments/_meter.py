@@ -1,18 +1,18 @@
-"""Meters: how many events, and how many a second over the last 1, 5 and 15 minutes."""
+"""Meters: counts of events, and their rates over the last 1, 5 and 15 minutes."""
 
 from typing import final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.instruments._arguments import Real, Whole, natural, positive
+from metrics.instruments._arguments import Real, Whole, checked_clock, natural, positive
 from metrics.instruments._blocks import ExceptionCount, Exceptions
-from metrics.instruments._ewma import INTERVAL, alpha_of, moved
+from metrics.instruments._ewma import IDLE, INTERVAL, average, interval_of
 from metrics.instruments._shared import Shared
 from metrics.instruments._snapshot import Snapshot
 
 
 @final
 class MeterSnapshot(Snapshot):
-    """The count and the rates of a `Meter`, in events a second."""
+    """Count and rates of a `Meter`, in events per second."""
 
     __slots__ = ("_count", "_rate1", "_rate5", "_rate15", "_rate_mean")
     fields = ("count", "rate1", "rate5", "rate15", "rate_mean")
@@ -33,22 +33,22 @@ class MeterSnapshot(Snapshot):
 
     @property
     def rate1(self) -> float:
-        """One-minute moving average, in events a second, as of the last tick."""
+        """One-minute moving average, in events per second, as of the last tick."""
         return self._rate1
 
     @property
     def rate5(self) -> float:
-        """Five-minute moving average, in events a second, as of the last tick."""
+        """Five-minute moving average, in events per second, as of the last tick."""
         return self._rate5
 
     @property
     def rate15(self) -> float:
-        """Fifteen-minute moving average, in events a second, as of the last tick."""
+        """Fifteen-minute moving average, in events per second, as of the last tick."""
         return self._rate15
 
     @property
     def rate_mean(self) -> float:
-        """Count over the seconds since creation."""
+        """Mean since creation, in events per second."""
         return self._rate_mean
 
     def to_dict(self) -> dict[str, object]:
@@ -78,76 +78,100 @@ class MeterSnapshot(Snapshot):
 
 
 class Rates(Shared):
-    """The three moving averages of one growing count.
+    """Moving averages of one growing count over 1, 5 and 15 minutes.
 
-    The averages are written in one go, so that a reader never sees one of them ticked and another
-    not. Ticks must come one at a time, as a `Ticker` gives them.
+    The averages are written in one go, so that a reader never sees them from different ticks.
+    Ticks must come one at a time, as from a `Ticker`.
 
-    A meter is one and does not hold one: a tick of many meters takes as long as it takes to fetch
-    them from memory, and two objects take twice as long.
+    Base class of `Meter`, because the time that a tick of many meters takes is the time to fetch
+    them from memory: a meter that held its rates in a second object would take twice as long.
+
+    Args:
+        interval: seconds between two ticks, above 0.
+        clock: measures the age and the time between two ticks.
+        owner: the instrument that error messages name.
+
+    Raises:
+        TypeError: `interval` is not a number, or `clock` is not a clock.
+        ValueError: `interval` is not positive and finite.
     """
 
     __slots__ = (
-        "_alpha1",
-        "_alpha5",
-        "_alpha15",
         "_clock",
-        "_interval_ns",
+        "_interval",
         "_rate1",
         "_rate5",
         "_rate15",
         "_seen",
         "_start",
         "_ticked",
+        "_ticked_at",
     )
 
-    def __init__(self, interval: Real, clock: Clock) -> None:
-        interval = positive("interval", interval)
-        # Rates are kept per nanosecond, as in EWMA.
-        self._interval_ns = interval * 1e9
-        self._alpha1 = alpha_of(1.0, interval)
-        self._alpha5 = alpha_of(5.0, interval)
-        self._alpha15 = alpha_of(15.0, interval)
-        self._clock = clock
+    def __init__(self, interval: Real, clock: Clock, owner: str = "Timer") -> None:
+        self._interval = interval_of(positive(f"{owner}(interval)", interval))
+        self._clock = checked_clock(f"{owner}(clock)", clock)
         self._start = clock.monotonic()
-        self._seen = 0
         self._ticked = False
+        # The creation, and after a tick the time at which that tick was due.
+        self._ticked_at = self._start
+        self._seen = 0
+        # Per nanosecond, as in EWMA.
         self._rate1 = 0.0
         self._rate5 = 0.0
         self._rate15 = 0.0
 
     def _advance(self, count: int) -> None:
         """End the current interval, in which the count has grown to `count`."""
-        instant = (count - self._seen) / self._interval_ns
-        if self._ticked:
-            rate1 = moved(self._rate1, instant, self._alpha1)
-            rate5 = moved(self._rate5, instant, self._alpha5)
-            rate15 = moved(self._rate15, instant, self._alpha15)
+        self._advance_at(count, self._clock.monotonic())
+
+    def _advance_at(self, count: int, now: float) -> None:
+        """End the current interval at `now`, in seconds of the own clock."""
+        elapsed = now - self._ticked_at
+        if self._ticked and elapsed <= self._interval.punctual:
+            # A ticker may have 100,000 meters: no calls here, and `self._interval` each time,
+            # because a local variable would count the references of an object that all share.
+            instant = (count - self._seen) / self._interval.ns
+            rate1 = self._rate1 + self._interval.alpha1 * (instant - self._rate1)
+            rate5 = self._rate5 + self._interval.alpha5 * (instant - self._rate5)
+            rate15 = self._rate15 + self._interval.alpha15 * (instant - self._rate15)
+            self._ticked_at = now
         else:
-            if self._seen < 0:
-                # In a forked process the ticker may start long after the count did.
-                elapsed_ns = (self._clock.monotonic() - self._start) * 1e9
-                instant = count / max(self._interval_ns, elapsed_ns)
-            rate1 = rate5 = rate15 = instant
+            interval = self._interval
+            ended = interval.count_ended(elapsed, first=not self._ticked)
+            instant = (count - self._seen) / (ended * interval.ns)
+            if self._ticked:
+                rate1 = average(self._rate1, instant, interval.alpha1, ended)
+                rate5 = average(self._rate5, instant, interval.alpha5, ended)
+                rate15 = average(self._rate15, instant, interval.alpha15, ended)
+            else:
+                rate1 = rate5 = rate15 = instant
+            self._ticked_at = now - interval.delay_of(elapsed, ended)
+            self._ticked = True
+        if instant == 0.0:
+            if rate1 < IDLE:
+                rate1 = 0.0
+            if rate5 < IDLE:
+                rate5 = 0.0
+            if rate15 < IDLE:
+                rate15 = 0.0
         self._seen = count
-        self._ticked = True
         # No call stands between these three, so no other thread runs between them.
         self._rate1 = rate1
         self._rate5 = rate5
         self._rate15 = rate15
 
     def _restart(self) -> None:
-        """Begin again in a forked process, with a count of zero."""
-        # Below zero until the first tick, which averages over the time since the fork.
-        self._seen = -1
-        self._ticked = False
+        """Restart in a forked process: with a count of 0, as if created at the fork."""
+        self._seen = 0
         self._rate1 = 0.0
         self._rate5 = 0.0
         self._rate15 = 0.0
-        self._start = self._clock.monotonic()
+        self._ticked = False
+        self._start = self._ticked_at = self._clock.monotonic()
 
     def _read(self, count: int) -> MeterSnapshot:
-        """Return the rates beside `count`, which is what the count is now."""
+        """Return a snapshot of the rates with `count`, the present count."""
         elapsed = self._clock.monotonic() - self._start
         mean = count / elapsed if elapsed > 0.0 else 0.0
         rate1 = self._rate1
@@ -158,20 +182,29 @@ class Rates(Shared):
 
 @final
 class Meter(Rates):
-    """Counts events and averages their rate. Safe to update from any thread, without a lock.
+    """Count of events and moving averages of their rate.
 
-    The moving averages advance only when something ticks the meter: a `Ticker` it was added to,
-    or a test by hand. `interval` must be that ticker's.
+    Safe to update from any thread, without a lock. The moving averages advance only when the meter
+    is ticked: by a `Ticker` that it was added to, or by hand. `interval` must be that ticker's.
+
+    The first tick sets the averages to the mean since the creation, at least over one interval. A
+    tick after missed ones (the process was suspended, or the ticker stopped) counts for all whole
+    intervals that have passed, with the events spread evenly over them. The averages of an idle
+    meter become 0 below 1e-9 events per second.
 
     Args:
-        interval: seconds between two ticks.
-        clock: measures the time since creation, for `rate_mean`.
+        interval: seconds between two ticks, above 0.
+        clock: measures the time between two ticks, and the age for `rate_mean`.
+
+    Raises:
+        TypeError: `interval` is not a number, or `clock` is not a clock.
+        ValueError: `interval` is not positive and finite.
     """
 
     __slots__ = ("_count",)
 
     def __init__(self, interval: Real = INTERVAL, clock: Clock = SYSTEM_CLOCK) -> None:
-        super().__init__(interval, clock)
+        super().__init__(interval, clock, "Meter")
         self._count = 0
 
     def mark(self, n: Whole = 1) -> None:
@@ -200,8 +233,18 @@ class Meter(Rates):
         return ExceptionCount("Meter.count_exceptions()", self.mark, exception)
 
     def tick(self) -> None:
-        """End the current interval and fold its rate into the averages. The ticker calls this."""
-        self._advance(self._count)
+        """End the current interval and average its rate into the moving averages.
+
+        The ticker calls this method.
+        """
+        self._advance_at(self._count, self._clock.monotonic())
+
+    def _tick_at(self, now: float, clock: Clock) -> None:
+        """Tick at `now` on `clock`, or at the time of the own clock if that is another.
+
+        A ticker reads its clock once for many meters.
+        """
+        self._advance_at(self._count, now if clock is self._clock else self._clock.monotonic())
 
     def _after_fork(self) -> None:
         self._count = 0
@@ -213,7 +256,7 @@ class Meter(Rates):
         return self._count
 
     def snapshot(self, reader: str = "") -> MeterSnapshot:
-        """Return the count and the rates now."""
+        """Return the count now, and the rates as of the last tick."""
         return self._read(self._count)
 
     def __repr__(self) -> str:

@@ -228,6 +228,8 @@ class Owner:
     def monotonic_ns(self) -> int:
         return 0
 
+    time, time_ns = monotonic, monotonic_ns
+
 
 @pytest.mark.parametrize(
     "make",

@@ -132,18 +132,31 @@ def test_rates_begin_again_and_average_over_the_time_since_the_fork():
     assert 1.0 < moved < 2.0
 
 
-def test_a_meter_that_is_ticked_in_time_has_the_rate_of_the_interval():
+def test_a_first_tick_soon_after_the_fork_has_the_rate_of_an_interval():
     clock = ManualClock()
     registry = Registry(clock=clock)
     meter = registry.meter("meter")
+    timer = registry.timer("timer")
+    ticked = registry.meter("ticked")
+    ticked.mark(3)
+    ticked.tick()
+    # The age before the fork counts for nothing in the child.
+    clock.advance(1000.0)
 
     def use():
-        meter.mark(50)
+        for each in (meter, ticked):
+            each.mark(50)
+        for _ in range(50):
+            timer.update(1.0)
         clock.advance(2.0)
-        meter.tick()
-        return meter.snapshot().rate1
+        for each in (meter, ticked, timer):
+            each.tick()
+        return [meter.snapshot().rate1, ticked.snapshot().rate1, timer.snapshot().rates.rate1]
 
-    assert in_child(use) == pytest.approx(10.0)
+    assert in_child(use) == [10.0, 10.0, 10.0]
+    meter.mark(1000)
+    meter.tick()
+    assert meter.snapshot().rate1 == 1.0
 
 
 def test_overflow_is_counted_from_zero():

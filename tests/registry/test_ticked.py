@@ -86,7 +86,7 @@ def test_an_instrument_that_the_ticker_refuses_is_not_registered():
 
     ticker = Ticker()
     registry = Registry(ticker=ticker)
-    with pytest.raises(TypeError, match=r"something with a tick\(\) method"):
+    with pytest.raises(TypeError, match=r"an object with a tick\(\) method"):
         registry.register("x", Odd())
     assert (len(registry), len(ticker)) == (0, 0)
     registry.counter("x")

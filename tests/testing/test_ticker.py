@@ -220,5 +220,5 @@ def test_an_interval_that_is_none_is_refused(interval):
 
 
 def test_what_cannot_be_ticked_is_refused():
-    with pytest.raises(TypeError, match=r"takes something with a tick\(\) method, got 3"):
+    with pytest.raises(TypeError, match=r"takes an object with a tick\(\) method, got 3"):
         ManualTicker().add(3)
