@@ -32,7 +32,6 @@ NEVER_COMPILED = {
 }
 
 CORE = [
-    "metrics/exporters/exposition/creations.py",
     "metrics/exporters/exposition/forms.py",
     "metrics/exporters/exposition/geth.py",
     "metrics/exporters/exposition/layout.py",

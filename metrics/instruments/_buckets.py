@@ -8,8 +8,8 @@ from typing import Final, final
 
 from metrics._native import i64
 from metrics.instruments._arguments import Real, Whole, finite, natural
+from metrics.instruments._cumulative import Cumulative
 from metrics.instruments._sample import total
-from metrics.instruments._shared import Shared
 from metrics.instruments._snapshot import Snapshot
 
 DEFAULT_BOUNDS = (
@@ -204,7 +204,7 @@ class BucketHistogramSnapshot(Snapshot):
 
 
 @final
-class BucketHistogram(Shared):
+class BucketHistogram(Cumulative):
     """Counts values in buckets with fixed upper bounds. Prometheus' classic histogram.
 
     Safe to update from any thread, without a lock; sum, count and buckets of a snapshot always
@@ -230,6 +230,7 @@ class BucketHistogram(Shared):
     )
 
     def __init__(self, bounds: Iterable[Real] = DEFAULT_BOUNDS) -> None:
+        super().__init__()
         self._bounds = tuple([finite("BucketHistogram(bounds)", bound) for bound in bounds])
         if not self._bounds or any(low >= high for low, high in pairwise(self._bounds)):
             raise ValueError(

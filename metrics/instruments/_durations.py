@@ -8,6 +8,7 @@ from typing import Final, ParamSpec, TypeVar, final
 from metrics._native import mypyc_attr
 from metrics.clock import Clock
 from metrics.instruments._arguments import Real, Whole, amount, finite, natural
+from metrics.instruments._cumulative import Cumulative
 from metrics.instruments._shared import Shared
 from metrics.instruments._wrapping import surround, time_call
 
@@ -24,7 +25,7 @@ RUNNING: Final = -1
 """Duration of a block that has not ended."""
 
 
-class Durations(Shared):
+class Durations(Cumulative):
     """Durations of one timer: recorded, or measured by its clock.
 
     Each kind of timer keeps them in a way of its own.
@@ -33,6 +34,7 @@ class Durations(Shared):
     __slots__ = ("_now",)
 
     def __init__(self, clock: Clock) -> None:
+        super().__init__()
         self._now = clock.monotonic_ns
 
     def _record(self, seconds: float) -> None:

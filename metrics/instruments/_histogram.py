@@ -3,6 +3,7 @@
 from typing import final
 
 from metrics.instruments._arguments import Real
+from metrics.instruments._cumulative import Clearable
 from metrics.instruments._expdecay import ExpDecayReservoir
 from metrics.instruments._reservoir import Reservoir
 from metrics.instruments._sample import HistogramSnapshot
@@ -10,7 +11,7 @@ from metrics.instruments._shared import Shared
 
 
 @final
-class Histogram(Shared):
+class Histogram(Clearable):
     """Measures the distribution of values: sizes of responses, lengths of queues.
 
     Safe to update from any thread, without a lock.
@@ -23,6 +24,7 @@ class Histogram(Shared):
     __slots__ = ("_decaying", "_reservoir")
 
     def __init__(self, reservoir: Reservoir | None = None) -> None:
+        super().__init__()
         self._reservoir: Reservoir = ExpDecayReservoir() if reservoir is None else reservoir
         # Compiled code calls a method directly when it knows whose it is.
         self._decaying = self._reservoir if isinstance(self._reservoir, ExpDecayReservoir) else None
@@ -45,7 +47,10 @@ class Histogram(Shared):
 
     def clear(self) -> None:
         """Forget everything."""
+        # As in Counter.clear().
+        now = self._clock.time()
         self._reservoir.clear()
+        self._created = now
 
     def _after_fork(self) -> None:
         if isinstance(self._reservoir, Shared):

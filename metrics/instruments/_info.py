@@ -1,4 +1,4 @@
-"""Info: facts about the program that are text (version, commit, platform)."""
+"""Info labels: text about the program, such as its version, commit and platform."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -10,7 +10,7 @@ from metrics.instruments._snapshot import Snapshot
 
 @final
 class InfoSnapshot(Snapshot):
-    """The value of an `Info`."""
+    """Info labels of an `Info` at one moment."""
 
     __slots__ = ("_value",)
     fields = ("value",)
@@ -20,11 +20,11 @@ class InfoSnapshot(Snapshot):
 
     @property
     def value(self) -> Mapping[str, str]:
-        """The facts, by name."""
+        """Text by name, read-only."""
         return self._value
 
     def to_dict(self) -> dict[str, object]:
-        """Return the facts under go-ethereum's key, `value`."""
+        """Return the info labels under go-ethereum's key, `value`."""
         return {"value": dict(self._value)}
 
     def __hash__(self) -> int:
@@ -38,7 +38,7 @@ class InfoSnapshot(Snapshot):
 
 @final
 class Info(Shared):
-    """Text facts, set all at once. Safe to use from any thread."""
+    """Text by name, replaced as a whole. Safe to use from any thread."""
 
     __slots__ = ("_value",)
 
@@ -46,27 +46,27 @@ class Info(Shared):
         self._value: dict[str, str] = {}
 
     def set(self, value: Mapping[str, str]) -> None:
-        """Replace all facts by `value`.
+        """Replace all info labels by `value`.
 
         Raises:
             TypeError: `value` is not a mapping of str to str.
         """
         if not isinstance(value, Mapping):
             raise TypeError(f"Info.set() takes a mapping of str to str, got {value!r}")
-        facts = dict(value)
-        pairs: Iterable[tuple[object, object]] = facts.items()
+        labels = dict(value)
+        pairs: Iterable[tuple[object, object]] = labels.items()
         for key, text in pairs:
             if not isinstance(key, str) or not isinstance(text, str):
                 raise TypeError(f"Info.set() takes a mapping of str to str, got {key!r}: {text!r}")
-        self._value = facts
+        self._value = labels
 
     @property
     def value(self) -> dict[str, str]:
-        """A copy of the facts."""
+        """Copy of the info labels."""
         return dict(self._value)
 
     def snapshot(self, reader: str = "") -> InfoSnapshot:
-        """Return the facts now."""
+        """Return the info labels now; they are the same for every reader."""
         return InfoSnapshot(self._value)
 
     def __repr__(self) -> str:

@@ -1,47 +1,62 @@
-"""Labels: what names they may have, and how they are written."""
+"""Labels: rules for their names, and the text of their values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 RESERVED_LABELS = frozenset({"le", "quantile", "window"})
+"""Label names that formats use themselves: for buckets, quantiles and rates."""
 
 
 def checked_labelnames(labelnames: Iterable[object]) -> tuple[str, ...]:
-    """Return label names as a tuple; raise TypeError or ValueError for what cannot be one."""
+    """Return label names as a tuple, which may be empty.
+
+    Raises:
+        TypeError: `labelnames` is a str, or an element is not a str.
+        ValueError: a label name is malformed, reserved, or repeated.
+    """
     if isinstance(labelnames, str):
-        raise TypeError(f"label names are a sequence of str, got {labelnames!r}; did you mean "
-                        f"({labelnames!r},)?")  # fmt: skip
+        raise TypeError(
+            f"label names {labelnames!r} are a str: pass a sequence of str; did you mean "
+            f"({labelnames!r},)?"
+        )
     names: list[str] = []
     for name in labelnames:
         if not isinstance(name, str):
-            raise TypeError(f"a label name is a str, got {name!r} ({type(name).__name__})")
+            raise TypeError(f"label name {name!r} is of type {type(name).__name__}: pass a str")
         if not (name.isascii() and name.isidentifier()) or name.startswith("__"):
             raise ValueError(
-                f"label name {name!r} is malformed; use ASCII letters, digits and underscores, "
+                f"label name {name!r} is malformed: use ASCII letters, digits and underscores, "
                 "not starting with a digit or two underscores"
             )
         if name in RESERVED_LABELS:
-            raise ValueError(f"label name {name!r} is reserved for buckets, quantiles and rates")
+            raise ValueError(
+                f"label name {name!r} is reserved for buckets, quantiles and rates: use another"
+            )
+        if name in names:
+            raise ValueError(f"label name {name!r} is repeated: use different names")
         names.append(name)
-    if not names or len(set(names)) != len(names):
-        raise ValueError(f"a family takes one or more different label names, got {tuple(names)}")
     return tuple(names)
 
 
 def text_of(value: object) -> str:
-    """Return a label value as an exact str; of an enum of str, its value and not its name."""
+    """Return a label value as an exact str: an enum member of type str becomes its value."""
     if type(value) is str:
         return value
     return str.__str__(value) if isinstance(value, str) else str(value)
 
 
 def label_text(names: Sequence[str], values: Sequence[str]) -> str:
-    r"""Return labels as `{name="value",...}`, with `\`, `"` and line feeds escaped."""
+    r"""Return labels as `{name="value",...}`, with `\`, `"` and line feeds escaped.
+
+    Without labels the text is empty.
+    """
+    if not names:
+        return ""
     pairs = [f'{name}="{escape_label(value)}"' for name, value in zip(names, values, strict=True)]
     return "{" + ",".join(pairs) + "}"
 
 
 def escape_label(value: str) -> str:
-    r"""Return a label value with `\`, `"` and line feeds escaped as Prometheus does."""
+    r"""Return a label value with `\`, `"` and line feeds escaped as Prometheus requires."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 

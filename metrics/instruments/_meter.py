@@ -5,8 +5,8 @@ from typing import final
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments._arguments import Real, Whole, checked_clock, natural, positive
 from metrics.instruments._blocks import ExceptionCount, Exceptions
+from metrics.instruments._cumulative import Cumulative
 from metrics.instruments._ewma import IDLE, INTERVAL, average, interval_of
-from metrics.instruments._shared import Shared
 from metrics.instruments._snapshot import Snapshot
 
 
@@ -77,7 +77,7 @@ class MeterSnapshot(Snapshot):
         return self
 
 
-class Rates(Shared):
+class Rates(Cumulative):
     """Moving averages of one growing count over 1, 5 and 15 minutes.
 
     The averages are written in one go, so that a reader never sees them from different ticks.
@@ -109,6 +109,7 @@ class Rates(Shared):
     )
 
     def __init__(self, interval: Real, clock: Clock, owner: str = "Timer") -> None:
+        super().__init__()
         self._interval = interval_of(positive(f"{owner}(interval)", interval))
         self._clock = checked_clock(f"{owner}(clock)", clock)
         self._start = clock.monotonic()

@@ -211,4 +211,6 @@ def type_name(instrument: Instrument) -> str:
 
 def is_ticking(instrument: Instrument) -> bool:
     """Return whether a ticker has to tick an instrument, or a family's children."""
-    return hasattr(getattr(instrument, "kind", instrument), "tick")
+    if isinstance(instrument, Family):
+        return instrument.ticking
+    return hasattr(instrument, "tick")

@@ -102,11 +102,15 @@ class TimerFamilyOptions(TypedDict, total=False):
     description: one line that says what is measured.
     ticker: ticks the family instead of the registry's ticker.
     max_children: the largest number of children, the overflow child not counted.
+    expire_after: seconds after which an idle child is dropped; None keeps all children.
+    max_label_length: the largest length of a label value, in characters; None for no limit.
     """
 
     description: str
     ticker: TickSource | None
-    max_children: int
+    max_children: Whole
+    expire_after: Real | None
+    max_label_length: Whole | None
 
 
 class FamilyOptions(TimerFamilyOptions, total=False):

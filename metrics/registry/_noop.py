@@ -47,6 +47,10 @@ class Noop(Shared):
         """Return False: a disabled family has no children."""
         return False
 
+    def remove_matching(self, *_labels: object, **_named: object) -> int:
+        """Return 0: a disabled family has no children."""
+        return 0
+
     def labels(self, *_values: str, **_named: str) -> Any:
         """Return the one no-op that stands for every child of a family."""
         return self._child

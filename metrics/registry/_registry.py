@@ -8,6 +8,7 @@ from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.errors import MetricTypeError
 from metrics.instruments import Family, Instrument, Snapshot
+from metrics.instruments._cumulative import Cumulative
 from metrics.instruments._ewma import INTERVAL
 from metrics.instruments._labels import checked_labels
 from metrics.instruments._shared import Shared
@@ -139,17 +140,20 @@ class Registry(Shared, Shortcuts):
         if not self._enabled:
             return noop(instrument)
         kind = kind_of(instrument)
+        now = self._clock.time()
         entry = Entry(
             full_name,
             instrument,
             " ".join(description.split()),
             (kind.unit if kind else "") or unit,
             self._labels,
-            self._clock.time(),
+            now,
             (self._ticker if ticker is None else ticker) if is_ticking(instrument) else None,
             _fork.registering.get(),
         )
         self._store.add(entry)
+        if isinstance(instrument, Cumulative) and not instrument.created:
+            instrument._begin(now, self._clock)
         return instrument
 
     def get(self, name: str) -> Instrument | None:
@@ -265,7 +269,7 @@ class Registry(Shared, Shortcuts):
         return run_all(self._store.checks())
 
     def _after_fork(self) -> None:
-        errors = self._store.renew(self._clock.time())
+        errors = self._store.renew(self._clock)
         if errors:
             raise ExceptionGroup(f"instruments of {self!r} were not renewed", errors)
 

@@ -193,7 +193,7 @@ class Shortcuts(ABC):
         child = cast("Callable[[Defaults], I]", known.new if known and new is None else new)
 
         def family(defaults: Defaults) -> Family[I]:
-            return Family(kind, names, lambda: child(defaults), **about)
+            return Family(kind, names, lambda: child(defaults), clock=defaults.clock, **about)
 
         found: Family[I] = self._obtain(name, kind, names, family, description, unit, ticker)
         return found

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from typing import TypeVar, cast, final
 
 from metrics import _fork
+from metrics.clock import Clock
 from metrics.instruments import Healthcheck
+from metrics.instruments._cumulative import Cumulative
 from metrics.instruments._shared import Shared
 from metrics.registry._entries import Entries, Entry, type_of
 from metrics.registry._farewells import Farewells
@@ -172,11 +174,11 @@ class Store:
             if self.table.remove(entry.name, entry.instrument) is not None:
                 self._stop_ticking(entry)
 
-    def renew(self, now: float) -> list[Exception]:
+    def renew(self, clock: Clock) -> list[Exception]:
         """Start totals at zero in a forked process, whose parent still reports them.
 
         Args:
-            now: the time, in seconds since the Unix epoch.
+            clock: the clock of the registry.
 
         Returns:
             The errors of instruments that could not be renewed.
@@ -186,10 +188,13 @@ class Store:
         # Increments since the parent's last report do not apply to totals that start at zero.
         self._kept = {}
         errors: list[Exception] = []
+        now = clock.time()
         for entry in self.table.renew():
             try:
                 if isinstance(entry.instrument, Shared):
                     entry.instrument._after_fork()
+                if isinstance(entry.instrument, Cumulative):
+                    entry.instrument._begin(now, clock)
             except Exception as error:  # noqa: BLE001 - the others have to be renewed too
                 errors.append(error)
             # Exporters keep the creation times of totals there.

@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from metrics import BucketHistogram, Registry
+from metrics import (
+    BucketHistogram,
+    Counter,
+    CounterSnapshot,
+    Family,
+    FloatCounter,
+    Histogram,
+    Meter,
+    Registry,
+    ResettingTimer,
+    Timer,
+)
 from metrics._units import SCALES
 from metrics.exporters import openmetrics, prometheus
 from metrics.testing import ManualClock
@@ -124,26 +135,131 @@ def test_a_total_began_when_it_was_registered_until_it_is_cleared():
     counter.clear()
     counter.inc(2)
     clock.advance(1.0)
-    # It was read as 10 at 3 s and began anew some time after that.
-    assert created(registry) == {"x_created": 3.0}
+    assert created(registry) == {"x_created": 4.0}
     clock.advance(1.0)
-    assert created(registry) == {"x_created": 3.0}
+    assert created(registry) == {"x_created": 4.0}
 
 
-def test_a_child_that_comes_later_or_again_began_after_the_page_before():
+CLEARABLE = {
+    Counter: lambda counter: counter.inc(1),
+    FloatCounter: lambda counter: counter.inc(0.5),
+    Histogram: lambda histogram: histogram.update(1.5),
+}
+
+
+@pytest.mark.parametrize("kind", CLEARABLE)
+@pytest.mark.parametrize("between_pages", [True, False])
+def test_a_clear_is_seen_though_the_total_is_no_less_than_before(kind, between_pages):
+    update = CLEARABLE[kind]
+    clock = ManualClock()
+    registry = Registry(clock=clock)
+    alone = registry.register("x", kind())
+    family = registry.register("y", Family(kind, ("a",), clock=clock))
+    child, other = family.labels("1"), family.labels("2")
+    for instrument in (alone, child, other):
+        update(instrument)
+    if between_pages:
+        assert set(created(registry).values()) == {0.0}
+    clock.advance(5.0)
+    for instrument in (alone, child):
+        instrument.clear()
+        clock.advance(1.0)
+        for _ in range(3):
+            update(instrument)
+    clock.advance(10.0)
+    first, second, untouched = created(registry).values()
+    assert (first, second, untouched) == (5.0, 6.0, 0.0)
+    # Of several clears it is the last.
+    child.clear()
+    assert list(created(registry).values()) == [5.0, 17.0, 0.0]
+
+
+def test_every_child_began_when_it_was_created_whenever_pages_are_read():
     clock = ManualClock()
     registry = Registry(clock=clock)
     family = registry.counters("x", labels=("a",))
+    clock.advance(1.0)
     family.labels("1").inc()
     clock.advance(1.0)
-    assert created(registry) == {(("a", "1"),): 0.0}
-    clock.advance(1.0)
     family.labels("2").inc()
+    clock.advance(5.0)
+    assert created(registry) == {(("a", "1"),): 1.0, (("a", "2"),): 2.0}
     family.remove("1")
-    assert created(registry) == {(("a", "2"),): 1.0}
+    family.labels("3").inc()
+    assert created(registry) == {(("a", "2"),): 2.0, (("a", "3"),): 7.0}
     clock.advance(1.0)
+    # It counts further than the child before it had.
     family.labels("1").inc(5)
-    assert created(registry) == {(("a", "2"),): 1.0, (("a", "1"),): 2.0}
+    clock.advance(1.0)
+    assert created(registry) == {(("a", "2"),): 2.0, (("a", "3"),): 7.0, (("a", "1"),): 8.0}
+    family.clear()
+    family.labels("2").inc(9)
+    assert created(registry) == {(("a", "2"),): 9.0}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Counter,
+        FloatCounter,
+        Meter,
+        Histogram,
+        BucketHistogram,
+        Timer,
+        lambda: Timer(BucketHistogram()),
+        ResettingTimer,
+    ],
+)
+def test_children_of_every_cumulative_kind_have_their_own_time(kind):
+    clock = ManualClock()
+    registry = Registry(clock=clock)
+    family = registry.register("x", Family(type(kind()), ("a",), kind, 2, clock=clock))
+    for values in ("1", "2", "more"):
+        clock.advance(1.0)
+        family.labels(values)
+    clock.advance(1.0)
+    family.labels("still more")
+    times = {key[0][1]: time for key, time in created(registry).items()}
+    assert times == {"1": 1.0, "2": 2.0, "_overflow": 3.0}
+
+
+def test_a_family_registered_later_and_twice_keeps_the_times_of_its_children():
+    clock = ManualClock()
+    family = Family(Counter, ("a",), clock=clock)
+    clock.advance(1.0)
+    family.labels("1").inc()
+    clock.advance(1.0)
+    first, second = Registry(clock=clock), Registry(clock=clock)
+    first.register("x", family)
+    clock.advance(1.0)
+    second.register("x", family)
+    assert created(first) == created(second) == {(("a", "1"),): 1.0}
+
+
+def test_an_instrument_registered_twice_began_when_it_was_registered_first():
+    clock = ManualClock()
+    first, second = Registry(clock=clock), Registry(clock=clock)
+    clock.advance(1.0)
+    counter = first.counter("x")
+    clock.advance(1.0)
+    second.register("y", counter)
+    assert created(second) == {"y_created": 1.0}
+    counter.clear()
+    assert created(first) == {"x_created": 2.0}
+    assert created(second) == {"y_created": 2.0}
+
+
+def test_an_instrument_of_a_program_began_when_it_was_registered():
+    class Own:
+        def snapshot(self, reader=""):
+            return CounterSnapshot(7)
+
+    clock = ManualClock()
+    registry = Registry(clock=clock)
+    clock.advance(3.0)
+    registry.register("x", Own())
+    registry.register("y", Family(Own, ("a",), clock=clock)).labels("1")
+    assert created(registry) == {"x_created": 3.0, (("a", "1"),): 3.0}
 
 
 def test_histograms_summaries_and_timers_have_their_beginning_too():

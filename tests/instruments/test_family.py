@@ -1,10 +1,25 @@
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from enum import IntEnum
+from enum import IntEnum, StrEnum
+from functools import partial
 
 import pytest
 
-from metrics import Counter, CounterSnapshot, Family, Gauge, Meter, ResettingTimer
+from metrics import (
+    BucketHistogram,
+    Counter,
+    CounterSnapshot,
+    Family,
+    FamilySnapshot,
+    Gauge,
+    Info,
+    Meter,
+    Registry,
+    ResettingTimer,
+)
+from metrics.exporters import csv, expvar, graphite, influx, json, openmetrics, prometheus
+from metrics.testing import ManualClock
 
 OVERFLOWED = ("_overflow", "_overflow")
 
@@ -75,9 +90,9 @@ def test_a_malformed_or_reserved_label_name_is_refused(name):
     assert repr(name) in str(caught.value)
 
 
-@pytest.mark.parametrize("names", [(), ("a", "a")])
-def test_no_names_and_repeated_names_are_refused(names):
-    with pytest.raises(ValueError, match="one or more different"):
+@pytest.mark.parametrize("names", [("a", "a"), ("a", "b", "a")])
+def test_repeated_names_are_refused(names):
+    with pytest.raises(ValueError, match="label name 'a' is repeated"):
         Family(Counter, names)
 
 
@@ -190,6 +205,18 @@ def test_to_dict_writes_and_escapes_the_labels():
     }
 
 
+def test_a_snapshot_with_all_its_numbers_pickles_and_differs_by_them():
+    family = requests(max_children=1, max_label_length=3)
+    for status in ("2000", "4000"):
+        family.labels("GET", status).inc()
+    snapshot = family.snapshot()
+    assert (snapshot.overflowed, snapshot.truncated) == (1, 2)
+    assert pickle.loads(pickle.dumps(snapshot)) == snapshot
+    other = FamilySnapshot(snapshot.labelnames, dict(snapshot.children), 1)
+    assert other.truncated == 0
+    assert other != snapshot
+
+
 @pytest.mark.usefixtures("eager_switching")
 def test_threads_that_ask_at_once_get_the_same_child():
     made = []
@@ -214,3 +241,199 @@ def test_threads_that_ask_at_once_get_the_same_child():
 
 def test_the_repr_shows_kind_labels_and_size():
     assert repr(requests()) == "Family(Counter, labelnames=('method', 'status'), children=0)"
+
+
+@pytest.mark.usefixtures("eager_switching")
+def test_of_threads_that_remove_and_ask_none_meets_a_table_half_changed():
+    family = requests()
+    barrier = threading.Barrier(4)
+
+    def use(number):
+        barrier.wait(30)
+        for status in range(300):
+            family.labels(str(number), str(status)).inc()
+            if status % 7 == 0:
+                family.remove_matching(method=number)
+            values, children = family.table
+            assert len(values) == len(children)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(use, range(4)))
+    assert len(family.children()) == 4 * 5
+
+
+# Labels that match.
+
+
+class Method(StrEnum):
+    GET = "GET"
+
+
+@pytest.fixture
+def four():
+    family = requests()
+    for method in ("GET", "PUT"):
+        for status in (200, 404):
+            family.labels(method, status).inc()
+    return family
+
+
+@pytest.mark.parametrize(
+    ("labels", "named", "left"),
+    [
+        ({"method": "GET"}, {}, [("PUT", "200"), ("PUT", "404")]),
+        ({}, {"method": Method.GET}, [("PUT", "200"), ("PUT", "404")]),
+        ({"status": 404}, {}, [("GET", "200"), ("PUT", "200")]),
+        ({}, {"status": 404, "method": "PUT"}, [("GET", "200"), ("GET", "404"), ("PUT", "200")]),
+        ({"status": 404}, {"method": "PUT"}, [("GET", "200"), ("GET", "404"), ("PUT", "200")]),
+    ],
+)
+def test_children_that_match_are_dropped_and_counted(four, labels, named, left):
+    assert four.remove_matching(labels, **named) == 4 - len(left)
+    assert [*four.children()] == left
+    assert four.remove_matching(labels, **named) == 0
+
+
+@pytest.mark.parametrize("status", ["500", 20, "_overflow", ""])
+def test_without_a_match_nothing_is_dropped(four, status):
+    assert four.remove_matching(status=status) == 0
+    assert len(four.children()) == 4
+
+
+def test_a_label_may_be_named_like_the_parameter():
+    family = Family(Counter, ("labels", "self"))
+    family.labels("a", "b")
+    assert family.remove_matching({"self": "b"}, labels="a") == 1
+
+
+def test_labels_that_cannot_match_are_refused_and_drop_nothing(four):
+    with pytest.raises(ValueError, match=r"use clear\(\)"):
+        four.remove_matching()
+    with pytest.raises(ValueError, match=r"use clear\(\)"):
+        four.remove_matching({})
+    for labels in ({"code": "200"}, {"method": "GET", "code": "200"}, {1: "200"}):
+        with pytest.raises(ValueError, match=r"unknown label .*\('method', 'status'\)"):
+            four.remove_matching(labels)
+    with pytest.raises(TypeError, match="pass a mapping"):
+        four.remove_matching("method")
+    assert len(four.children()) == 4
+
+
+def test_the_overflow_child_stays_until_the_family_is_cleared():
+    family = requests(max_children=1)
+    for status in (200, 404):
+        family.labels("GET", status)
+    assert family.remove_matching(method="_overflow") == 0
+    assert family.remove_matching(method="GET") == 1
+    assert [*family.children()] == [OVERFLOWED]
+    family.clear()
+    assert family.children() == {}
+
+
+# Long label values.
+
+
+def test_a_long_value_is_truncated_visibly_and_counted():
+    family = requests(max_label_length=5)
+    child = family.labels("GET", "12345")
+    assert family.truncated == 0
+    assert family.labels("GET", "123456") is family.labels("GET", "1234…")
+    assert family.labels("GET", "123456") is not child
+    assert family.labels(method="GET", status=1234567) is family.labels("GET", "1234…")
+    assert [*family.children()] == [("GET", "12345"), ("GET", "1234…")]
+    assert family.truncated == family.snapshot().truncated == 3
+    assert family.overflowed == 0
+
+
+def test_a_request_with_two_long_values_counts_once():
+    family = requests(max_label_length=1)
+    family.labels("GET", "200")
+    assert ([*family.children()], family.truncated) == ([("…", "…")], 1)
+
+
+def test_a_child_with_a_truncated_value_is_removed_by_the_long_one():
+    family = requests(max_label_length=5)
+    for value in ("123456", "1234xy", "short"):
+        family.labels("GET", value)
+    assert family.remove("GET", "12345678") is True
+    family.labels("PUT", "123456")
+    assert family.remove_matching(status="1234567") == 1
+    assert [*family.children()] == [("GET", "short")]
+
+
+def test_values_are_limited_unless_the_limit_is_none():
+    family = requests()
+    family.labels("GET", "x" * 1024)
+    assert family.truncated == 0
+    family.labels("GET", "x" * 1025)
+    assert max(len(status) for _, status in family.children()) == 1024
+    assert family.truncated == 1
+    free = requests(max_label_length=None)
+    free.labels("GET", "x" * 100_000)
+    assert [len(status) for _, status in free.children()] == [100_000]
+    assert free.truncated == 0
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_without_room_is_refused(limit):
+    with pytest.raises(ValueError, match=f"max_label_length.*got {limit}"):
+        requests(max_label_length=limit)
+
+
+# Families without labels.
+
+
+@pytest.mark.parametrize("names", [(), [], {}])
+def test_a_family_without_labels_has_one_child(names):
+    family = Family(Counter, names, max_children=1)
+    child = family.labels()
+    child.inc(3)
+    assert family.labels() is child
+    assert family.children() == {(): child}
+    assert family.table == ([()], [child])
+    assert family.snapshot().to_dict() == {"": {"count": 3}}
+    assert family.overflowed == 0
+
+
+def test_the_child_without_labels_is_there_from_the_beginning_and_after_a_clear():
+    family = Family(Counter, ())
+    [child] = family.children().values()
+    assert family.labels() is child
+    child.inc()
+    family.clear()
+    assert [each.count for each in family.children().values()] == [0]
+    assert family.remove() is True
+    assert family.remove() is False
+    assert family.labels().count == 0
+
+
+def test_values_for_labels_that_are_not_there_are_refused():
+    family = Family(Counter, ())
+    for use in (lambda: family.labels("a"), lambda: family.labels(a="b")):
+        with pytest.raises(ValueError, match="does not match"):
+            use()
+    with pytest.raises(ValueError, match="unknown label"):
+        family.remove_matching(a="b")
+
+
+KINDS = [Counter, Gauge, Meter, Info, BucketHistogram, ResettingTimer]
+PAGES = [
+    prometheus.render,
+    partial(prometheus.render, dialect="go-ethereum"),
+    openmetrics.render,
+    json.render,
+    expvar.render,
+    partial(influx.render, timestamp_ns=1),
+    partial(graphite.render, timestamp_ns=1),
+    partial(csv.render, timestamp_ns=1),
+    Registry.to_dict,
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_show_the_child_without_labels_as_an_instrument(page, kind):
+    alone, labelled = Registry(clock=ManualClock()), Registry(clock=ManualClock())
+    alone.register("x", kind(), description="Same.")
+    labelled.register("x", Family(kind, (), clock=labelled.clock), description="Same.")
+    assert page(alone) == page(labelled)

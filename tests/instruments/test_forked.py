@@ -1,5 +1,7 @@
 """Locks that another thread held when a process forked hold up nothing in the child."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from metrics import (
@@ -14,6 +16,7 @@ from metrics import (
     UniformReservoir,
 )
 from metrics.instruments._reservoir import RANDOM
+from metrics.testing import ManualClock
 from tests.forks import forking, held, in_child
 
 pytestmark = forking
@@ -153,3 +156,49 @@ def lock_of(owner, name):
 
 def reservoir_of(timer):
     return lock_of(timer, "_reservoir")
+
+
+@pytest.mark.parametrize("orphaned", [False, True])
+def test_children_are_created_at_the_fork_and_truncation_is_counted_from_zero(orphaned):
+    clock = ManualClock()
+    registry = Registry(clock=clock)
+    family = registry.register(
+        "requests", Family(Counter, ("method",), max_children=1, max_label_length=3, clock=clock)
+    )
+    born = clock.time()
+    for method in ("GET", "DELETE"):
+        family.labels(method).inc(3)
+    clock.advance(5.0)
+    assert family.truncated == 1
+
+    def use():
+        times = [child.created for child in family.children().values()]
+        family.labels("GET").inc(50)
+        clock.advance(1.0)
+        family.labels("GET").clear()
+        return times, family.truncated, family.labels("GET").created
+
+    with held(family._lock) if orphaned else nullcontext():
+        outcome = in_child(use)
+    assert outcome == ([born + 5.0] * 2, 0, born + 6.0)
+    assert [child.created for child in family.children().values()] == [born] * 2
+
+
+def test_idle_children_expire_in_the_child_process():
+    clock = ManualClock()
+    registry = Registry(clock=clock)
+    family = Family(Counter, ("method",), expire_after=10.0, clock=clock)
+    registry.register("requests", family)
+    for method in ("GET", "PUT"):
+        family.labels(method).inc(3)
+    family.tick()
+
+    def use():
+        for _ in range(3):
+            clock.advance(6.0)
+            family.labels("GET").inc()
+            family.tick()
+        return [*family.children()]
+
+    with held(family._lock):
+        assert in_child(use) == [("GET",)]

@@ -23,16 +23,14 @@ ALL = "options: enabled, labels, prefix, tick_interval"
 
 class Container(MetricsContainer):
     config = MetricsContainer.config
-    requests = Resource(
-        resources.meter, MetricsContainer.registry, MetricsContainer.ticker, "rpc/requests"
-    )
+    requests = Resource(resources.meter, MetricsContainer.registry, "rpc/requests")
     db = Resource(dict, url=config.db.url, size=config.pool_size)
 
 
 class Host(LifecycleContainer):
     config = providers.Configuration()
     metrics = providers.Container(MetricsContainer, config=config.metrics)
-    requests = Resource(resources.meter, metrics.registry, metrics.ticker, "rpc/requests")
+    requests = Resource(resources.meter, metrics.registry, "rpc/requests")
 
 
 @pytest.fixture

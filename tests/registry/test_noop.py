@@ -149,4 +149,5 @@ def test_all_children_of_a_family_are_one_stand_in():
     child.inc()
     assert child.count == 0
     assert family.remove("a") is False
+    assert family.remove_matching(peer="a") == 0
     assert family.children() == {}

@@ -2,5 +2,5 @@
 
 A `page` puts together what the `layout` of each instrument (or that of go-ethereum's dialect,
 `geth`) says it becomes: `forms`, metric families with the text of their series but the numbers.
-`samples` are the same as numbers, and `creations` remember when totals began.
+`samples` are the same as numbers.
 """

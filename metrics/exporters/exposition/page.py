@@ -14,7 +14,7 @@ from metrics.exporters.exposition.layout import (
 )
 from metrics.exporters.exposition.renaming import number_of_entry, rename_clashes
 from metrics.exporters.reading.clashes import warn_once
-from metrics.instruments import Family, FamilySnapshot, Snapshot
+from metrics.instruments import Family, FamilySnapshot, Instrument, Snapshot
 from metrics.registry import Registry
 from metrics.registry._inner import Entry, Kind, kind_of, store_of
 
@@ -79,10 +79,10 @@ class Page:
             present, children = instrument.table
             layout = self._layout(entry, instrument.labelnames)
             for values, child in zip(present, children, strict=True):
-                self._add(texts, layout, values, child.snapshot(self._reader))
+                self._add(texts, layout, values, self._snapshot(child))
             layout.retain(present)
             return list(texts.items())
-        snapshot = instrument.snapshot(self._reader)
+        snapshot = self._snapshot(instrument)
         if isinstance(snapshot, FamilySnapshot):
             layout = self._layout(entry, snapshot.labelnames)
             for values, value in snapshot.children.items():
@@ -91,6 +91,10 @@ class Page:
         else:
             self._add(texts, self._layout(entry, UNLABELLED), UNLABELLED, snapshot)
         return list(texts.items())
+
+    def _snapshot(self, instrument: Instrument) -> Snapshot:
+        """Return the values of an instrument now."""
+        return instrument.snapshot(self._reader)
 
     def _add(
         self, texts: dict[Form, list[str]], layout: Layout, values: Values, snapshot: Snapshot
