@@ -24,11 +24,12 @@ from setuptools.command.build_ext import build_ext
 # Every other module in metrics/instruments is compiled.
 NEVER_COMPILED = {
     "__init__",  # has no code
+    "_blocks",  # is entered seldom, and its classes are made for one block each
+    "_calls",  # mypyc drops the cause of `raise ... from`
     "_family",  # a compiled generic class crashes with weak references (CPython 3.11)
-    "_noop",  # gives one method many names, which mypyc refuses
     "_reservoir",  # a compiled protocol cannot be inherited from
     "_snapshot",  # as _reservoir
-    "_timing",  # wraps coroutines and generators, whose kind inspect does not see when compiled
+    "_wrapping",  # wraps coroutines and generators, whose kind inspect does not see when compiled
 }
 
 CORE = [

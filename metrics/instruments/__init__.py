@@ -9,6 +9,7 @@ from metrics.instruments._buckets import BucketHistogramSnapshot as BucketHistog
 from metrics.instruments._counter import Counter as Counter
 from metrics.instruments._counter import CounterSnapshot as CounterSnapshot
 from metrics.instruments._counter import FloatCounter as FloatCounter
+from metrics.instruments._counter import FloatUpDownCounter as FloatUpDownCounter
 from metrics.instruments._counter import UpDownCounter as UpDownCounter
 from metrics.instruments._counter import UpDownCounterSnapshot as UpDownCounterSnapshot
 from metrics.instruments._ewma import EWMA as EWMA

@@ -1,28 +1,52 @@
-"""Bucket histograms: counts of values by range, which can be added up across processes."""
+"""Bucket histograms: counts of values by range, which can be summed over processes."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
-from math import ceil, isfinite, nan, sqrt
+from math import ceil, inf, isfinite, nan, sqrt
 from typing import Final, final
 
 from metrics._native import i64
-from metrics.instruments._arguments import Real, Whole, finite, natural
+from metrics.instruments._arguments import Real, Whole, finite, natural, real
 from metrics.instruments._cumulative import Cumulative
 from metrics.instruments._sample import total
 from metrics.instruments._snapshot import Snapshot
 
-DEFAULT_BOUNDS = (
+DURATION_BOUNDS: tuple[float, ...] = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
-"""Upper bounds that suit the duration of a request, in seconds: a millisecond to half a minute."""
+"""Default upper bounds of durations in seconds, for requests: a millisecond to half a minute."""
+
+SIZE_BOUNDS: tuple[float, ...] = tuple([float(4**power) for power in range(3, 16)])
+"""Default upper bounds of sizes in bytes: powers of 4 from 64 B to 1 GiB.
+
+The default sizes of OpenCensus (`ochttp.DefaultSizeDistribution`) and the message sizes of Istio
+are powers of 4 as well. They begin at 64 B here because most requests have less than OpenCensus'
+first bound, 1 KiB, and end at 1 GiB because larger bodies are rare; 13 bounds keep a series small.
+"""
 
 
-# A loop of its own is faster than a call when it is compiled, and slower when it is not.
+# Compiled, the loop is faster than a call of `bisect_left`; interpreted, it is slower.
 IS_COMPILED: Final = not __file__.endswith(".py")
 
 COUNT_LIMIT: Final = 18_446_744_073_709_551_616
 """Count that no bucket reaches, 2**64: kernels, Go and C count in 64 bits."""
+
+
+def default_bounds(unit: str) -> tuple[float, ...]:
+    """Return the default upper bounds of the buckets for a unit: "seconds" or "bytes".
+
+    Raises:
+        ValueError: the unit has no default bounds.
+    """
+    if unit == "seconds":
+        return DURATION_BOUNDS
+    if unit == "bytes":
+        return SIZE_BOUNDS
+    raise ValueError(
+        f"bounds are required for unit {unit!r}: only 'seconds' and 'bytes' have defaults; "
+        "pass bounds="
+    )
 
 
 def first_not_below(bounds: list[float], value: float) -> i64:
@@ -40,7 +64,7 @@ def first_not_below(bounds: list[float], value: float) -> i64:
 
 @final
 class BucketHistogramSnapshot(Snapshot):
-    """The buckets of a `BucketHistogram`.
+    """Buckets of a `BucketHistogram`.
 
     `count` is exact, and so are `sum` and `mean` unless they are `estimated`. `min`, `max`,
     `variance`, `stddev` and the percentiles are estimates that assume the values of a bucket to be
@@ -71,12 +95,12 @@ class BucketHistogramSnapshot(Snapshot):
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """Number of updates in each bucket alone."""
+        """Number of updates in each single bucket."""
         return tuple(self._counts)
 
     @property
     def buckets(self) -> tuple[int, ...]:
-        """Cumulative counts: one for each bound and a last one for everything."""
+        """Cumulative counts: one for each bound, and the total last."""
         return tuple(accumulate(self._counts))
 
     @property
@@ -100,7 +124,7 @@ class BucketHistogramSnapshot(Snapshot):
 
     @property
     def total_count(self) -> int:
-        """The same as `count`: buckets never reset."""
+        """Same as `count`: buckets never reset."""
         return self.count
 
     @property
@@ -128,17 +152,17 @@ class BucketHistogramSnapshot(Snapshot):
 
     @property
     def min(self) -> float:
-        """The lower edge of the first bucket that is not empty."""
+        """Lower edge of the first bucket that is not empty."""
         return self.percentile(0.0)
 
     @property
     def max(self) -> float:
-        """The upper edge of the last bucket that is not empty."""
+        """Upper edge of the last bucket that is not empty."""
         return self.percentile(1.0)
 
     @property
     def variance(self) -> float:
-        """The population variance, estimated."""
+        """Population variance, estimated."""
         count = self.count
         if not count:
             return 0.0
@@ -148,17 +172,17 @@ class BucketHistogramSnapshot(Snapshot):
         for n, low, high in held:
             width = high - low
             away = low / 2 + high / 2 - middle
-            # What is spread evenly over a width has a twelfth of its square as variance.
+            # The variance of a uniform distribution is a twelfth of the square of its width.
             squares.append(n * (away * away + width * width / 12))
         return total(squares) / count
 
     @property
     def stddev(self) -> float:
-        """The population standard deviation, estimated."""
+        """Population standard deviation, estimated."""
         return sqrt(self.variance)
 
     def percentile(self, p: float) -> float:
-        """Return the value below which the fraction `p` of all values lies, estimated.
+        """Return an estimate of the value below which the fraction `p` of all values lies.
 
         Linear inside a bucket.
 
@@ -168,7 +192,11 @@ class BucketHistogramSnapshot(Snapshot):
         return self._estimate(p, self.buckets)
 
     def percentiles(self, ps: Iterable[float]) -> tuple[float, ...]:
-        """Return `percentile(p)` for each `p`."""
+        """Return `percentile(p)` for each `p`.
+
+        Raises:
+            ValueError: a `p` is not between 0 and 1.
+        """
         cumulative = self.buckets
         return tuple([self._estimate(p, cumulative) for p in ps])
 
@@ -186,7 +214,7 @@ class BucketHistogramSnapshot(Snapshot):
         return min(high, low + (high - low) * into)
 
     def _edges(self, index: int) -> tuple[float, float]:
-        """Return where a bucket begins and ends."""
+        """Return the lower and the upper edge of a bucket."""
         if index == len(self._bounds):
             return self._bounds[-1], self._bounds[-1]
         high = self._bounds[index]
@@ -205,17 +233,18 @@ class BucketHistogramSnapshot(Snapshot):
 
 @final
 class BucketHistogram(Cumulative):
-    """Counts values in buckets with fixed upper bounds. Prometheus' classic histogram.
+    """Counts of values in buckets with fixed upper bounds. Prometheus' classic histogram.
 
     Safe to update from any thread, without a lock; sum, count and buckets of a snapshot always
     agree.
 
     Args:
-        bounds: inclusive upper bounds, ascending and finite; a last bucket takes what is above.
+        bounds: inclusive upper bounds, ascending and finite. A last bucket without a bound takes
+            all greater values; bounds may end in infinity, which stands for that bucket.
 
     Raises:
         TypeError: a bound is not a number.
-        ValueError: there is no bound, or the bounds do not ascend or are not finite.
+        ValueError: there is no finite bound, or the bounds do not ascend or are not finite.
     """
 
     __slots__ = (
@@ -229,15 +258,21 @@ class BucketHistogram(Cumulative):
         "_sum",
     )
 
-    def __init__(self, bounds: Iterable[Real] = DEFAULT_BOUNDS) -> None:
+    def __init__(self, bounds: Iterable[Real]) -> None:
         super().__init__()
-        self._bounds = tuple([finite("BucketHistogram(bounds)", bound) for bound in bounds])
-        if not self._bounds or any(low >= high for low, high in pairwise(self._bounds)):
+        ascending = [real("BucketHistogram(bounds)", bound) for bound in bounds]
+        if ascending and ascending[-1] == inf:
+            ascending.pop()
+        for bound in ascending:
+            finite("BucketHistogram(bounds)", bound)
+        if not ascending or any(low >= high for low, high in pairwise(ascending)):
             raise ValueError(
-                f"BucketHistogram(bounds) takes one or more ascending numbers, got {self._bounds}"
+                "BucketHistogram(bounds) takes one or more finite, ascending numbers, "
+                f"got {ascending}"
             )
-        # Compiled code goes through a list faster than through a tuple.
-        self._ascending = list(self._bounds)
+        self._bounds = tuple(ascending)
+        # Compiled code reads a list faster than a tuple.
+        self._ascending = ascending
         self._counts = [0] * (len(self._bounds) + 1)
         self._count = 0
         self._sum = 0.0
@@ -252,12 +287,12 @@ class BucketHistogram(Cumulative):
             TypeError: `value` is not a number.
             ValueError: `value` is infinite or NaN.
         """
-        # A name of its own type, so that compiled code looks into the object once.
-        number = value if type(value) is float else finite("BucketHistogram.update()", value)
-        # Infinity and NaN fail this test; while somebody listens everything does, which costs those
-        # whom nobody listens to nothing.
+        # A variable of type float: compiled code unboxes the argument once.
+        number = value if type(value) is float else real("BucketHistogram.update()", value)
+        # Infinity and NaN fail this test. With listeners every value fails it, so that histograms
+        # without listeners pay for one test only.
         if number - number != self._silence:
-            finite("BucketHistogram.update()", number)  # which may raise
+            finite("BucketHistogram.update()", number)  # which raises for infinity and NaN
             for listener in self._listeners:
                 listener.append(number)
         bucket = (
@@ -343,12 +378,12 @@ class BucketHistogram(Cumulative):
         return self._count
 
     def _listen(self, listeners: tuple[list[float], ...]) -> None:
-        """Append every value from now on to `listeners`, for tests."""
+        """Append every later value to each of `listeners`, for tests."""
         self._listeners = listeners
         self._silence = nan if listeners else 0.0
 
     def snapshot(self, reader: str = "") -> BucketHistogramSnapshot:
-        """Return buckets and sum now."""
+        """Return the present buckets and sum."""
         while True:
             count = self._count
             total = self._sum

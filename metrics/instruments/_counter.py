@@ -1,10 +1,10 @@
-"""Counters: totals of events, whole, fractional, or going both ways."""
+"""Counters: totals of events and of amounts, which only grow or go both ways."""
 
 from math import inf
 from typing import final
 
 from metrics.clock import SYSTEM_CLOCK
-from metrics.instruments._arguments import Real, Whole, amount, integer, natural
+from metrics.instruments._arguments import Real, Whole, amount, finite, integer, natural, real
 from metrics.instruments._blocks import ExceptionCount, Exceptions, InProgress
 from metrics.instruments._cumulative import Clearable
 from metrics.instruments._shared import Shared
@@ -13,7 +13,7 @@ from metrics.instruments._snapshot import Snapshot
 
 @final
 class CounterSnapshot(Snapshot):
-    """The value of a `Counter` or a `FloatCounter`."""
+    """Value of a `Counter` or a `FloatCounter`."""
 
     __slots__ = ("_count",)
     fields = ("count",)
@@ -23,7 +23,7 @@ class CounterSnapshot(Snapshot):
 
     @property
     def count(self) -> int | float:
-        """The total since creation or the last `clear`; an exact int for a `Counter`."""
+        """Total since creation or the last `clear`; an exact int for a `Counter`."""
         return self._count
 
     @property
@@ -39,7 +39,7 @@ class CounterSnapshot(Snapshot):
 
 @final
 class Counter(Clearable):
-    """Counts events; only goes up. Safe to update from any thread, without a lock."""
+    """Count of events; only grows. Safe to update from any thread, without a lock."""
 
     __slots__ = ("_count",)
 
@@ -75,7 +75,7 @@ class Counter(Clearable):
         return ExceptionCount("Counter.count_exceptions()", self.inc, exception)
 
     def clear(self) -> None:
-        """Start again from 0."""
+        """Reset the total to 0."""
         # A reader that finds the new time finds the new total: it reads the time first.
         now = self._clock.time()
         self._count = 0
@@ -86,11 +86,11 @@ class Counter(Clearable):
 
     @property
     def count(self) -> int:
-        """Events since creation or the last `clear`."""
+        """Number of events since creation or the last `clear`."""
         return self._count
 
     def snapshot(self, reader: str = "") -> CounterSnapshot:
-        """Return the count now."""
+        """Return the present count."""
         return CounterSnapshot(self._count)
 
     def __repr__(self) -> str:
@@ -99,7 +99,10 @@ class Counter(Clearable):
 
 @final
 class FloatCounter(Clearable):
-    """Adds up amounts (seconds, joules, ...); only goes up. Safe to update from any thread."""
+    """Sum of amounts, such as seconds or joules; only grows.
+
+    Safe to update from any thread, without a lock.
+    """
 
     __slots__ = ("_count",)
 
@@ -116,9 +119,11 @@ class FloatCounter(Clearable):
             TypeError: `n` is not a number.
             ValueError: `n` is negative, infinite or NaN.
         """
-        if type(n) is not float or not 0.0 <= n < inf:
-            n = amount("FloatCounter.inc()", n)
-        self._count += n
+        # A variable of type float: compiled code unboxes the argument once.
+        number = n if type(n) is float else real("FloatCounter.inc()", n)
+        if not 0.0 <= number < inf:
+            amount("FloatCounter.inc()", number)  # which raises
+        self._count += number
 
     def count_exceptions(self, exception: Exceptions = Exception) -> ExceptionCount:
         """Return a block, also a decorator, that counts the exceptions leaving it.
@@ -135,7 +140,7 @@ class FloatCounter(Clearable):
         return ExceptionCount("FloatCounter.count_exceptions()", self.inc, exception)
 
     def clear(self) -> None:
-        """Start again from 0."""
+        """Reset the total to 0."""
         # A reader that finds the new time finds the new total: it reads the time first.
         now = self._clock.time()
         self._count = 0.0
@@ -146,11 +151,11 @@ class FloatCounter(Clearable):
 
     @property
     def count(self) -> float:
-        """The total since creation or the last `clear`."""
+        """Total since creation or the last `clear`."""
         return self._count
 
     def snapshot(self, reader: str = "") -> CounterSnapshot:
-        """Return the total now."""
+        """Return the present total."""
         return CounterSnapshot(self._count)
 
     def __repr__(self) -> str:
@@ -159,28 +164,28 @@ class FloatCounter(Clearable):
 
 @final
 class UpDownCounterSnapshot(Snapshot):
-    """The value of an `UpDownCounter`."""
+    """Value of an `UpDownCounter` or a `FloatUpDownCounter`."""
 
     __slots__ = ("_count",)
     fields = ("count",)
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int | float) -> None:  # noqa: PYI041 - a float holds no large int
         self._count = count
 
     @property
-    def count(self) -> int:
-        """Increments less decrements; may be negative."""
+    def count(self) -> int | float:
+        """Increments less decrements; an exact int for an `UpDownCounter`."""
         return self._count
 
     @property
-    def scalar(self) -> int:
+    def scalar(self) -> int | float:
         """The count."""
         return self._count
 
 
 @final
 class UpDownCounter(Shared):
-    """Counts what comes and goes: requests in flight, open connections. go-ethereum's Counter.
+    """Count that goes both ways: requests in flight, open connections. go-ethereum's Counter.
 
     Safe to update from any thread, without a lock.
     """
@@ -215,7 +220,7 @@ class UpDownCounter(Shared):
         return InProgress(self.inc, self.dec)
 
     def clear(self) -> None:
-        """Start again from 0."""
+        """Reset the total to 0."""
         self._count = 0
 
     def _after_fork(self) -> None:
@@ -223,12 +228,73 @@ class UpDownCounter(Shared):
 
     @property
     def count(self) -> int:
-        """Increments less decrements."""
+        """Increments less decrements; may be negative."""
         return self._count
 
     def snapshot(self, reader: str = "") -> UpDownCounterSnapshot:
-        """Return the count now."""
+        """Return the present count."""
         return UpDownCounterSnapshot(self._count)
 
     def __repr__(self) -> str:
         return f"UpDownCounter(count={self._count})"
+
+
+@final
+class FloatUpDownCounter(Shared):
+    """Sum of amounts that goes both ways: credit in use. go-ethereum's CounterFloat64.
+
+    Safe to update from any thread, without a lock.
+    """
+
+    __slots__ = ("_count",)
+
+    def __init__(self) -> None:
+        self._count = 0.0
+
+    def inc(self, n: Real = 1.0) -> None:
+        """Add `n`, which may be negative.
+
+        Raises:
+            TypeError: `n` is not a number.
+            ValueError: `n` is infinite or NaN.
+        """
+        number = n if type(n) is float else real("FloatUpDownCounter.inc()", n)
+        # Infinity and NaN differ from themselves by NaN.
+        if number - number != 0.0:
+            finite("FloatUpDownCounter.inc()", number)  # which raises
+        self._count += number
+
+    def dec(self, n: Real = 1.0) -> None:
+        """Subtract `n`, which may be negative.
+
+        Raises:
+            TypeError: `n` is not a number.
+            ValueError: `n` is infinite or NaN.
+        """
+        number = n if type(n) is float else real("FloatUpDownCounter.dec()", n)
+        if number - number != 0.0:
+            finite("FloatUpDownCounter.dec()", number)  # which raises
+        self._count -= number
+
+    def track_inprogress(self) -> InProgress:
+        """Return a block, also a decorator, that adds 1 on entry and subtracts 1 on exit."""
+        return InProgress(self.inc, self.dec)
+
+    def clear(self) -> None:
+        """Reset the total to 0."""
+        self._count = 0.0
+
+    def _after_fork(self) -> None:
+        self._count = 0.0
+
+    @property
+    def count(self) -> float:
+        """Increments less decrements; may be negative."""
+        return self._count
+
+    def snapshot(self, reader: str = "") -> UpDownCounterSnapshot:
+        """Return the present total."""
+        return UpDownCounterSnapshot(self._count)
+
+    def __repr__(self) -> str:
+        return f"FloatUpDownCounter(count={self._count})"

@@ -7,7 +7,7 @@ from typing import Final, ParamSpec, TypeVar, final
 
 from metrics._native import mypyc_attr
 from metrics.clock import Clock
-from metrics.instruments._arguments import Real, Whole, amount, finite, natural
+from metrics.instruments._arguments import Real, Whole, checked_clock, finite, integer, real
 from metrics.instruments._cumulative import Cumulative
 from metrics.instruments._shared import Shared
 from metrics.instruments._wrapping import surround, time_call
@@ -16,57 +16,73 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 SECOND: Final = 1e9
-"""Nanoseconds. Divided by and not multiplied with its inverse, so that 60 s are 60.0."""
+"""Nanoseconds of a second: a divisor, because the product with its inverse is not exact."""
 
 LONGEST_NS: Final = 9_223_372_036_854_775_808
-"""Nanoseconds that no duration reaches, 2**63: 292 years."""
+"""Upper limit of a duration in nanoseconds, exclusive: 2**63, or 292 years."""
 
 RUNNING: Final = -1
 """Duration of a block that has not ended."""
 
 
 class Durations(Cumulative):
-    """Durations of one timer: recorded, or measured by its clock.
+    """Durations that a timer measures and records; subclasses keep them.
 
-    Each kind of timer keeps them in a way of its own.
+    Args:
+        caller: the parameter that takes the clock, for the message of an error.
+        clock: measures the durations.
+
+    Raises:
+        TypeError: `clock` lacks a method of clocks.
     """
 
-    __slots__ = ("_now",)
+    __slots__ = ("_ignored", "_now")
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, caller: str, clock: Clock) -> None:
         super().__init__()
-        self._now = clock.monotonic_ns
+        self._now = checked_clock(caller, clock).monotonic_ns
+        self._ignored = 0
 
     def _record(self, seconds: float) -> None:
         """Keep a duration that has been checked."""
         raise NotImplementedError
 
+    @property
+    def ignored(self) -> int:
+        """Number of negative durations, which are not recorded: the clock was set back."""
+        return self._ignored
+
     def update(self, seconds: Real) -> None:
-        """Record a duration.
+        """Record a duration; ignore and count a negative one.
 
         Raises:
             TypeError: `seconds` is not a number.
-            ValueError: `seconds` is negative, infinite or NaN.
+            ValueError: `seconds` is infinite or NaN.
         """
-        if type(seconds) is not float or not 0.0 <= seconds < inf:
-            seconds = amount(f"{type(self).__name__}.update()", seconds)
-        self._record(seconds)
+        # A variable of type float: compiled code unboxes the argument once.
+        number = seconds if type(seconds) is float else real("update() of a timer", seconds)
+        if 0.0 <= number < inf:
+            self._record(number)
+        else:
+            finite("update() of a timer", number)  # which raises for infinity and NaN
+            self._ignored += 1
 
     def update_ns(self, ns: Whole) -> None:
-        """Record a duration given in nanoseconds.
+        """Record a duration in nanoseconds; ignore and count a negative one.
 
         Raises:
             TypeError: `ns` is not an int.
-            ValueError: `ns` is negative, or longer than 292 years.
+            ValueError: `ns` is 292 years or more.
         """
-        if type(ns) is not int or not 0 <= ns < LONGEST_NS:
-            ns = natural(f"{type(self).__name__}.update_ns()", ns)
-            if ns >= LONGEST_NS:
-                raise ValueError(
-                    f"{type(self).__name__}.update_ns() takes less than 2**63 nanoseconds, "
-                    f"got {ns:#x}"
-                )
-        self._record(ns / SECOND)
+        number = ns if type(ns) is int else integer("update_ns() of a timer", ns)
+        if 0 <= number < LONGEST_NS:
+            self._record(number / SECOND)
+        elif number < 0:
+            self._ignored += 1
+        else:
+            raise ValueError(
+                f"update_ns() of a timer takes less than 2**63 nanoseconds, got {number:#x}"
+            )
 
     def update_since(self, start: Real) -> None:
         """Record the time from `start` until now. go-ethereum's UpdateSince.
@@ -80,7 +96,7 @@ class Durations(Cumulative):
 
         Raises:
             TypeError: `start` is not a number.
-            ValueError: `start` is infinite or NaN, or lies in the future.
+            ValueError: `start` is infinite or NaN.
         """
         # Infinity and NaN differ from themselves by NaN.
         if type(start) is not float or start - start != 0.0:
@@ -89,10 +105,10 @@ class Durations(Cumulative):
         self.update(self._now() / SECOND - start)
 
     def _since(self, start: int) -> None:
-        """Record the duration from a time of the clock until now."""
+        """Record the duration from a time of the clock until the present."""
         ns = self._now() - start
         if ns < 0:
-            self.update_ns(ns)  # the clock went back: treated as every negative duration
+            self._ignored += 1
         else:
             self._record(ns / SECOND)
 

@@ -1,4 +1,4 @@
-"""An exponentially decaying reservoir: the newer a value, the likelier it is kept."""
+"""Exponentially decaying reservoir: the newer a value, the likelier it is kept."""
 
 import threading
 from array import array
@@ -7,44 +7,53 @@ from typing import final
 
 from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.instruments._arguments import Real, Whole, finite, positive
+from metrics.instruments._arguments import (
+    Real,
+    Whole,
+    check_methods,
+    checked_clock,
+    finite,
+    positive,
+    real,
+)
 from metrics.instruments._arguments import size as checked_size
 from metrics.instruments._reservoir import DEFAULT_SIZE, RANDOM, RandomSource
 from metrics.instruments._sample import HistogramSnapshot
 from metrics.instruments._shared import Shared
 
 DEFAULT_ALPHA = 0.015
-"""Decay a second unless told otherwise: the sample leans to the last five minutes."""
+"""Default decay per second, with which a sample favors the last five minutes."""
 
 
 @final
 class ExpDecayReservoir(Shared):
-    """Keeps a sample in which a value of age t seconds has the weight exp(-alpha * t).
+    """Sample in which a value of age t seconds has the weight exp(-alpha * t).
 
     The distribution is that of forward decay (G. Cormode, V. Shkapenyuk, D. Srivastava, B. Xu,
     "Forward Decay: A Practical Time Decay Model for Streaming Systems", ICDE 2009) as Dropwizard
-    and go-ethereum have it: an item that comes at time t gets the rank exp(alpha * t) / u with u
-    uniform, and the `size` items of greatest rank stay. Two things make it cheap and durable:
+    and go-ethereum implement it: an item that arrives at time t gets the rank exp(alpha * t) / u
+    with u uniform, and the `size` items of greatest rank stay. Two changes make it cheap and
+    durable:
 
     - Ranks are kept as logarithms, alpha * t - log(u). They cannot overflow, however long the
       program runs, and need no rescaling.
-    - Between two ticks the age a = alpha * t stands still. Then every update has the same chance
-      q = exp(a - L) to pass L, the least log-rank kept, and the number of updates up to the next
-      one that does is geometric: it is drawn once, and all updates before it are an addition and
-      a comparison. The one that enters exceeds L by an exponential variate.
+    - Between two ticks the age a = alpha * t stands still. Every update then has the same
+      probability q = exp(a - L) to pass L, the least log-rank kept, and the number of updates up
+      to the next entry is geometric: it is drawn once, and all updates before it are an addition
+      and a comparison. The rank of the entry exceeds L by an exponential variate.
 
-    `tick` refreshes the age, which the ticker does for a histogram added to it. Without a ticker
-    the age never moves, and the sample is a uniform one. Updates take no lock; of two that are to
-    enter at the same moment, one may only be counted.
+    `tick` refreshes the age; a ticker calls it for a histogram added to it. Without a ticker the
+    age never moves, and the sample is a uniform one. Updates take no lock; if two enter the sample
+    at the same moment, one of them may be counted only.
 
     Args:
-        size: how many values to keep.
-        alpha: decay a second, above 0.
-        clock: tells the age.
-        rng: where chance comes from.
+        size: the number of values to keep.
+        alpha: the decay per second, above 0.
+        clock: measures the age.
+        rng: the source of random numbers.
 
     Raises:
-        TypeError: `size` is not an int or `alpha` not a number.
+        TypeError: `size` is not an int, `alpha` not a number, or `clock` or `rng` lacks a method.
         ValueError: `size` or `alpha` is not positive.
     """
 
@@ -75,7 +84,10 @@ class ExpDecayReservoir(Shared):
     ) -> None:
         self._size = checked_size("ExpDecayReservoir(size)", size)
         self._alpha = positive("ExpDecayReservoir(alpha)", alpha)
-        self._clock = clock
+        self._clock = checked_clock("ExpDecayReservoir(clock)", clock)
+        # The default needs no check, and a family creates one for each child.
+        if rng is not RANDOM:
+            check_methods("ExpDecayReservoir(rng)", rng, ("random",), "a random.Random")
         self._rng = rng
         self._busy = threading.Lock()
         self._generation: int = _fork.generation
@@ -85,21 +97,22 @@ class ExpDecayReservoir(Shared):
         self._count = 0
         self._next = 0
         self._sample = RankedSample()
-        # The wait for the next entry: an exponential variate that was drawn when the count was
-        # `origin` and is used up by `rate` with every update.
+        # The wait for the next entry: an exponential variate, drawn at the count `origin`, of which
+        # every update uses up `rate`.
         self._patience = 0.0
         self._origin = 0
         self._rate = inf
 
     def update(self, value: Real) -> None:
-        """Count `value`, and perhaps keep it.
+        """Count `value`, and keep it if it enters the sample.
 
         Raises:
             TypeError: `value` is not a number.
             ValueError: `value` is infinite or NaN.
         """
-        # A name of its own type, so that compiled code looks into the object once.
-        number = value if type(value) is float else finite("ExpDecayReservoir.update()", value)
+        # A variable of type float: compiled code unboxes the argument once.
+        number = value if type(value) is float else real("ExpDecayReservoir.update()", value)
+        # Infinity and NaN differ from themselves by NaN.
         if number - number != 0.0:
             finite("ExpDecayReservoir.update()", number)  # which raises
         self._sum += number
@@ -108,7 +121,7 @@ class ExpDecayReservoir(Shared):
             self._enter(number)
 
     def tick(self) -> None:
-        """Refresh the age, and with it the chance of an update to be kept."""
+        """Refresh the age, and with it the probability that an update enters the sample."""
         if self._generation != _fork.generation:
             self._renew_lock()
         busy = self._busy
@@ -126,7 +139,7 @@ class ExpDecayReservoir(Shared):
             busy.release()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop the sample, and reset the totals to 0."""
         sample = RankedSample()
         self._sum = 0.0
         self._count = 0
@@ -143,14 +156,14 @@ class ExpDecayReservoir(Shared):
         return self._count
 
     def snapshot(self, reader: str = "") -> HistogramSnapshot:
-        """Return the sample now."""
+        """Return the present count, sum and sample."""
         values = self._sample.values[:]
         count = self._count
         total = self._sum
         return HistogramSnapshot(count, total, values)
 
     def _enter(self, value: float) -> None:
-        """Keep `value`, unless another thread is keeping one just now."""
+        """Keep `value`, unless another thread is entering one at the moment."""
         if self._generation != _fork.generation:
             self._renew_lock()
         busy = self._busy
@@ -169,7 +182,7 @@ class ExpDecayReservoir(Shared):
             busy.release()
 
     def _renew_lock(self) -> None:
-        """Replace the lock in a forked process, which lacks the thread that may hold it."""
+        """Replace the lock in a forked process, where the thread that held it does not run."""
         with _fork.renewing:
             if self._generation != _fork.generation:
                 self._busy = threading.Lock()
@@ -181,7 +194,7 @@ class ExpDecayReservoir(Shared):
         rate = -log1p(-chance) if chance < 1.0 else inf
         count = self._count
         wait = max(ceil(patience / rate), 1) if rate > 0.0 else NEVER
-        # A clear() in between has begun a new sample, which must not wait.
+        # A concurrent clear() has begun a new sample, which must not wait.
         if sample is self._sample:
             self._patience = patience
             self._origin = count
@@ -193,15 +206,15 @@ class ExpDecayReservoir(Shared):
 
 
 NEVER = 1 << 62
-"""Updates to wait when the chance is too small for a float; the next tick computes it afresh."""
+"""Updates to wait for a probability too small for a float; the next tick computes it again."""
 
 
 @final
 class RankedSample:
-    """Values with ranks, the least rank at hand: a binary heap of ranks that point to values.
+    """Binary heap of ranks, the least first, and the slots of their values.
 
-    A value stays in its slot and is replaced in one write, so that a copy of `values` is whole at
-    any moment and reading it takes no lock. Packed in arrays, 1028 entries take 20 KB.
+    A value stays in its slot and is replaced in one write: a copy of `values` is consistent at any
+    moment, and takes no lock. Packed in arrays, 1028 entries take 20 KB.
     """
 
     __slots__ = ("_ranks", "_slots", "values")
@@ -216,7 +229,7 @@ class RankedSample:
 
     @property
     def least(self) -> float:
-        """The least rank."""
+        """Least rank."""
         return self._ranks[0]
 
     def add(self, rank: float, value: float) -> None:
@@ -232,7 +245,7 @@ class RankedSample:
         self._slots[at] = len(self.values) - 1
 
     def replace_least(self, rank: float, value: float) -> None:
-        """Put a value in the place of the one with the least rank."""
+        """Replace the value of least rank."""
         slot = self._slots[0]
         self.values[slot] = value
         at = 0

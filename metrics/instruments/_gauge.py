@@ -6,13 +6,14 @@ from typing import final
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments._arguments import Real, Whole, integer, real
 from metrics.instruments._blocks import InProgress
+from metrics.instruments._calls import call
 from metrics.instruments._shared import Shared
 from metrics.instruments._snapshot import Snapshot
 
 
 @final
 class GaugeSnapshot(Snapshot):
-    """The value of a `Gauge` or an `IntGauge`."""
+    """Value of a `Gauge` or an `IntGauge`."""
 
     __slots__ = ("_value",)
     fields = ("value",)
@@ -22,7 +23,7 @@ class GaugeSnapshot(Snapshot):
 
     @property
     def value(self) -> int | float:
-        """The last value set, or what the gauge's function returned; an int for an `IntGauge`."""
+        """Value set last, or returned by the gauge's function; an exact int for an `IntGauge`."""
         return self._value
 
     @property
@@ -33,15 +34,18 @@ class GaugeSnapshot(Snapshot):
 
 @final
 class Gauge(Shared):
-    """A float that is set, or read from `function` whenever somebody looks.
+    """Float that is set, or read from a function at each read.
 
     Infinities and NaN are values like any other. Safe to update from any thread, without a lock.
+
+    Args:
+        function: returns the value; the gauge cannot be set then.
     """
 
     __slots__ = ("_function", "_value")
 
     def __init__(self, function: Callable[[], float] | None = None) -> None:
-        # What it returns is checked, so nothing is taken for granted here.
+        # Its results are checked at each read, whatever its annotations say.
         self._function: Callable[[], object] | None = function
         self._value = 0.0
 
@@ -50,41 +54,49 @@ class Gauge(Shared):
 
         Raises:
             TypeError: `value` is not a number, or the gauge reads a function.
+            ValueError: `value` is an int too large for a float.
         """
-        if type(value) is not float or self._function is not None:
-            value = self._settable("Gauge.set()", value)
-        self._value = value
+        if self._function is not None:
+            raise refusal("Gauge.set()", self._function)
+        number = value if type(value) is float else real("Gauge.set()", value)
+        self._value = number
 
     def inc(self, n: Real = 1.0) -> None:
         """Add `n`.
 
         Raises:
             TypeError: `n` is not a number, or the gauge reads a function.
+            ValueError: `n` is an int too large for a float.
         """
-        if type(n) is not float or self._function is not None:
-            n = self._settable("Gauge.inc()", n)
-        self._value += n
+        if self._function is not None:
+            raise refusal("Gauge.inc()", self._function)
+        number = n if type(n) is float else real("Gauge.inc()", n)
+        self._value += number
 
     def dec(self, n: Real = 1.0) -> None:
         """Subtract `n`.
 
         Raises:
             TypeError: `n` is not a number, or the gauge reads a function.
+            ValueError: `n` is an int too large for a float.
         """
-        if type(n) is not float or self._function is not None:
-            n = self._settable("Gauge.dec()", n)
-        self._value -= n
+        if self._function is not None:
+            raise refusal("Gauge.dec()", self._function)
+        number = n if type(n) is float else real("Gauge.dec()", n)
+        self._value -= number
 
     def set_max(self, value: Real) -> None:
-        """Make `value` the current value if it is greater; a NaN gives way to anything.
+        """Make `value` the current value if it is greater; every number replaces a NaN.
 
         Raises:
             TypeError: `value` is not a number, or the gauge reads a function.
+            ValueError: `value` is an int too large for a float.
         """
-        if type(value) is not float or self._function is not None:
-            value = self._settable("Gauge.set_max()", value)
-        if value > self._value or self._value != self._value:
-            self._value = value
+        if self._function is not None:
+            raise refusal("Gauge.set_max()", self._function)
+        number = value if type(value) is float else real("Gauge.set_max()", value)
+        if number > self._value or self._value != self._value:
+            self._value = number
 
     def set_to_current_time(self, clock: Clock = SYSTEM_CLOCK) -> None:
         """Set the seconds since the Unix epoch: when a job ran last, for example.
@@ -95,7 +107,8 @@ class Gauge(Shared):
         Raises:
             TypeError: the gauge reads a function.
         """
-        refuse_function("Gauge.set_to_current_time()", self._function)
+        if self._function is not None:
+            raise refusal("Gauge.set_to_current_time()", self._function)
         self.set(clock.time())
 
     def track_inprogress(self) -> InProgress:
@@ -104,23 +117,27 @@ class Gauge(Shared):
         Raises:
             TypeError: the gauge reads a function.
         """
-        refuse_function("Gauge.track_inprogress()", self._function)
+        if self._function is not None:
+            raise refusal("Gauge.track_inprogress()", self._function)
         return InProgress(self.inc, self.dec)
 
     @property
     def value(self) -> float:
-        """The current value; what the function returns (or raises) when the gauge has one."""
+        """Current value, or the result of the gauge's function.
+
+        Raises:
+            TypeError: the function returned no number.
+            ValueError: the function returned an int too large for a float.
+            RuntimeError: the function was cancelled or raised SystemExit.
+            Exception: any other exception of the function, as it is.
+        """
         if self._function is None:
             return self._value
-        return real("a Gauge's function", self._function())
+        return real("a Gauge's function", call(self._function))
 
     def snapshot(self, reader: str = "") -> GaugeSnapshot:
-        """Return the value now."""
+        """Return the present value; raise as `value` does."""
         return GaugeSnapshot(self.value)
-
-    def _settable(self, caller: str, value: object) -> float:
-        refuse_function(caller, self._function)
-        return real(caller, value)
 
     def __repr__(self) -> str:
         return f"Gauge({self._function or self._value!r})"
@@ -128,15 +145,18 @@ class Gauge(Shared):
 
 @final
 class IntGauge(Shared):
-    """A `Gauge` of exact ints of any size.
+    """`Gauge` of exact ints of any size.
 
     Safe to update from any thread, without a lock.
+
+    Args:
+        function: returns the value; the gauge cannot be set then.
     """
 
     __slots__ = ("_function", "_value")
 
     def __init__(self, function: Callable[[], int] | None = None) -> None:
-        # What it returns is checked, so nothing is taken for granted here.
+        # Its results are checked at each read, whatever its annotations say.
         self._function: Callable[[], object] | None = function
         self._value = 0
 
@@ -146,9 +166,10 @@ class IntGauge(Shared):
         Raises:
             TypeError: `value` is not an int, or the gauge reads a function.
         """
-        if type(value) is not int or self._function is not None:
-            value = self._settable("IntGauge.set()", value)
-        self._value = value
+        if self._function is not None:
+            raise refusal("IntGauge.set()", self._function)
+        number = value if type(value) is int else integer("IntGauge.set()", value)
+        self._value = number
 
     def inc(self, n: Whole = 1) -> None:
         """Add `n`.
@@ -156,9 +177,10 @@ class IntGauge(Shared):
         Raises:
             TypeError: `n` is not an int, or the gauge reads a function.
         """
-        if type(n) is not int or self._function is not None:
-            n = self._settable("IntGauge.inc()", n)
-        self._value += n
+        if self._function is not None:
+            raise refusal("IntGauge.inc()", self._function)
+        number = n if type(n) is int else integer("IntGauge.inc()", n)
+        self._value += number
 
     def dec(self, n: Whole = 1) -> None:
         """Subtract `n`.
@@ -166,9 +188,10 @@ class IntGauge(Shared):
         Raises:
             TypeError: `n` is not an int, or the gauge reads a function.
         """
-        if type(n) is not int or self._function is not None:
-            n = self._settable("IntGauge.dec()", n)
-        self._value -= n
+        if self._function is not None:
+            raise refusal("IntGauge.dec()", self._function)
+        number = n if type(n) is int else integer("IntGauge.dec()", n)
+        self._value -= number
 
     def set_max(self, value: Whole) -> None:
         """Make `value` the current value if it is greater.
@@ -176,10 +199,11 @@ class IntGauge(Shared):
         Raises:
             TypeError: `value` is not an int, or the gauge reads a function.
         """
-        if type(value) is not int or self._function is not None:
-            value = self._settable("IntGauge.set_max()", value)
-        if value > self._value:  # noqa: PLR1730 - max() is a call, and calls may switch threads
-            self._value = value
+        if self._function is not None:
+            raise refusal("IntGauge.set_max()", self._function)
+        number = value if type(value) is int else integer("IntGauge.set_max()", value)
+        if number > self._value:  # noqa: PLR1730 - max() is a call, and calls may switch threads
+            self._value = number
 
     def track_inprogress(self) -> InProgress:
         """Return a block, also a decorator, that adds 1 on entry and subtracts 1 on exit.
@@ -187,29 +211,31 @@ class IntGauge(Shared):
         Raises:
             TypeError: the gauge reads a function.
         """
-        refuse_function("IntGauge.track_inprogress()", self._function)
+        if self._function is not None:
+            raise refusal("IntGauge.track_inprogress()", self._function)
         return InProgress(self.inc, self.dec)
 
     @property
     def value(self) -> int:
-        """The current value; what the function returns (or raises) when the gauge has one."""
+        """Current value, or the result of the gauge's function.
+
+        Raises:
+            TypeError: the function returned no int.
+            RuntimeError: the function was cancelled or raised SystemExit.
+            Exception: any other exception of the function, as it is.
+        """
         if self._function is None:
             return self._value
-        return integer("an IntGauge's function", self._function())
+        return integer("an IntGauge's function", call(self._function))
 
     def snapshot(self, reader: str = "") -> GaugeSnapshot:
-        """Return the value now."""
+        """Return the present value; raise as `value` does."""
         return GaugeSnapshot(self.value)
-
-    def _settable(self, caller: str, value: object) -> int:
-        refuse_function(caller, self._function)
-        return integer(caller, value)
 
     def __repr__(self) -> str:
         return f"IntGauge({self._function or self._value!r})"
 
 
-def refuse_function(caller: str, function: object) -> None:
-    """Raise TypeError if a gauge has a function, because then nothing else can set it."""
-    if function is not None:
-        raise TypeError(f"{caller}: this gauge reads {function!r}; make one without a function")
+def refusal(caller: str, function: object) -> TypeError:
+    """Return the error for a gauge that is set although it reads a function."""
+    return TypeError(f"{caller}: this gauge reads {function!r}; make one without a function")

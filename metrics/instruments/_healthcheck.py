@@ -13,6 +13,7 @@ from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import LIMIT, POLL_SECONDS
 from metrics.errors import HealthcheckError, StopTimeoutError
 from metrics.instruments._arguments import Real, positive
+from metrics.instruments._calls import is_cancellation
 from metrics.instruments._shared import Shared
 from metrics.instruments._snapshot import Snapshot
 
@@ -436,13 +437,6 @@ def refuse_uncallable(function: object) -> None:
                 f"invalid function {function!r}: calling a generator function runs nothing; "
                 "pass a function that returns or raises"
             )
-
-
-def is_cancellation(error: BaseException) -> bool:
-    """Return whether an exception is asyncio's CancelledError."""
-    # Not imported: asyncio takes longer to load than this package, and has raised the error if any.
-    exceptions = sys.modules.get("asyncio.exceptions")
-    return exceptions is not None and isinstance(error, exceptions.CancelledError)
 
 
 def without_frames(error: E) -> E:

@@ -2,7 +2,7 @@
 
 from typing import final
 
-from metrics.instruments._arguments import Real
+from metrics.instruments._arguments import Real, check_methods
 from metrics.instruments._cumulative import Clearable
 from metrics.instruments._expdecay import ExpDecayReservoir
 from metrics.instruments._reservoir import Reservoir
@@ -12,13 +12,16 @@ from metrics.instruments._shared import Shared
 
 @final
 class Histogram(Clearable):
-    """Measures the distribution of values: sizes of responses, lengths of queues.
+    """Distribution of values: sizes of responses, lengths of queues.
 
     Safe to update from any thread, without a lock.
 
     Args:
-        reservoir: what keeps the sample, and belongs to this histogram alone; by default one that
-            leans to the last five minutes, provided that a ticker ticks the histogram.
+        reservoir: keeps the sample, for this histogram alone; an `ExpDecayReservoir` by default,
+            which favors the last five minutes if a ticker ticks the histogram.
+
+    Raises:
+        TypeError: `reservoir` lacks a method of reservoirs.
     """
 
     __slots__ = ("_decaying", "_reservoir")
@@ -26,8 +29,10 @@ class Histogram(Clearable):
     def __init__(self, reservoir: Reservoir | None = None) -> None:
         super().__init__()
         self._reservoir: Reservoir = ExpDecayReservoir() if reservoir is None else reservoir
-        # Compiled code calls a method directly when it knows whose it is.
+        # Compiled code calls the methods of a known class directly.
         self._decaying = self._reservoir if isinstance(self._reservoir, ExpDecayReservoir) else None
+        if self._decaying is None:
+            check_reservoir(self._reservoir)
 
     def update(self, value: Real) -> None:
         """Count `value`.
@@ -42,11 +47,11 @@ class Histogram(Clearable):
             self._reservoir.update(value)
 
     def tick(self) -> None:
-        """Let the sample age by one interval. The ticker calls this."""
+        """Age the sample by one interval. The ticker calls this."""
         self._reservoir.tick()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop the sample, and reset the totals to 0."""
         # As in Counter.clear().
         now = self._clock.time()
         self._reservoir.clear()
@@ -64,8 +69,16 @@ class Histogram(Clearable):
         return self._reservoir.count
 
     def snapshot(self, reader: str = "") -> HistogramSnapshot:
-        """Return count, sum and sample now."""
+        """Return the present count, sum and sample."""
         return self._reservoir.snapshot(reader)
 
     def __repr__(self) -> str:
         return f"Histogram({self._reservoir!r})"
+
+
+def check_reservoir(value: object) -> None:
+    """Raise TypeError unless `value` has the methods and the count of a reservoir."""
+    remedy = "a reservoir, such as UniformReservoir()"
+    check_methods("Histogram(reservoir)", value, ("update", "snapshot", "tick", "clear"), remedy)
+    if not hasattr(value, "count"):
+        raise TypeError(f"Histogram(reservoir) takes {remedy}, got {value!r}: no count")

@@ -1,6 +1,6 @@
-"""Reservoirs: what a histogram keeps of a stream too long to be kept whole.
+"""Protocols of reservoirs: samples of a stream too long to be kept whole.
 
-Never compiled, because what is compiled cannot be inherited from as a protocol.
+Never compiled: a program cannot inherit from a compiled protocol.
 """
 
 from random import Random
@@ -11,43 +11,43 @@ from metrics.instruments._arguments import Real
 from metrics.instruments._sample import HistogramSnapshot
 
 DEFAULT_SIZE = 1028
-"""Values kept unless told otherwise: 99.9 % confidence with 5 % error for a normal distribution."""
+"""Default number of values kept: 99.9 % confidence with 5 % error for a normal distribution."""
 
 
 class RandomSource(Protocol):
-    """Where reservoirs get their chance from; `random.Random` is one."""
+    """Source of random numbers; `random.Random` is one."""
 
     def random(self) -> float:
         """Return a float from 0 (inclusive) to 1 (exclusive)."""
 
 
 class Reservoir(Protocol):
-    """Counts and adds up every value and keeps some of them. Safe to use from any thread."""
+    """Count and sum of all values, and a sample of them. Safe to use from any thread."""
 
     @property
     def count(self) -> int:
         """Number of updates since creation or the last `clear`."""
 
     def update(self, value: Real) -> None:
-        """Count `value`, and perhaps keep it."""
+        """Count `value`, and keep it if it enters the sample."""
 
     def tick(self) -> None:
-        """Advance by one interval, for a reservoir that ages what it keeps."""
+        """Advance by one interval; a reservoir whose values do not age does nothing."""
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop the sample, and reset the totals to 0."""
 
     def snapshot(self, reader: str = "") -> HistogramSnapshot:
-        """Return the sample now."""
+        """Return the present count, sum and sample."""
 
 
 class Chance(Random):
-    """A random source of the library's own; forked processes do not repeat each other's numbers."""
+    """Random numbers of the library; forked processes do not repeat each other's."""
 
     def _after_fork(self) -> None:
         self.seed()
 
 
-# The program's own `random` stays untouched, so that seeding it gives the same numbers as ever.
+# The program's own `random` stays untouched: seeding it yields the same numbers as without metrics.
 RANDOM = Chance()
 _fork.track(RANDOM)

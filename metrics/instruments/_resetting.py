@@ -1,32 +1,32 @@
-"""A reservoir that starts afresh for every reader each time that reader has read it."""
+"""Resetting reservoir: for each reader, the values since its last read."""
 
 import threading
 from array import array
 from typing import final
 
 from metrics import _fork
-from metrics.instruments._arguments import Real, Whole, finite
+from metrics.instruments._arguments import Real, Whole, finite, real
 from metrics.instruments._arguments import size as checked_size
 from metrics.instruments._sample import HistogramSnapshot, total
 from metrics.instruments._shared import Shared
 
 DEFAULT_SIZE = 16_384
-"""Newest values kept unless told otherwise."""
+"""Default number of newest values kept."""
 
 
 @final
 class ResettingReservoir(Shared):
-    """Gives each reader the values since that reader's own last snapshot.
+    """Values since the last snapshot, for each reader its own.
 
-    Readers are told apart by name and do not take values from each other: a scrape does not empty
-    what a reporter is about to send. Updates take no lock.
+    Readers have names and do not take values from each other: after a scrape, a reporter still
+    sends all of its values. Updates take no lock.
 
     The reservoir keeps the newest `size` values at least and twice as many at most. A reader that
-    comes too late for some values still gets the exact count and sum of all of them; the sample
-    then has the newest.
+    is too late for the oldest values still gets the exact count and sum of all; its sample holds
+    the newest.
 
     Args:
-        size: how many values to keep.
+        size: the number of values to keep.
 
     Raises:
         TypeError: `size` is not an int.
@@ -38,7 +38,7 @@ class ResettingReservoir(Shared):
     def __init__(self, size: Whole = DEFAULT_SIZE) -> None:
         self._size = checked_size("ResettingReservoir(size)", size)
         self._log = Log(0, 0.0)
-        # Per reader: the count and the sum of what it has read.
+        # By reader: the count and the sum of the values it has read.
         self._read: dict[str, tuple[int, float]] = {}
         self._trimming = threading.Lock()
         # A signal handler may read while its own thread is reading.
@@ -52,18 +52,21 @@ class ResettingReservoir(Shared):
             TypeError: `value` is not a number.
             ValueError: `value` is infinite or NaN.
         """
-        if type(value) is not float or value - value != 0.0:
-            value = finite("ResettingReservoir.update()", value)
-        # From reading the log to appending to it no other thread runs: trimming loses nothing.
-        self._log.values.append(value)
+        # A variable of type float: compiled code unboxes the argument once.
+        number = value if type(value) is float else real("ResettingReservoir.update()", value)
+        # Infinity and NaN differ from themselves by NaN.
+        if number - number != 0.0:
+            finite("ResettingReservoir.update()", number)  # which raises
+        # From reading the log to appending to it no other thread runs: trimming loses no value.
+        self._log.values.append(number)
         if len(self._log.values) >= 2 * self._size:
             self._trim()
 
     def tick(self) -> None:
-        """Do nothing: what is kept does not age."""
+        """Do nothing: the values do not age."""
 
     def clear(self) -> None:
-        """Forget everything, for every reader."""
+        """Drop the values and reset the totals to 0, for every reader."""
         self._renew_locks()
         with self._reading:
             self._log = Log(0, 0.0)
@@ -71,12 +74,12 @@ class ResettingReservoir(Shared):
 
     @property
     def count(self) -> int:
-        """Number of updates since creation or the last `clear`, whoever has read them."""
+        """Number of updates since creation or the last `clear`, read or not."""
         log = self._log
         return log.dropped_count + len(log.values)
 
     def snapshot(self, reader: str = "") -> HistogramSnapshot:
-        """Return the values since `reader` last called this, and start afresh for that reader."""
+        """Return the values since the last snapshot of `reader`, and reset for that reader."""
         self._renew_locks()
         with self._reading:
             log = self._log
@@ -99,13 +102,13 @@ class ResettingReservoir(Shared):
         self.clear()
 
     def _renew_locks(self) -> None:
-        """Replace the locks in a forked process, which lacks the threads that may hold them."""
+        """Replace the locks in a forked process, where the threads that held them do not run."""
         if self._generation == _fork.generation:
             return
         with _fork.renewing:
             if self._generation != _fork.generation:
                 self._trimming = threading.Lock()
-                # One that this thread held when it forked is still its own.
+                # A lock that the forking thread held is still its own.
                 if _fork.is_orphaned(self._reading):
                     self._reading = threading.RLock()
                 self._generation = _fork.generation
@@ -124,8 +127,8 @@ class ResettingReservoir(Shared):
             trimmed = Log(
                 log.dropped_count + surplus, log.dropped_sum + total(log.values[:surplus])
             )
-            # No call stands between these, so that no other thread appends to the old log after
-            # it was copied; a clear() in between has made a new log already.
+            # No call stands between these statements, so that no other thread appends to the old
+            # log after the copy; a concurrent clear() has made a new log already.
             if log is self._log:
                 trimmed.values = log.values[surplus:]
                 self._log = trimmed
@@ -138,7 +141,7 @@ class ResettingReservoir(Shared):
 
 @final
 class Log:
-    """The newest values, and what came before them."""
+    """Newest values, and the totals of the dropped ones."""
 
     __slots__ = ("dropped_count", "dropped_sum", "values")
 

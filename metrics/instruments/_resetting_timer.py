@@ -1,4 +1,4 @@
-"""Resetting timers: durations since the reader's last look, each of them kept."""
+"""Resetting timers: all durations since the last read of each reader."""
 
 from typing import final
 
@@ -11,35 +11,40 @@ from metrics.instruments._sample import HistogramSnapshot
 
 @final
 class ResettingTimer(Durations):
-    """Measures durations and gives each reader those since that reader's last snapshot.
+    """Durations since the last snapshot, for each reader its own.
 
     Percentiles are exact up to `size` durations between two reads. Needs no ticker. Safe to update
     from any thread, without a lock.
 
     Args:
-        size: newest durations kept.
+        size: the number of newest durations to keep.
         clock: measures the durations.
+
+    Raises:
+        TypeError: `size` is not an int, or `clock` lacks a method of clocks.
+        ValueError: `size` is not positive.
     """
 
     __slots__ = ("_reservoir",)
 
     def __init__(self, size: Whole = DEFAULT_SIZE, clock: Clock = SYSTEM_CLOCK) -> None:
-        super().__init__(clock)
+        super().__init__("ResettingTimer(clock)", clock)
         self._reservoir = ResettingReservoir(size)
 
     def _record(self, seconds: float) -> None:
         self._reservoir.update(seconds)
 
     def _after_fork(self) -> None:
+        self._ignored = 0
         self._reservoir._after_fork()  # noqa: SLF001 - the same method of another object
 
     @property
     def count(self) -> int:
-        """Number of durations since creation, whoever has read them."""
+        """Number of durations since creation, read or not."""
         return self._reservoir.count
 
     def snapshot(self, reader: str = "") -> HistogramSnapshot:
-        """Return the durations since `reader` last asked, in seconds, and reset for that reader."""
+        """Return the durations since the last snapshot of `reader`, and reset for that reader."""
         return self._reservoir.snapshot(reader)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a reservoir kept of a stream of values, and the statistics over it."""
+"""Samples of a stream of values, and their statistics."""
 
 from collections.abc import Iterable, Sequence
 from math import fsum, sqrt
@@ -7,17 +7,17 @@ from typing import final
 from metrics.instruments._snapshot import Snapshot
 
 QUANTILES = (0.5, 0.75, 0.95, 0.99, 0.999)
-"""What `to_dict` reports of a distribution: the median and four high percentiles."""
+"""Quantiles of `to_dict`: the median and four high percentiles."""
 
 
 @final
 class HistogramSnapshot(Snapshot):
-    """A sample of the values that a `Histogram` was updated with.
+    """Sample of the values of a `Histogram`.
 
-    `count` and `sum` speak of every update; `min`, `max`, `mean`, `stddev`, `variance` and the
-    percentiles speak of `values`, the sample that the reservoir kept. Of an empty sample they
-    are 0. For a reservoir that resets, `count` and `sum` too are those since the reader's last
-    snapshot, while `total_count` and `total_sum` always are those since creation.
+    `count` and `sum` cover every update; `min`, `max`, `mean`, `stddev`, `variance` and the
+    percentiles cover `values`, the sample that the reservoir kept, and are 0 if it is empty. A
+    reservoir that resets counts and sums since the reader's last snapshot, while `total_count` and
+    `total_sum` always cover the time since creation.
     """
 
     __slots__ = ("_count", "_sorted", "_sum", "_total_count", "_total_sum", "_values")
@@ -50,12 +50,12 @@ class HistogramSnapshot(Snapshot):
 
     @property
     def total_count(self) -> int:
-        """Number of updates since creation, whoever has read some of them before."""
+        """Number of updates since creation, read before or not."""
         return self._total_count
 
     @property
     def total_sum(self) -> float:
-        """Sum over all updates since creation, whoever has read some of them before."""
+        """Sum over all updates since creation, read before or not."""
         return self._total_sum
 
     @property
@@ -75,29 +75,29 @@ class HistogramSnapshot(Snapshot):
 
     @property
     def values(self) -> tuple[float, ...]:
-        """The sample, in ascending order."""
+        """Sample, in ascending order."""
         if self._sorted is None:
             self._sorted = tuple(sorted(self._values))
         return self._sorted
 
     @property
     def min(self) -> float:
-        """The smallest value of the sample."""
+        """Smallest value of the sample."""
         return min(self._values, default=0.0)
 
     @property
     def max(self) -> float:
-        """The largest value of the sample."""
+        """Largest value of the sample."""
         return max(self._values, default=0.0)
 
     @property
     def mean(self) -> float:
-        """The arithmetic mean of the sample."""
+        """Arithmetic mean of the sample."""
         return total(self._values) / len(self._values) if self._values else 0.0
 
     @property
     def variance(self) -> float:
-        """The population variance of the sample."""
+        """Population variance of the sample."""
         if not self._values:
             return 0.0
         mean = self.mean
@@ -105,7 +105,7 @@ class HistogramSnapshot(Snapshot):
 
     @property
     def stddev(self) -> float:
-        """The population standard deviation of the sample."""
+        """Population standard deviation of the sample."""
         return sqrt(self.variance)
 
     def percentile(self, p: float) -> float:
@@ -132,7 +132,11 @@ class HistogramSnapshot(Snapshot):
         return below + (position - int(position)) * (above - below)
 
     def percentiles(self, ps: Iterable[float]) -> tuple[float, ...]:
-        """Return `percentile(p)` for each `p`."""
+        """Return `percentile(p)` for each `p`.
+
+        Raises:
+            ValueError: a `p` is not between 0 and 1.
+        """
         return tuple([self.percentile(p) for p in ps])
 
     def to_dict(self) -> dict[str, object]:
@@ -153,7 +157,7 @@ class HistogramSnapshot(Snapshot):
 
 
 def total(values: Sequence[float]) -> float:
-    """Return the sum without intermediate rounding; infinite when it is too large for a float."""
+    """Return the sum without intermediate rounding; infinity if it is too large for a float."""
     try:
         return fsum(values)
     except OverflowError:

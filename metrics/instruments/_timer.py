@@ -1,10 +1,14 @@
-"""Timers: how long something takes, and how often it happens."""
+"""Timers: the durations of events, and their rate."""
 
 from typing import final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments._arguments import Real
-from metrics.instruments._buckets import BucketHistogram, BucketHistogramSnapshot
+from metrics.instruments._buckets import (
+    DURATION_BOUNDS,
+    BucketHistogram,
+    BucketHistogramSnapshot,
+)
 from metrics.instruments._durations import Durations
 from metrics.instruments._ewma import INTERVAL
 from metrics.instruments._histogram import Histogram
@@ -15,7 +19,7 @@ from metrics.instruments._snapshot import Snapshot
 
 @final
 class TimerSnapshot(Snapshot):
-    """The durations that a `Timer` measured, in seconds, and the rate of its events."""
+    """Durations of a `Timer`, in seconds, and the rate of its events."""
 
     __slots__ = ("_durations", "_rates")
     fields = ("durations", "rates")
@@ -28,7 +32,7 @@ class TimerSnapshot(Snapshot):
 
     @property
     def durations(self) -> HistogramSnapshot | BucketHistogramSnapshot:
-        """The distribution of the durations, in seconds."""
+        """Distribution of the durations, in seconds."""
         return self._durations
 
     @property
@@ -43,12 +47,12 @@ class TimerSnapshot(Snapshot):
 
     @property
     def rates(self) -> MeterSnapshot:
-        """The count and the rates of the events."""
+        """Count and rates of the events."""
         return self._rates
 
     @property
     def count(self) -> int:
-        """Number of durations measured."""
+        """Number of durations."""
         return self._durations.count
 
     @property
@@ -63,16 +67,22 @@ class TimerSnapshot(Snapshot):
 
 @final
 class Timer(Durations):
-    """Measures durations and the rate of the events that took them.
+    """Durations, and the rate of their events.
 
-    Safe to update from any thread, without a lock. The rates and the age of the sample advance
-    only when something ticks the timer: a `Ticker` it was added to, or a test by hand.
+    Safe to update from any thread, without a lock. The rates and the age of a sample advance only
+    with `tick()`, which a `Ticker` calls for its members.
 
     Args:
-        histogram: what keeps the durations, and belongs to this timer alone; by default one with
-            a sample that leans to the last five minutes. A `BucketHistogram` costs less memory.
+        histogram: keeps the durations, in seconds and for this timer alone. By default buckets with
+            `DURATION_BOUNDS`, which can be summed over processes; pass `Histogram()` for a sample
+            that favors the last five minutes.
         interval: seconds between two ticks.
         clock: measures the durations, and the time since creation for `rate_mean`.
+
+    Raises:
+        TypeError: `histogram` is neither a `Histogram` nor a `BucketHistogram`, `interval` is not a
+            number, or `clock` lacks a method of clocks.
+        ValueError: `interval` is not positive.
     """
 
     __slots__ = ("_histogram", "_rates")
@@ -83,8 +93,15 @@ class Timer(Durations):
         interval: Real = INTERVAL,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        super().__init__(clock)
-        self._histogram = Histogram() if histogram is None else histogram
+        super().__init__("Timer(clock)", clock)
+        if histogram is None:
+            histogram = BucketHistogram(DURATION_BOUNDS)
+        elif not isinstance(histogram, (Histogram, BucketHistogram)):
+            raise TypeError(
+                f"Timer(histogram) takes a Histogram or a BucketHistogram, got {histogram!r}; "
+                "for a reservoir, pass Histogram(reservoir)"
+            )
+        self._histogram = histogram
         self._rates = Rates(interval, clock)
 
     def _record(self, seconds: float) -> None:
@@ -98,6 +115,7 @@ class Timer(Durations):
             self._histogram.tick()
 
     def _after_fork(self) -> None:
+        self._ignored = 0
         self._histogram._after_fork()  # noqa: SLF001 - the same method of another object
         self._rates._restart()  # noqa: SLF001 - as above
 
@@ -107,7 +125,7 @@ class Timer(Durations):
         return self._histogram.count
 
     def snapshot(self, reader: str = "") -> TimerSnapshot:
-        """Return durations and rates now."""
+        """Return the present durations and rates."""
         durations = self._histogram.snapshot(reader)
         rates = self._rates._read(durations.total_count)  # noqa: SLF001 - as above
         return TimerSnapshot(durations, rates)

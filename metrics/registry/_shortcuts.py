@@ -17,6 +17,7 @@ from metrics.instruments import (
     ExpDecayReservoir,
     Family,
     FloatCounter,
+    FloatUpDownCounter,
     Gauge,
     GaugeSnapshot,
     Healthcheck,
@@ -38,7 +39,7 @@ from metrics.instruments import (
     UpDownCounterSnapshot,
 )
 from metrics.instruments._arguments import Real, Whole
-from metrics.instruments._buckets import DEFAULT_BOUNDS
+from metrics.instruments._buckets import default_bounds
 from metrics.instruments._healthcheck import TIMEOUT
 from metrics.instruments._labels import checked_labelnames
 from metrics.instruments._reservoir import Reservoir
@@ -79,6 +80,10 @@ TABLE = (
         UpDownCounter, UpDownCounterSnapshot, "counter", (VALUE,), UP_DOWN,
         lambda _: UpDownCounter(),
     ),
+    Kind(
+        FloatUpDownCounter, UpDownCounterSnapshot, "counter", (VALUE,), UP_DOWN,
+        lambda _: FloatUpDownCounter(),
+    ),
     Kind(Gauge, GaugeSnapshot, "gauge", (VALUE,), (*SET, "set_to_current_time"), lambda _: Gauge()),
     Kind(IntGauge, GaugeSnapshot, "gauge", (VALUE,), SET, lambda _: IntGauge()),
     Kind(Info, InfoSnapshot, "gauge", (INFO,), ("set",), lambda _: Info()),
@@ -102,11 +107,11 @@ TABLE = (
     Kind(
         BucketHistogram, BucketHistogramSnapshot, "histogram", (DISTRIBUTION,),
         ("update", "set_counts"),
-        lambda _: BucketHistogram(DEFAULT_BOUNDS),
+        lambda defaults: BucketHistogram(default_bounds(defaults.unit)),
     ),
     Kind(
         Timer, TimerSnapshot, "timer", (DISTRIBUTION, EVENT_RATES), (*DURATION, "tick"),
-        lambda defaults: Timer(BucketHistogram(), defaults.interval, defaults.clock),
+        lambda defaults: Timer(None, defaults.interval, defaults.clock),
         unit="seconds",
     ),
     Kind(
@@ -227,6 +232,18 @@ class Shortcuts(ABC):
     ) -> Family[UpDownCounter]:
         """Count arrivals and departures by label values."""
         return self._many(UpDownCounter, name, labels, options)
+
+    def float_updown_counter(
+        self, name: str, *, description: str = "", unit: str = ""
+    ) -> FloatUpDownCounter:
+        """Add up amounts that come and go."""
+        return self._one(FloatUpDownCounter, name, description, unit)
+
+    def float_updown_counters(
+        self, name: str, labels: Iterable[str], **options: Unpack[FamilyOptions]
+    ) -> Family[FloatUpDownCounter]:
+        """Add up amounts that come and go, by label values."""
+        return self._many(FloatUpDownCounter, name, labels, options)
 
     def gauge(
         self,

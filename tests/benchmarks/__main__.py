@@ -1,7 +1,8 @@
 """What the instruments cost, beside every peer that is installed: `python -m tests.benchmarks`.
 
 Every figure is the least of many rounds; a ratio is a peer's cost over ours, and "x floor" ours
-over that of a C method that does nothing, or of the clock reads that a timer cannot do without.
+over that of a C method that does nothing, of the clock reads that a timer cannot do without, or,
+for an update with an int, of the same update with a float.
 What is measured is the `metrics` that Python finds: beside its source that is the source, which
 runs interpreted; `cd tests; python -m benchmarks` finds what is installed, which is compiled.
 """
@@ -39,6 +40,7 @@ def groups(peers: Peers, *, quick: bool) -> dict[str, Callable[[], Iterator[Row]
 
     return {
         "updates": lambda: single.updates(peers, effort),
+        "integers": lambda: single.integers(peers, effort),
         "labels": lambda: single.labels(peers, effort),
         "timers": lambda: single.timers(peers, effort),
         "threads": lambda: single.threads(peers, effort),

@@ -4,13 +4,11 @@ import socket
 from abc import ABC
 from importlib.util import find_spec
 from time import perf_counter_ns
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from metrics import BucketHistogram, Counter, Gauge, Histogram, Meter, Registry, Timer
 from metrics.exporters.prometheus import render
-from metrics.instruments._buckets import DEFAULT_BOUNDS
-
-T = TypeVar("T", Histogram, Timer)
+from metrics.instruments._buckets import DURATION_BOUNDS
 
 LABELS = ("method", "status")
 
@@ -44,6 +42,11 @@ class Ours(Library):
         "gauge": "m.set(1.5)",
         "reservoir": "m.update(0.3)",
         "buckets": "m.update(0.3)",
+        "gauge_int": "m.set(2)",
+        "maximum_int": "m.set_max(2)",
+        "reservoir_int": "m.update(2)",
+        "buckets_int": "m.update(2)",
+        "timer_int": "m.update(2)",
         "labels": "m.labels('GET', '200').inc()",
         "keywords": "m.labels(method='GET', status='200').inc()",
         "block": "with m.time(): pass",
@@ -53,8 +56,13 @@ class Ours(Library):
     def __init__(self) -> None:
         self.registry = Registry()
         self.make_mark = Meter
-        self.make_gauge = Gauge
-        self.make_buckets = BucketHistogram
+        self.make_gauge = self.make_gauge_int = self.make_maximum_int = Gauge
+        self.make_block = self.make_timer_int = Timer
+
+    def make_buckets(self) -> BucketHistogram:
+        return BucketHistogram(DURATION_BOUNDS)
+
+    make_buckets_int = make_buckets
 
     def make_count(self) -> Counter:
         return self.registry.counter("requests")
@@ -62,8 +70,7 @@ class Ours(Library):
     def make_reservoir(self) -> Histogram:
         return filled(Histogram())
 
-    def make_block(self) -> Timer:
-        return filled(Timer())
+    make_reservoir_int = make_reservoir
 
     def make_labels(self) -> Any:
         return self.counters("requests")
@@ -98,6 +105,9 @@ class PrometheusClient(Library):
         "gauge": "m.set(1.5)",
         "reservoir": "m.observe(0.3)",
         "buckets": "m.observe(0.3)",
+        "gauge_int": "m.set(2)",
+        "reservoir_int": "m.observe(2)",
+        "buckets_int": "m.observe(2)",
         "labels": "m.labels('GET', '200').inc()",
         "keywords": "m.labels(method='GET', status='200').inc()",
         "block": "with m.time(): pass",
@@ -118,11 +128,12 @@ class PrometheusClient(Library):
 
     def make_buckets(self) -> Any:
         return self.client.Histogram(
-            "latency", "Latency.", registry=self.registry, buckets=DEFAULT_BOUNDS
+            "latency", "Latency.", registry=self.registry, buckets=DURATION_BOUNDS
         )
 
     make_mark = make_count
-    make_reservoir = make_block = make_buckets
+    make_gauge_int = make_gauge
+    make_reservoir = make_reservoir_int = make_buckets_int = make_block = make_buckets
 
     def make_labels(self) -> Any:
         return self.counters("requests")
@@ -137,7 +148,7 @@ class PrometheusClient(Library):
 
     def histograms(self, name: str) -> Any:
         return self.client.Histogram(
-            name, name, LABELS, registry=self.registry, buckets=DEFAULT_BOUNDS
+            name, name, LABELS, registry=self.registry, buckets=DURATION_BOUNDS
         )
 
     def count(self, family: Any, a: str, b: str) -> None:
@@ -162,6 +173,9 @@ class OpenTelemetry(Library):
         "gauge": "m.set(1.5)",
         "reservoir": "m.record(0.3)",
         "buckets": "m.record(0.3)",
+        "gauge_int": "m.set(2)",
+        "reservoir_int": "m.record(2)",
+        "buckets_int": "m.record(2)",
         "labels": "m.add(1, {'method': 'GET', 'status': '200'})",
         "keywords": "m.add(1, {'method': 'GET', 'status': '200'})",
         "decorated": "m()",
@@ -189,7 +203,8 @@ class OpenTelemetry(Library):
         return self.histograms("latency")
 
     make_mark = make_labels = make_keywords = make_count
-    make_reservoir = make_buckets
+    make_gauge_int = make_gauge
+    make_reservoir = make_reservoir_int = make_buckets_int = make_buckets
 
     def make_decorated(self) -> Any:
         histogram = self.make_buckets()
@@ -207,7 +222,9 @@ class OpenTelemetry(Library):
         return self.meter.create_counter(name)
 
     def histograms(self, name: str) -> Any:
-        return self.meter.create_histogram(name, explicit_bucket_boundaries_advisory=DEFAULT_BOUNDS)
+        return self.meter.create_histogram(
+            name, explicit_bucket_boundaries_advisory=DURATION_BOUNDS
+        )
 
     def count(self, family: Any, a: str, b: str) -> None:
         family.add(1, {"method": a, "status": b})
@@ -228,6 +245,9 @@ class Pytheus(Library):
         "gauge": "m.set(1.5)",
         "reservoir": "m.observe(0.3)",
         "buckets": "m.observe(0.3)",
+        "gauge_int": "m.set(2)",
+        "reservoir_int": "m.observe(2)",
+        "buckets_int": "m.observe(2)",
         "labels": "m.labels({'method': 'GET', 'status': '200'}).inc()",
         "keywords": "m.labels(method='GET', status='200').inc()",
         "block": "with m.time(): pass",
@@ -249,11 +269,12 @@ class Pytheus(Library):
 
     def make_buckets(self) -> Any:
         return self.client.Histogram(
-            "latency", "Latency.", registry=self.registry, buckets=DEFAULT_BOUNDS
+            "latency", "Latency.", registry=self.registry, buckets=DURATION_BOUNDS
         )
 
     make_mark = make_count
-    make_reservoir = make_block = make_buckets
+    make_gauge_int = make_gauge
+    make_reservoir = make_reservoir_int = make_buckets_int = make_block = make_buckets
 
     def make_labels(self) -> Any:
         return self.counters("requests")
@@ -268,7 +289,7 @@ class Pytheus(Library):
 
     def histograms(self, name: str) -> Any:
         return self.client.Histogram(
-            name, name, required_labels=LABELS, registry=self.registry, buckets=DEFAULT_BOUNDS
+            name, name, required_labels=LABELS, registry=self.registry, buckets=DURATION_BOUNDS
         )
 
     def count(self, family: Any, a: str, b: str) -> None:
@@ -292,6 +313,9 @@ class Statsd(Library):
         "gauge": "m.gauge('queue', 1.5)",
         "reservoir": "m.timing('latency', 0.3)",
         "buckets": "m.timing('latency', 0.3)",
+        "gauge_int": "m.gauge('queue', 2)",
+        "reservoir_int": "m.timing('latency', 2)",
+        "buckets_int": "m.timing('latency', 2)",
         "block": "with m.timer('latency'): pass",
         "decorated": "m()",
     }
@@ -307,11 +331,11 @@ class Statsd(Library):
         return self.client.timer("latency")(nothing) if operation == "decorated" else self.client
 
 
-def filled(instrument: T) -> T:
-    """Return an instrument whose sample is full, as it is in a program that has run for a while."""
+def filled(histogram: Histogram) -> Histogram:
+    """Return a histogram whose sample is full, as it is in a program that has run for a while."""
     for value in range(100_000):
-        instrument.update(float(value))
-    return instrument
+        histogram.update(float(value))
+    return histogram
 
 
 PEERS: tuple[type[Library], ...] = (PrometheusClient, OpenTelemetry, Pytheus, Statsd)

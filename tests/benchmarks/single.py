@@ -21,6 +21,14 @@ UPDATES = {
     "reservoir histogram update()": "reservoir",
     "bucket histogram update()": "buckets",
 }
+# Each beside the same update with a float.
+INTEGERS = {
+    "gauge set(2)": ("gauge_int", "m.set(2.0)"),
+    "gauge set_max(2)": ("maximum_int", "m.set_max(2.0)"),
+    "reservoir histogram update(2)": ("reservoir_int", "m.update(2.0)"),
+    "bucket histogram update(2)": ("buckets_int", "m.update(2.0)"),
+    "timer update(2)": ("timer_int", "m.update(2.0)"),
+}
 LABELLED = {"labels(a, b).inc()": "labels", "labels(m=a, s=b).inc()": "keywords"}
 TIMED = {"with timer.time()": "block", "decorated function": "decorated"}
 THREADS = 4
@@ -39,18 +47,23 @@ def operations(
 ) -> Iterator[Row]:
     """Yield a row for each operation."""
     for name, operation in names.items():
-        row = Row(name, rounds=effort.rounds)
-        row.add("floor", statement, *floor, effort.seconds)
-        for library in contestants(peers):
-            if operation in library.code:
-                row.add(
-                    library.name,
-                    operate,
-                    library,
-                    operation,
-                    effort.seconds,
-                )
-        yield row
+        yield comparison(name, operation, floor, peers, effort)
+
+
+def comparison(
+    name: str,
+    operation: str,
+    floor: tuple[str, object],
+    peers: list[type[Library]],
+    effort: Effort,
+) -> Row:
+    """Return the row of an operation: its floor, ours, and every peer that has it."""
+    row = Row(name, rounds=effort.rounds)
+    row.add("floor", statement, *floor, effort.seconds)
+    for library in contestants(peers):
+        if operation in library.code:
+            row.add(library.name, operate, library, operation, effort.seconds)
+    return row
 
 
 def contestants(peers: list[type[Library]]) -> list[type[Library]]:
@@ -74,6 +87,13 @@ def floors(effort: Effort) -> Iterator[Row]:
 def updates(peers: list[type[Library]], effort: Effort) -> Iterator[Row]:
     yield from floors(effort)
     yield from operations(UPDATES, NOOP, peers, effort)
+
+
+def integers(peers: list[type[Library]], effort: Effort) -> Iterator[Row]:
+    """Yield updates with an int, whose floor is our own update with a float."""
+    for name, (operation, with_float) in INTEGERS.items():
+        floor = with_float, Ours().make(operation)
+        yield comparison(name, operation, floor, peers, effort)
 
 
 def labels(peers: list[type[Library]], effort: Effort) -> Iterator[Row]:

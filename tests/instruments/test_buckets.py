@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import BucketHistogram
+from metrics.instruments._buckets import DURATION_BOUNDS, SIZE_BOUNDS, default_bounds
 
 finite_floats = st.floats(-1e100, 1e100)
 
@@ -56,7 +57,10 @@ def test_a_snapshot_does_not_follow_later_updates():
     assert histogram.snapshot().buckets == (1, 1)
 
 
-@pytest.mark.parametrize("bounds", [(), (2, 1), (1, 1), (nan,), (1, inf), (-inf, 1)])
+@pytest.mark.parametrize(
+    "bounds",
+    [(), (2, 1), (1, 1), (nan,), (inf,), (1, inf, inf), (inf, 1), (-inf, 1), (1, nan, inf)],
+)
 def test_bounds_that_do_not_ascend_or_are_not_finite_are_refused(bounds):
     with pytest.raises(ValueError, match="BucketHistogram"):
         BucketHistogram(bounds)
@@ -145,9 +149,39 @@ def test_bounds_that_are_not_numbers_are_refused():
         BucketHistogram(["1"])
 
 
-def test_the_default_bounds_suit_requests():
-    bounds = BucketHistogram().snapshot().bounds
-    assert (bounds[0], bounds[-1]) == (0.001, 30.0)
+@pytest.mark.parametrize("bounds", [(1, 2, inf), [1.0, 2.0, float("inf")], iter((1, 2, inf))])
+def test_bounds_may_end_in_infinity_which_is_the_last_bucket_anyway(bounds):
+    histogram = BucketHistogram(bounds)
+    histogram.update(1e300)
+    assert histogram.snapshot().bounds == (1.0, 2.0)
+    assert histogram.snapshot().buckets == (0, 0, 1)
+
+
+def test_bounds_are_required():
+    with pytest.raises(TypeError, match="bounds"):
+        BucketHistogram()
+
+
+@pytest.mark.parametrize("unit", ["seconds", "bytes"])
+def test_default_bounds_ascend_and_make_a_histogram(unit):
+    bounds = default_bounds(unit)
+    assert BucketHistogram(bounds).snapshot().bounds == bounds
+    assert all(type(bound) is float for bound in bounds)
+
+
+def test_default_bounds_suit_requests_and_bodies():
+    assert (DURATION_BOUNDS[0], DURATION_BOUNDS[-1]) == (0.001, 30.0)
+    assert (SIZE_BOUNDS[0], SIZE_BOUNDS[-1], len(SIZE_BOUNDS)) == (64.0, 2.0**30, 13)
+    assert default_bounds("seconds") is DURATION_BOUNDS
+    assert default_bounds("bytes") is SIZE_BOUNDS
+
+
+@pytest.mark.parametrize("unit", ["percent", "", "milliseconds", "kibibytes", "Seconds"])
+def test_other_units_have_no_default_bounds(unit):
+    with pytest.raises(
+        ValueError, match=rf"^bounds are required for unit '{unit}': .* pass bounds=$"
+    ):
+        default_bounds(unit)
 
 
 def test_the_repr_shows_count_and_bounds():

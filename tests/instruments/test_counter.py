@@ -1,6 +1,13 @@
 import pytest
 
-from metrics import Counter, CounterSnapshot, FloatCounter, UpDownCounter, UpDownCounterSnapshot
+from metrics import (
+    Counter,
+    CounterSnapshot,
+    FloatCounter,
+    FloatUpDownCounter,
+    UpDownCounter,
+    UpDownCounterSnapshot,
+)
 
 
 def test_a_counter_adds_one_unless_told_how_many():
@@ -43,7 +50,21 @@ def test_an_up_down_counter_goes_both_ways_and_below_zero():
     assert repr(counter) == "UpDownCounter(count=-4)"
 
 
-@pytest.mark.parametrize("kind", [Counter, FloatCounter, UpDownCounter])
+def test_a_float_up_down_counter_goes_both_ways_and_below_zero():
+    counter = FloatUpDownCounter()
+    counter.inc()
+    counter.inc(0.5)
+    counter.dec()
+    counter.dec(3)
+    assert counter.count == -2.5
+    counter.inc(-1.25)
+    counter.dec(-0.75)
+    assert counter.snapshot() == UpDownCounterSnapshot(-3.0)
+    assert type(counter.snapshot().count) is float
+    assert repr(counter) == "FloatUpDownCounter(count=-3.0)"
+
+
+@pytest.mark.parametrize("kind", [Counter, FloatCounter, UpDownCounter, FloatUpDownCounter])
 def test_clear_starts_again_from_zero_and_leaves_old_snapshots_alone(kind):
     counter = kind()
     counter.inc(5)

@@ -8,11 +8,13 @@ from metrics import (
     Counter,
     ExpDecayReservoir,
     Family,
+    FloatUpDownCounter,
     Histogram,
     Registry,
     ResettingReservoir,
     ResettingTimer,
     Ticker,
+    Timer,
     UniformReservoir,
 )
 from metrics.instruments._reservoir import RANDOM
@@ -116,6 +118,24 @@ def test_a_lock_that_the_forking_thread_holds_stays_its_own():
     family = Family(Counter, ("method",), make)
     family.labels("GET").inc()
     assert outcomes == [0]
+
+
+@pytest.mark.parametrize("kind", [Timer, ResettingTimer])
+def test_a_timer_has_ignored_no_durations_yet(kind):
+    registry = Registry()
+    timer = registry.register("durations", kind())
+    timer.update(-1.0)
+    assert in_child(lambda: timer.ignored) == 0
+    assert timer.ignored == 1
+
+
+def test_a_float_up_down_counter_starts_at_zero():
+    counter = Registry().register("credit", FloatUpDownCounter())
+    counter.dec(2.5)
+    assert in_child(lambda: counter.count) == -2.5  # no registry is alive that would reset it
+    registry = Registry()
+    registry.register("credit", counter)
+    assert in_child(lambda: counter.count) == 0.0
 
 
 def test_forked_processes_do_not_draw_the_same_numbers():

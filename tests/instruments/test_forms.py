@@ -19,6 +19,7 @@ from metrics import (
     ExpDecayReservoir,
     Family,
     FloatCounter,
+    FloatUpDownCounter,
     Gauge,
     GaugeSnapshot,
     Healthcheck,
@@ -37,13 +38,14 @@ from metrics import (
 MAKERS = {
     Counter: Counter,
     FloatCounter: FloatCounter,
+    FloatUpDownCounter: FloatUpDownCounter,
     UpDownCounter: UpDownCounter,
     Gauge: Gauge,
     IntGauge: IntGauge,
     Info: Info,
     Meter: Meter,
     EWMA: lambda: EWMA(0.5),
-    BucketHistogram: BucketHistogram,
+    BucketHistogram: lambda: BucketHistogram((1,)),
     Histogram: Histogram,
     ExpDecayReservoir: ExpDecayReservoir,
     UniformReservoir: UniformReservoir,
@@ -229,6 +231,12 @@ class Owner:
         return 0
 
     time, time_ns = monotonic, monotonic_ns
+    count = 0
+
+    def update(self, value: float) -> None:
+        pass
+
+    tick = clear = snapshot = update
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
+import asyncio
+import sys
 from math import inf, nan
 
 import pytest
 
-from metrics import Gauge, GaugeSnapshot, IntGauge
+from metrics import Gauge, GaugeSnapshot, IntGauge, Registry
 
 UPDATES = ["set", "inc", "dec", "set_max"]
 
@@ -80,6 +82,27 @@ def test_what_the_function_raises_reaches_the_reader():
 
     with pytest.raises(OSError, match="no such sensor"):
         Gauge(function=fail).snapshot()
+
+
+@pytest.mark.parametrize("kind", [Gauge, IntGauge])
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(3)], ids=repr)
+def test_a_function_that_is_cancelled_or_exits_fails_like_any_other(kind, error):
+    def fail():
+        raise error
+
+    for read in (kind(fail).snapshot, lambda: kind(fail).value):
+        with pytest.raises(
+            RuntimeError, match=r"fail.*raised (CancelledError|SystemExit)"
+        ) as caught:
+            read()
+        assert caught.value.__cause__ is error
+
+
+def test_one_function_that_exits_leaves_the_other_values_readable():
+    registry = Registry()
+    registry.register("bad", Gauge(sys.exit))
+    registry.register("good", Gauge(lambda: 1.5))
+    assert {name: value.value for name, value in registry.snapshot().items()} == {"good": 1.5}
 
 
 def test_a_function_gauge_gives_the_type_of_its_kind():

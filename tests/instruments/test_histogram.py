@@ -1,5 +1,7 @@
 from random import Random
 
+import pytest
+
 from metrics import ExpDecayReservoir, Histogram, ResettingReservoir, UniformReservoir
 from metrics.testing import ManualClock
 
@@ -50,3 +52,17 @@ def test_the_reader_s_name_reaches_a_reservoir_that_resets():
 
 def test_the_repr_shows_the_reservoir():
     assert repr(Histogram(UniformReservoir(3))) == "Histogram(UniformReservoir(size=3, count=0))"
+
+
+@pytest.mark.parametrize("wrong", ["reservoir", 1028, UniformReservoir, Random(1), [1.0]])
+def test_a_reservoir_that_lacks_a_method_is_refused(wrong):
+    with pytest.raises(TypeError, match=r"^Histogram\(reservoir\) takes a reservoir, .*, got "):
+        Histogram(wrong)
+
+
+def test_a_reservoir_without_a_count_is_refused():
+    class Uncounted:
+        update = snapshot = tick = clear = print
+
+    with pytest.raises(TypeError, match=r"no count$"):
+        Histogram(Uncounted())

@@ -13,6 +13,7 @@ from dependency_injector import providers
 import metrics
 from metrics import (
     EWMA,
+    BucketHistogram,
     Counter,
     CounterSnapshot,
     Family,
@@ -30,6 +31,7 @@ from metrics.registry._noop import noop
 from metrics.testing import overridden
 
 MADE_WITH = {
+    BucketHistogram: ((1,),),
     EWMA: (0.5,),
     Family: (Counter, ["method"]),
     Healthcheck: (bool,),

@@ -12,6 +12,7 @@ from metrics import (
     Counter,
     ExpDecayReservoir,
     FloatCounter,
+    FloatUpDownCounter,
     Gauge,
     Histogram,
     IntGauge,
@@ -77,6 +78,7 @@ def writers(update) -> Iterator[None]:
         (Counter, "inc"),
         (FloatCounter, "inc"),
         (UpDownCounter, "inc"),
+        (FloatUpDownCounter, "inc"),
         (Meter, "mark"),
         (Gauge, "inc"),
         (IntGauge, "inc"),
@@ -91,7 +93,7 @@ def test_no_increment_is_lost(kind, method):
     )
 
 
-@pytest.mark.parametrize("kind", [UpDownCounter, Gauge, IntGauge])
+@pytest.mark.parametrize("kind", [UpDownCounter, FloatUpDownCounter, Gauge, IntGauge])
 def test_as_many_ups_as_downs_give_zero(kind):
     instrument = kind()
 
@@ -121,7 +123,7 @@ def test_the_greatest_maximum_wins(kind):
 @pytest.mark.parametrize(
     "make",
     [
-        BucketHistogram,
+        lambda: BucketHistogram((1,)),
         Histogram,
         UniformReservoir,
         ExpDecayReservoir,
@@ -131,7 +133,7 @@ def test_the_greatest_maximum_wins(kind):
         lambda: Histogram(ExpDecayReservoir(16)),
         ResettingTimer,
         Timer,
-        lambda: Timer(BucketHistogram()),
+        lambda: Timer(Histogram()),
     ],
 )
 def test_no_value_is_lost(make):

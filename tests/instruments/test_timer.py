@@ -1,16 +1,35 @@
+import asyncio
 from math import inf, nan
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics import BucketHistogram, Histogram, ResettingReservoir, ResettingTimer, Timer
+from metrics import (
+    COMPILED,
+    BucketHistogram,
+    BucketHistogramSnapshot,
+    Histogram,
+    ResettingReservoir,
+    ResettingTimer,
+    Timer,
+)
 from metrics.clock import SYSTEM_CLOCK
+from metrics.instruments._buckets import DURATION_BOUNDS
 from metrics.testing import ManualClock
 
 
-def test_durations_are_seconds_or_say_otherwise():
+def test_a_timer_counts_in_buckets_for_durations_by_default():
     timer = Timer()
+    timer.update(0.3)
+    durations = timer.snapshot().durations
+    assert type(durations) is BucketHistogramSnapshot
+    assert durations.bounds == DURATION_BOUNDS
+    assert (durations.count, durations.sum) == (1, 0.3)
+
+
+def test_durations_are_seconds_or_say_otherwise():
+    timer = Timer(Histogram())
     timer.update(0.25)
     timer.update_ns(750_000_000)
     snapshot = timer.snapshot()
@@ -64,7 +83,7 @@ def test_rates_do_not_reset_when_the_durations_do():
 
 def test_nested_blocks_are_timed_each_for_itself():
     clock = ManualClock()
-    timer = Timer(clock=clock)
+    timer = Timer(Histogram(), clock=clock)
     with timer.time():
         clock.advance(1)
         with timer.time():
@@ -74,7 +93,7 @@ def test_nested_blocks_are_timed_each_for_itself():
 
 def test_a_block_that_raises_is_timed_and_its_error_goes_on():
     clock = ManualClock()
-    timer = Timer(clock=clock)
+    timer = Timer(Histogram(), clock=clock)
 
     def fail():
         with timer.time():
@@ -87,7 +106,7 @@ def test_a_block_that_raises_is_timed_and_its_error_goes_on():
 
 
 def test_to_dict_has_durations_and_rates():
-    timer = Timer(clock=ManualClock())
+    timer = Timer(Histogram(), clock=ManualClock())
     timer.update(2)
     numbers = timer.snapshot().to_dict()
     assert (numbers["count"], numbers["median"], numbers["1m.rate"]) == (1, 2.0, 0.0)
@@ -258,3 +277,110 @@ def test_a_start_that_is_no_finite_number_is_refused(kind, start):
 def test_a_start_that_is_no_number_is_refused(kind, start):
     with pytest.raises(TypeError, match=rf"^{kind.__name__}\.update_since\(\) takes a number"):
         kind().update_since(start)
+
+
+@pytest.mark.parametrize("wrong", [ResettingReservoir(), "buckets", (1, 2), Timer, Histogram])
+def test_a_timer_keeps_its_durations_in_a_histogram(wrong):
+    # Compiled, the class checks its arguments before any code of its own runs.
+    words = r"Histogram, .*BucketHistogram" if COMPILED else r"^Timer\(histogram\) takes .*, pass"
+    with pytest.raises(TypeError, match=words):
+        Timer(wrong)
+
+
+@pytest.mark.parametrize("kind", [Timer, ResettingTimer])
+def test_a_negative_duration_is_ignored_and_counted(kind):
+    timer = kind()
+    for seconds in (-1e-9, -1, -0.25, -(10**300), Seconds(-1)):
+        timer.update(seconds)
+    for ns in (-1, -(2**80), Nanoseconds(-5)):
+        timer.update_ns(ns)
+    assert (timer.ignored, timer.count, timer.snapshot().sum) == (8, 0, 0.0)
+    timer.update(-0.0)
+    timer.update(2)
+    assert (timer.ignored, timer.count, timer.snapshot().sum) == (8, 2, 2.0)
+
+
+class Seconds(float):
+    pass
+
+
+class Nanoseconds(int):
+    pass
+
+
+@pytest.mark.parametrize("kind", [Timer, ResettingTimer])
+@pytest.mark.parametrize("wrong", [nan, inf, -inf, 10**400, -(10**400)])
+def test_a_duration_that_is_no_number_is_not_ignored(kind, wrong):
+    timer = kind()
+    with pytest.raises(ValueError, match=r"update\(\) of a timer takes"):
+        timer.update(wrong)
+    assert (timer.ignored, timer.count) == (0, 0)
+
+
+@pytest.mark.parametrize("kind", [Timer, ResettingTimer])
+def test_a_duration_of_three_centuries_is_refused(kind):
+    timer = kind()
+    timer.update_ns(2**63 - 1)
+    with pytest.raises(ValueError, match=r"update_ns\(\) of a timer takes less than 2\*\*63"):
+        timer.update_ns(2**63)
+    assert (timer.ignored, timer.count) == (0, 1)
+
+
+class Backwards:
+    """A clock that steps back by a second with every read."""
+
+    def __init__(self):
+        self.now = 100
+
+    def monotonic_ns(self):
+        self.now -= 1
+        return self.now * 10**9
+
+    def monotonic(self):
+        return self.monotonic_ns() / 1e9
+
+    time, time_ns = monotonic, monotonic_ns
+
+
+@pytest.mark.parametrize("kind", [Timer, ResettingTimer])
+def test_a_clock_that_steps_back_raises_in_no_block_and_no_function(kind):
+    timer = kind(clock=Backwards())
+
+    @timer.timed
+    def plain():
+        return "plain"
+
+    @timer.timed
+    async def coroutine():
+        return "coroutine"
+
+    @timer.timed
+    def generator():
+        yield "generator"
+
+    @timer.timed
+    async def async_generator():
+        yield "async generator"
+
+    async def main():
+        return await coroutine(), [each async for each in async_generator()]
+
+    with timer.time():
+        pass
+    assert plain() == "plain"
+    assert [*generator()] == ["generator"]
+    assert asyncio.run(main()) == ("coroutine", ["async generator"])
+    assert (timer.ignored, timer.count) == (5, 0)
+
+
+@pytest.mark.parametrize("kind", [Timer, ResettingTimer])
+def test_the_error_of_a_block_is_raised_whatever_the_clock_does(kind):
+    timer = kind(clock=Backwards())
+
+    def fail():
+        with timer.time():
+            raise LookupError("gone")
+
+    with pytest.raises(LookupError, match="gone"):
+        fail()
+    assert timer.ignored == 1

@@ -4,16 +4,16 @@ from contextlib import aclosing, closing
 
 import pytest
 
-from metrics import Counter, Gauge, ResettingTimer, Timer
+from metrics import Counter, Gauge, Histogram, ResettingTimer, Timer
 from metrics.testing import ManualClock
 
 
 class Bench:
     """A timer, and work that takes time on its clock."""
 
-    def __init__(self, kind):
+    def __init__(self, make):
         self.clock = ManualClock()
-        self.timer = kind(clock=self.clock)
+        self.timer = make(clock=self.clock)
 
     def work(self, seconds=1):
         self.clock.advance(seconds)
@@ -23,7 +23,11 @@ class Bench:
         return getattr(snapshot, "durations", snapshot).values
 
 
-@pytest.fixture(params=[Timer, ResettingTimer])
+def sampling_timer(clock):
+    return Timer(Histogram(), clock=clock)
+
+
+@pytest.fixture(params=[sampling_timer, ResettingTimer])
 def bench(request):
     return Bench(request.param)
 

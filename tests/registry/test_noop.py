@@ -11,12 +11,13 @@ from metrics.registry._noop import UPDATES, noop
 from metrics.registry._shortcuts import TABLE
 
 MAKERS = {
-    metrics.BucketHistogram: metrics.BucketHistogram,
+    metrics.BucketHistogram: lambda: metrics.BucketHistogram((1,)),
     metrics.Counter: metrics.Counter,
     metrics.StateSet: lambda: metrics.StateSet(("on", "off")),
     metrics.ExpDecayReservoir: metrics.ExpDecayReservoir,
     metrics.Family: lambda: metrics.Family(metrics.Counter, ("peer",)),
     metrics.FloatCounter: metrics.FloatCounter,
+    metrics.FloatUpDownCounter: metrics.FloatUpDownCounter,
     metrics.Gauge: metrics.Gauge,
     metrics.Healthcheck: lambda: metrics.Healthcheck(lambda: True),
     metrics.Histogram: metrics.Histogram,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from metrics import BucketHistogram, Counter
 from metrics.clock import Clock
+from metrics.instruments._buckets import DURATION_BOUNDS
 from metrics.reporters.delivery.backoff import Backoff
 from metrics.reporters.delivery.outbox import Outbox
 from metrics.reporters.delivery.sender import Sender
@@ -54,7 +55,7 @@ class AllChance:
 
 
 def new_statistics() -> Statistics:
-    return Statistics(Counter(), Counter(), Counter(), BucketHistogram())
+    return Statistics(Counter(), Counter(), Counter(), BucketHistogram(DURATION_BOUNDS))
 
 
 def new_sender(

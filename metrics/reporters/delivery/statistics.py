@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from metrics.errors import DuplicateMetricError
-from metrics.instruments._buckets import BucketHistogram
+from metrics.instruments._buckets import DURATION_BOUNDS, BucketHistogram
 from metrics.instruments._counter import Counter
 from metrics.registry import Registry
 
@@ -26,7 +26,7 @@ def statistics(registry: Registry, name: str) -> Iterator[Statistics]:
     Raises:
         DuplicateMetricError: another reporter has this name.
     """
-    made = Statistics(Counter(), Counter(), Counter(), BucketHistogram())
+    made = Statistics(Counter(), Counter(), Counter(), BucketHistogram(DURATION_BOUNDS))
     about: dict[str, tuple[Counter | BucketHistogram, str]] = {
         "sent": (made.sent, "Payloads that the server took"),
         "failed": (made.failed, "Deliveries that did not work"),
