@@ -37,11 +37,13 @@ def enter(hook, registry, name="x", **options):
     """Return the context manager of a hook, with the arguments that it requires."""
     if hook in PLURAL:
         options = {"labels": ("a",), **options}
-    if hook in {"state_set", "state_sets"}:
+    if hook in {"bucket_histogram", "bucket_histograms"}:
+        options = {"bounds": (1.0,), **options}
+    elif hook in {"state_set", "state_sets"}:
         options = {"states": ("on", "off"), **options}
     elif hook == "healthcheck":
         options = {"function": bool, **options}
-    return getattr(resources, hook)(registry, name, **options)
+    return getattr(resources, hook)(registry=registry, name=name, **options)
 
 
 def test_these_are_the_hooks():
@@ -106,10 +108,7 @@ def test_an_instrument_is_registered_and_unregistered(hook):
 @pytest.mark.parametrize("hook", ALL)
 def test_registry_and_name_are_accepted_by_keyword(hook):
     registry = Registry(ticker=Ticker())
-    options = {"labels": ("a",)} if hook in PLURAL else {}
-    if hook == "healthcheck":
-        options["function"] = bool
-    with getattr(resources, hook)(name="x", registry=registry, **options) as instrument:
+    with enter(hook, registry=registry, name="x") as instrument:
         assert registry.get("x") is instrument
     assert len(registry) == 0
 
@@ -314,7 +313,8 @@ def test_options_of_shortcuts_are_those_of_hooks():
     [
         ("timer", {"bounds": (1.0,), "sampled": True}, ValueError),
         ("bucket_histogram", {"bounds": (2.0, 1.0)}, ValueError),
-        ("counters", {"labels": ()}, ValueError),
+        ("counters", {"labels": ("le",)}, ValueError),
+        ("bucket_histogram", {"bounds": None, "unit": "percent"}, ValueError),
         ("counters", {"max_children": 0}, ValueError),
         ("counter", {"labels": ("a",)}, TypeError),
         ("meter", {"clock": ManualClock()}, TypeError),

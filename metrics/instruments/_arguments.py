@@ -136,18 +136,19 @@ def size(caller: str, value: object) -> int:
 
 
 def checked_clock(caller: str, value: object) -> Clock:
-    """Return `value`, which has the methods of a `Clock`.
+    """Return `value`, a clock.
 
     Raises:
-        TypeError: a method is missing.
+        TypeError: `value` lacks a method of `Clock`, or is the class of a clock.
     """
     # Families create children by the thousand, nearly all with the system's clock.
-    if type(value) is not SystemClock:
-        check_methods(
-            caller,
-            value,
-            ("monotonic", "monotonic_ns", "time", "time_ns"),
-            "a clock, such as metrics.clock.SYSTEM_CLOCK",
+    if type(value) is SystemClock:
+        return value
+    methods = ("monotonic", "monotonic_ns", "time", "time_ns")
+    if lacks_method(value, methods):
+        raise TypeError(
+            f"{caller} takes a clock, got {value!r} ({type(value).__name__}); "
+            f"pass SYSTEM_CLOCK, or an object with the methods {', '.join(methods)}"
         )
     return cast("Clock", value)
 
@@ -164,7 +165,15 @@ def check_methods(caller: str, value: object, names: tuple[str, ...], remedy: st
     Raises:
         TypeError: a method is missing, or `value` is a class and not an instance.
     """
-    missing = [name for name in names if not callable(getattr(value, name, None))]
-    if missing or isinstance(value, type):
-        problem = f"no method {missing[0]}()" if missing else "a class"
-        raise TypeError(f"{caller} takes {remedy}, got {value!r}: {problem}")
+    if lacks_method(value, names):
+        raise TypeError(
+            f"{caller} takes {remedy}, got {value!r} ({type(value).__name__}); "
+            f"pass an object with the methods {', '.join(names)}"
+        )
+
+
+def lacks_method(value: object, names: tuple[str, ...]) -> bool:
+    """Return whether a method is missing, or `value` is a class and not an instance."""
+    if isinstance(value, type):
+        return True
+    return not all(callable(getattr(value, name, None)) for name in names)

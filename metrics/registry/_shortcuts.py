@@ -189,6 +189,8 @@ class Shortcuts(ABC):
         labels: Iterable[str],
         options: FamilyOptions | TimerFamilyOptions,
         new: Callable[[Defaults], I] | None = None,
+        *,
+        trial: bool = True,
     ) -> Family[I]:
         names = checked_labelnames(labels)
         about: dict[str, Any] = {**options}
@@ -198,6 +200,9 @@ class Shortcuts(ABC):
         child = cast("Callable[[Defaults], I]", known.new if known and new is None else new)
 
         def family(defaults: Defaults) -> Family[I]:
+            if trial:
+                # A wrong option is an error now, and not at the first child.
+                child(defaults)
             return Family(kind, names, lambda: child(defaults), clock=defaults.clock, **about)
 
         found: Family[I] = self._obtain(name, kind, names, family, description, unit, ticker)
@@ -348,7 +353,7 @@ class Shortcuts(ABC):
         `bucket_histograms` needs less, and can be summed over workers.
         """
         new = None if reservoir is None else lambda _: Histogram(reservoir())
-        return self._many(Histogram, name, labels, options, new)
+        return self._many(Histogram, name, labels, options, new, trial=reservoir is None)
 
     def bucket_histogram(
         self,
@@ -407,7 +412,8 @@ class Shortcuts(ABC):
 
         `histogram` creates the histogram of a child.
         """
-        return self._many(Timer, name, labels, options, timer_factory(histogram, bounds, sampled))
+        new = timer_factory(histogram, bounds, sampled)
+        return self._many(Timer, name, labels, options, new, trial=histogram is None)
 
     def resetting_timer(
         self, name: str, *, size: Whole | None = None, description: str = ""
@@ -474,4 +480,5 @@ class Shortcuts(ABC):
             new = lambda _: factory()  # noqa: E731 - beside its alternative
         elif kind not in KINDS:
             new = lambda _: kind()  # noqa: E731 - as above
-        return self._many(kind, name, labels, options, new)
+        trial = factory is None and kind in KINDS
+        return self._many(kind, name, labels, options, new, trial=trial)

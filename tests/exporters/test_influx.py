@@ -85,7 +85,7 @@ def test_a_bucket_histogram_has_the_same_fields_as_a_histogram():
 def test_empty_distributions_are_left_out_but_timers_are_not():
     registry = Registry()
     registry.histogram("a")
-    registry.bucket_histogram("b")
+    registry.bucket_histogram("b", (1.0,))
     registry.resetting_timer("c")
     registry.timer("d", sampled=True)
     [((name, _), fields)] = parsed(influx.render(registry)).items()

@@ -1,6 +1,7 @@
 """prometheus_client's parser, which is strict, accepts every page and reads back what is there."""
 
 import math
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -204,9 +205,9 @@ def test_every_child_began_when_it_was_created_whenever_pages_are_read():
         FloatCounter,
         Meter,
         Histogram,
-        BucketHistogram,
+        partial(BucketHistogram, (1.0,)),
         Timer,
-        lambda: Timer(BucketHistogram()),
+        lambda: Timer(Histogram()),
         ResettingTimer,
     ],
 )
@@ -265,7 +266,7 @@ def test_an_instrument_of_a_program_began_when_it_was_registered():
 def test_histograms_summaries_and_timers_have_their_beginning_too():
     registry = Registry(clock=ManualClock())
     registry.histogram("a")
-    registry.bucket_histogram("b")
+    registry.bucket_histogram("b", (1.0,))
     registry.timer("c", sampled=True)
     registry.meter("d")
     registry.gauge("e")

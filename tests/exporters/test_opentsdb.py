@@ -163,7 +163,7 @@ def test_labels_are_tags_and_a_host_stays_whatever_they_are():
 def test_an_empty_distribution_has_a_count_and_no_statistics():
     registry = Registry()
     registry.histogram("a")
-    registry.bucket_histogram("b")
+    registry.bucket_histogram("b", (1.0,))
     registry.resetting_timer("c")
     registry.timer("d", sampled=True)
     assert [(point["metric"], point["value"]) for point in parsed(page(registry))] == [

@@ -3,6 +3,7 @@
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -48,6 +49,8 @@ def clock():
 
 
 def expiring(clock, kind=Counter, factory=None, **options):
+    if kind is BucketHistogram:
+        factory = partial(BucketHistogram, (1.0,))
     return Family(kind, ("peer",), factory, clock=clock, expire_after=10.0, **options)
 
 

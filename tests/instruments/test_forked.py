@@ -98,8 +98,8 @@ def test_a_registry_registers_and_a_ticker_ticks_again():
         return len(ticker)
 
     with (
-        held(lock_of(registry._entries, "lock")),
-        held(registry._farewells._lock),
+        held(lock_of(registry._store.table, "lock")),
+        held(registry._store.farewells._lock),
         held(lock_of(ticker, "_changed")),
         held(lock_of(ticker, "_ticking")),
     ):

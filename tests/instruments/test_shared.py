@@ -21,6 +21,7 @@ from metrics import (
     Meter,
     Registry,
     Snapshot,
+    StateSet,
     SystemClock,
     Ticker,
     Timer,
@@ -35,6 +36,7 @@ MADE_WITH = {
     EWMA: (0.5,),
     Family: (Counter, ["method"]),
     Healthcheck: (bool,),
+    StateSet: (("on", "off"),),
 }
 FINAL = [
     kind

@@ -16,6 +16,7 @@ from metrics import (
     InfoSnapshot,
     MeterSnapshot,
     Snapshot,
+    StateSetSnapshot,
     TimerSnapshot,
     UpDownCounterSnapshot,
 )
@@ -38,6 +39,7 @@ MAKERS = {
     HistogramSnapshot: histogram,
     InfoSnapshot: lambda n: InfoSnapshot({"version": str(n)}),
     MeterSnapshot: meter,
+    StateSetSnapshot: lambda n: StateSetSnapshot({"on": n == 1, "off": n == 2}),
     TimerSnapshot: lambda n: TimerSnapshot(histogram(n), meter(2)),
     UpDownCounterSnapshot: UpDownCounterSnapshot,
 }

@@ -6,6 +6,7 @@ from metrics import (
     BucketHistogram,
     Counter,
     FloatCounter,
+    FloatUpDownCounter,
     Gauge,
     Healthcheck,
     Histogram,
@@ -22,6 +23,7 @@ SINGULAR: dict[str, type] = {
     "counter": Counter,
     "float_counter": FloatCounter,
     "updown_counter": UpDownCounter,
+    "float_updown_counter": FloatUpDownCounter,
     "gauge": Gauge,
     "int_gauge": IntGauge,
     "info": Info,
@@ -45,7 +47,9 @@ def make(owner: Any, shortcut: str, name: str = "x", **options: Any) -> Any:
     """Call a shortcut with the arguments that it requires."""
     if shortcut in PLURAL:
         options = {"labels": ("a",), **options}
-    if shortcut in {"state_set", "state_sets"}:
+    if shortcut in {"bucket_histogram", "bucket_histograms"}:
+        options = {"bounds": (1.0,), **options}
+    elif shortcut in {"state_set", "state_sets"}:
         options = {"states": ("on", "off"), **options}
     elif shortcut == "healthcheck":
         options = {"function": bool, **options}

@@ -46,7 +46,7 @@ def test_a_child_adds_to_the_labels_of_its_parent_or_replaces_them():
         ({"__name__": "x"}, ValueError, "malformed"),
         ({"le": "x"}, ValueError, "reserved"),
         ({"": "x"}, ValueError, "malformed"),
-        ({5: "x"}, TypeError, "a label name is a str"),
+        ({5: "x"}, TypeError, "pass a str"),
         ({"a": 5}, TypeError, "use a str as value"),
         ({"a": None}, TypeError, "use a str as value"),
         ([("a", "x")], TypeError, "use a mapping of str to str"),

@@ -24,7 +24,7 @@ from metrics import (
     UniformReservoir,
     resources,
 )
-from metrics.instruments._buckets import DEFAULT_BOUNDS
+from metrics.instruments._buckets import DURATION_BOUNDS
 from metrics.registry._inner import KINDS, Shortcuts, store_of
 from metrics.testing import ManualClock
 from tests.registry.makers import ALL, PLURAL, SINGULAR, make
@@ -163,8 +163,8 @@ def test_type_errors_name_the_existing_and_the_requested_type():
 
 def test_malformed_labels_and_options_leave_nothing_registered():
     registry = Registry()
-    with pytest.raises(ValueError, match="one or more different label names"):
-        registry.counters("x", labels=())
+    with pytest.raises(ValueError, match="bounds are required for unit 'percent'"):
+        registry.bucket_histograms("x", ("a",), unit="percent")
     with pytest.raises(ValueError, match="reserved"):
         registry.counters("x", labels=("le",))
     with pytest.raises(TypeError, match="did you mean"):
@@ -238,7 +238,7 @@ class Forms:
 def test_timers_count_in_buckets_with_default_bounds():
     for snapshot in Forms().snapshots:
         assert isinstance(snapshot, BucketHistogramSnapshot)
-        assert snapshot.bounds == DEFAULT_BOUNDS
+        assert snapshot.bounds == DURATION_BOUNDS
 
 
 @pytest.mark.parametrize("bounds", [(0.1, 1.0), [0.1, 1.0], iter((0.1, 1.0))])
@@ -306,7 +306,8 @@ def test_a_family_of_any_kind_has_the_defaults_of_the_registry_or_a_factory():
     clock = ManualClock()
     registry = Registry(clock=clock)
     for kind in KINDS:
-        assert type(registry.family(kind.__name__, kind, ("a",)).labels("x")) is kind
+        family = registry.family(kind.__name__, kind, ("a",), unit="seconds")
+        assert type(family.labels("x")) is kind
     assert registry.family("Timer", Timer, ("a",)) is registry.timers("Timer", ("a",))
     with registry.get("ResettingTimer").labels("y").time():
         clock.advance(3.0)

@@ -72,8 +72,8 @@ def test_an_instrument_with_two_names_is_ticked_until_both_are_unregistered():
 def test_buckets_do_not_need_a_ticker():
     ticker = Ticker()
     registry = Registry(ticker=ticker)
-    registry.bucket_histogram("a")
-    registry.bucket_histograms("b", labels=("c",))
+    registry.bucket_histogram("a", (1.0,))
+    registry.bucket_histograms("b", labels=("c",), unit="bytes")
     assert len(ticker) == 0
 
 

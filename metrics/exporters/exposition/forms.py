@@ -230,8 +230,8 @@ def point_labels(point: Point, name: str, taken: Mapping[str, str]) -> Labels:
     labels: dict[str, str] = {}
     for key, text in point.labels:
         # Two underscores in front are reserved for Prometheus itself.
-        label = name if key is None else exported_name(key).lstrip("_")
-        if not label or label[0].isdigit():
+        label = (name if key is None else exported_name(key)).lstrip("_")
+        if not label or label[0].isdigit() or (key is None and name.startswith("_")):
             label = f"_{label}"
         while label in taken or label in labels:
             label += "_" if label != "_" else "0"

@@ -121,7 +121,8 @@ def test_a_child_registry_has_the_names_of_its_parents_page():
 
 
 WORDS = ("x", "total", "info", "seconds", "milliseconds", "count", "created", "_", "9", "é")
-NAMES = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4)
+# Names that begin with two underscores cannot be labels, which states need.
+NAMES = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).filter(lambda w: w[0] != "_")
 UNITS = st.sampled_from(["", "seconds", "milliseconds", "bytes", "ratio", "percent"])
 
 
@@ -141,7 +142,8 @@ def test_every_page_has_every_name_once_and_everything_on_it(dialect, wanted):
             registry.register(name, instrument, unit=unit)
             if hasattr(instrument, "update"):
                 instrument.update(1.0)
-            registry.run_healthchecks()
+            if hasattr(instrument, "healthy"):
+                instrument.healthy()
             expected += len(kind.families)
     if dialect == "openmetrics":
         page = openmetrics.render(registry)

@@ -13,7 +13,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     Metric,
 )
 
-from metrics import BucketHistogram, Family, Registry, Snapshot, Timer
+from metrics import BucketHistogram, Family, Histogram, Registry, Snapshot, Timer
 from metrics.exporters import otlp
 from metrics.exporters.exposition.forms import SUMMARY_QUANTILES
 from metrics.exporters.reading.deltas import Deltas
@@ -239,7 +239,7 @@ def test_half_a_surrogate_pair_does_not_fail_the_request():
 
 
 def test_a_family_of_two_kinds_of_timers_is_a_metric_of_the_first_kind():
-    made = iter([None, BucketHistogram((1,))])
+    made = iter([Histogram(), BucketHistogram((1,))])
     family = Family(Timer, ("x",), lambda: Timer(next(made)))
     family.labels("a").update(0.5)
     family.labels("b").update(0.5)

@@ -2,7 +2,7 @@
 
 from math import inf
 
-from metrics import Gauge, Registry, Timer
+from metrics import Gauge, Histogram, Registry, Timer
 from metrics.exporters.reading.fields import fields
 from metrics.exporters.reading.series import series
 from metrics.instruments._snapshot import Snapshot
@@ -33,7 +33,7 @@ def test_of_an_instrument_of_the_programs_own_there_are_its_finite_numbers():
 
 def test_only_durations_are_multiplied():
     registry = Registry()
-    registry.register("call", Timer()).update(0.5)
+    registry.register("call", Timer(Histogram())).update(0.5)
     found = fields_of(registry, 1000)
     assert (found["count"], found["mean"], found["99-percentile"]) == (1, 500, 500)
     registry.clear()

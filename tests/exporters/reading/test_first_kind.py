@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from metrics import BucketHistogram, Family, Registry, Timer
+from metrics import Family, Histogram, Registry, Timer
 from metrics.exporters import graphite, openmetrics, otlp, prometheus, remote_write
 from tests.exporters.write_requests import read
 
@@ -44,7 +44,7 @@ TYPED: dict[str, Kinds] = {
 
 def mixed() -> Registry:
     """Return a registry with a family of two timers, of which the first one made has buckets."""
-    timers = iter([Timer(BucketHistogram()), Timer()])
+    timers = iter([Timer(), Timer(Histogram())])
     registry = Registry()
     family = registry.register("wait", Family(Timer, ("shop",), lambda: next(timers)))
     family.labels("b").update(0.5)

@@ -25,7 +25,7 @@ RESERVOIRS = [
 ]
 HISTOGRAMS = [
     *[lambda make=make: Histogram(make()) for make in RESERVOIRS],
-    BucketHistogram,
+    lambda: BucketHistogram((0.5, 30.0)),
 ]
 NUMBERS = st.lists(st.floats(0, 1e9) | st.integers(0, 10**9))
 
@@ -64,7 +64,7 @@ def test_afterwards_the_histogram_has_its_own_reservoir_back(make):
 
 def test_buckets_that_nobody_listens_to_any_more_count_on():
     registry = Registry()
-    histogram = registry.bucket_histogram("h")
+    histogram = registry.bucket_histogram("h", unit="seconds")
     with recorded(registry) as outer:
         with recorded(registry) as inner:
             histogram.update(1)
@@ -205,7 +205,7 @@ class Elsewhere:
 
 def test_what_was_read_elsewhere_has_counts_and_a_sum_without_values():
     registry = Registry()
-    histogram = BucketHistogram()
+    histogram = BucketHistogram((0.5, 30.0))
     histogram.update(0.5)
     registry.register("b", Elsewhere(histogram))
     with recorded(registry) as changes:
