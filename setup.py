@@ -24,6 +24,7 @@ from setuptools.command.build_ext import build_ext
 # Every other module in metrics/instruments is compiled.
 NEVER_COMPILED = {
     "__init__",  # has no code
+    "_inner",  # as __init__
     "_blocks",  # is entered seldom, and its classes are made for one block each
     "_calls",  # mypyc drops the cause of `raise ... from`
     "_expiry",  # mypyc fails to load a named tuple with a field of type object

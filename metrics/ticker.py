@@ -11,11 +11,8 @@ from metrics._turns import Turns
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import join
 from metrics.errors import StopTimeoutError
-from metrics.instruments._arguments import Real, checked_clock, positive
-from metrics.instruments._ewma import INTERVAL
-from metrics.instruments._meter import Meter
-from metrics.instruments._shared import Shared
-from metrics.instruments._snapshot import Tickable
+from metrics.instruments import Meter
+from metrics.instruments._inner import INTERVAL, Real, Shared, Tickable, checked_clock, positive
 
 __all__ = ["Ticker"]
 

@@ -6,7 +6,7 @@ from metrics import _fork
 from metrics.clock import Clock
 from metrics.collectors._process import CpuLoad, load_psutil
 from metrics.instruments import Counter, Meter
-from metrics.instruments._snapshot import TickSource
+from metrics.instruments._inner import TickSource
 from metrics.registry import Registry
 from metrics.registry._inner import Registrations
 

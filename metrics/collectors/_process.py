@@ -7,7 +7,7 @@ from typing import final
 from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments import FloatCounter, Gauge, IntGauge
-from metrics.instruments._snapshot import TickSource
+from metrics.instruments._inner import TickSource
 from metrics.registry import Registry
 from metrics.registry._inner import Registrations
 

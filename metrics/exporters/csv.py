@@ -11,7 +11,7 @@ from metrics.exporters.reading.series import labels_text, series
 from metrics.exporters.writing.chunks import chunked
 from metrics.exporters.writing.numbers import bounded
 from metrics.exporters.writing.times import SECOND, checked_ns
-from metrics.instruments._arguments import Whole
+from metrics.instruments._inner import Whole
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/csv; charset=utf-8; header=present"

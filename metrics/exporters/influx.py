@@ -17,9 +17,7 @@ from metrics.exporters.writing.paths import checked_prefix
 from metrics.exporters.writing.tags import NO_TAGS, checked_tags, merged
 from metrics.exporters.writing.texts import info_text
 from metrics.exporters.writing.times import checked_ns, per_second
-from metrics.instruments._buckets import BucketHistogramSnapshot
-from metrics.instruments._meter import MeterSnapshot
-from metrics.instruments._sample import HistogramSnapshot
+from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, MeterSnapshot
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"

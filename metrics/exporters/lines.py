@@ -21,8 +21,7 @@ from metrics.instruments import (
     MeterSnapshot,
     Snapshot,
 )
-from metrics.instruments._labels import escape_label
-from metrics.instruments._sample import QUANTILES
+from metrics.instruments._inner import QUANTILES, escape_label
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"

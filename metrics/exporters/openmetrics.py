@@ -18,10 +18,9 @@ from metrics.exporters.exposition.layout import (
 from metrics.exporters.exposition.page import Block, Page, checked_names
 from metrics.exporters.exposition.renaming import number_of_entry
 from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, Instrument, Snapshot
-from metrics.instruments._cumulative import Cumulative
+from metrics.instruments._inner import Cumulative
 from metrics.registry import Registry
-from metrics.registry._inner import Entry, Kind
-from metrics.registry._names import exported_name
+from metrics.registry._inner import Entry, Kind, exported_name
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 

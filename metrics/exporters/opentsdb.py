@@ -18,7 +18,7 @@ from metrics.exporters.writing.decimals import decimal
 from metrics.exporters.writing.paths import checked_prefix, plain, tag_name
 from metrics.exporters.writing.tags import NO_TAGS, checked_tags, merged
 from metrics.exporters.writing.times import checked_seconds, per_second
-from metrics.instruments._arguments import size
+from metrics.instruments._inner import size
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"

@@ -17,7 +17,7 @@ from metrics.instruments import (
     HistogramSnapshot,
     MeterSnapshot,
 )
-from metrics.instruments._sample import QUANTILES
+from metrics.instruments._inner import QUANTILES
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"

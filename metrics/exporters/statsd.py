@@ -18,8 +18,8 @@ from metrics.exporters.writing.numbers import Number
 from metrics.exporters.writing.paths import checked_prefix, nodes, path, plain, tag_name
 from metrics.exporters.writing.tags import NO_TAGS, checked_tags, merged
 from metrics.exporters.writing.times import per_second
-from metrics.instruments._arguments import size
-from metrics.instruments._sample import HistogramSnapshot
+from metrics.instruments import HistogramSnapshot
+from metrics.instruments._inner import size
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"

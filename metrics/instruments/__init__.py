@@ -4,8 +4,8 @@ Updates take no lock and do no I/O. They rely on CPython: no other thread runs b
 that hold no call and no backward jump, so a read-modify-write of a single statement is whole.
 """
 
+from metrics.instruments._bucket_snapshot import BucketHistogramSnapshot as BucketHistogramSnapshot
 from metrics.instruments._buckets import BucketHistogram as BucketHistogram
-from metrics.instruments._buckets import BucketHistogramSnapshot as BucketHistogramSnapshot
 from metrics.instruments._counter import Counter as Counter
 from metrics.instruments._counter import CounterSnapshot as CounterSnapshot
 from metrics.instruments._counter import FloatCounter as FloatCounter

@@ -7,7 +7,7 @@ from metrics.instruments._shared import Shared
 from metrics.instruments._snapshot import Instrument
 
 READER = "metrics-expiry"
-"""Reader under which values are read, so that no other reader misses what resets."""
+"""Reader under which values are read, so that values that reset do so for no other reader."""
 
 
 class Observation(NamedTuple):

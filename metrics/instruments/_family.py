@@ -98,7 +98,7 @@ class Family(Shared, Generic[I]):
     Get a child with `labels` and update it like any instrument. A lookup of an existing child is
     one dict lookup without a lock. Safe to use from any thread, from signal handlers too.
 
-    Memory is bounded whatever the values of a label from outside (a path, a user) are:
+    Memory is bounded for any values of a label from outside (a path, a user):
 
     - A family creates at most `max_children`. All further label sets get one overflow child, whose
       label values all are `_overflow`; `overflowed` counts these requests.
@@ -251,7 +251,7 @@ class Family(Shared, Generic[I]):
             return self._children.pop(texts, None) is not None
 
     def remove_matching(self, labels: Mapping[str, object] = NO_LABELS, /, **named: object) -> int:
-        """Drop all children that have these label values, whatever their other labels are.
+        """Drop all children that have these label values, with any other labels.
 
         The overflow child stays: only `clear` drops it.
 

@@ -1,8 +1,8 @@
-"""What instruments and snapshots derive from, so that whoever holds one holds the same one.
+"""Base classes of instruments and snapshots, whose copies are the objects themselves.
 
-A second counter would be counted up and read by nobody, and a snapshot never changes: a copy of
-either is the thing itself. Compiled code calls the methods of the library's classes directly and
-would pass over what a subclass overrides: only `Snapshot` can be derived from.
+Updates of a copied counter would reach no reader, and a snapshot never changes. Compiled code calls
+the methods of the library's classes directly and would ignore the overrides of a subclass: programs
+can derive from `Snapshot` only.
 """
 
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 from metrics._native import mypyc_attr
 
 if TYPE_CHECKING:
-    from metrics.instruments._buckets import BucketHistogramSnapshot
+    from metrics.instruments._bucket_snapshot import BucketHistogramSnapshot
     from metrics.instruments._meter import MeterSnapshot
     from metrics.instruments._sample import HistogramSnapshot
 
@@ -20,7 +20,7 @@ PACKAGE = __name__.partition(".")[0]
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Shared:
-    """Something of which a copy is the thing itself; it can be neither pickled nor subclassed."""
+    """Identity object: copy and deepcopy return the object itself; pickling raises TypeError."""
 
     __slots__ = ()
 
@@ -29,7 +29,7 @@ class Shared:
         refuse_subclass(cls, Shared)
 
     def _after_fork(self) -> None:
-        """Renew locks, and start totals at zero, in a forked process; by default nothing.
+        """Renew locks and set totals to zero in a forked process; the default does nothing.
 
         The parent still reports its totals. A current value, such as that of a gauge, stays.
         """
@@ -42,8 +42,7 @@ class Shared:
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError(
-            f"{type(self).__name__} cannot be pickled: it is shared by all who use it here; "
-            "pickle what is read from it, such as a snapshot"
+            f"cannot pickle {type(self).__name__}: it belongs to this process; pickle its snapshot"
         )
 
 
@@ -59,11 +58,11 @@ class Point(NamedTuple):
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Snapshot:
-    """What every snapshot has: equality by value, a readable repr, and `to_dict`.
+    """Immutable value of an instrument: equality by value, a readable repr, and `to_dict`.
 
-    A snapshot can be sent to another process: it pickles, whatever form the library has there.
-    A kind of your own names in `fields` what it consists of, and its constructor takes the same,
-    in that order.
+    A snapshot can be pickled for another process, compiled or interpreted. A subclass of your own
+    lists its properties in `fields`, and its constructor takes them in that order. Formats read
+    the views: `scalar`, `total`, `distribution`, `rates` and `points`.
     """
 
     __slots__ = ()
@@ -74,7 +73,7 @@ class Snapshot:
         refuse_subclass(cls, Snapshot)
 
     def snapshot(self, reader: str = "") -> Self:
-        """Return itself: what was read elsewhere can stand for the instrument it was read from."""
+        """Return the snapshot itself, which stands for its instrument in another process."""
         return self
 
     @property
@@ -104,7 +103,7 @@ class Snapshot:
 
     @property
     def points(self) -> "tuple[Point, ...]":
-        """Numbers told apart by labels of their own: info labels, states; none for others."""
+        """Numbers distinguished by labels of their own: info labels, states; none for others."""
         return ()
 
     def to_dict(self) -> dict[str, object]:
@@ -131,23 +130,23 @@ class Snapshot:
 
     def __reduce__(self) -> tuple[object, ...]:
         values = [getattr(self, name) for name in self.fields]
-        # A read-only view does not pickle; what it shows does.
+        # A read-only view cannot be pickled, unlike its mapping.
         plain = [dict(v) if isinstance(v, MappingProxyType) else v for v in values]
         return type(self), tuple(plain)
 
 
 def refuse_subclass(kind: type, allowed: type) -> None:
-    """Raise TypeError if a class of a program derives from one of the library, save `allowed`."""
+    """Raise TypeError if a program's class derives from one of the library other than `allowed`."""
     if is_own(kind):
         return
     for base in kind.__bases__:
         if base is not allowed and is_own(base):
             raise TypeError(
-                f"{base.__name__} cannot be subclassed: compiled code would pass over what "
-                f"{kind.__name__} overrides; hold one in a class of your own instead"
+                f"cannot subclass {base.__name__} as {kind.__name__}: compiled code would ignore "
+                "its overrides; hold one in a class of your own instead"
             )
 
 
 def is_own(kind: type) -> bool:
-    """Return whether a class is the library's."""
+    """Return whether a class belongs to the library."""
     return kind.__module__.partition(".")[0] == PACKAGE

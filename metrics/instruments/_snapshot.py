@@ -1,9 +1,9 @@
-"""What an instrument is to everyone who reads it: something that gives an immutable snapshot.
+"""Protocols of instruments and tickers: immutable snapshots, and ticks at an interval.
 
 The numbers of one snapshot agree with each other: sum, count, buckets and values come from the
-same moment. Each instrument's module has the type of its snapshot.
+same moment. Each instrument's module has the class of its snapshot.
 
-Never compiled, because what is compiled cannot be inherited from as a protocol.
+Never compiled, because a compiled protocol cannot be inherited from.
 """
 
 from typing import Protocol
@@ -14,26 +14,26 @@ __all__ = ["Instrument", "Snapshot", "TickSource", "Tickable"]
 
 
 class Instrument(Protocol):
-    """What a registry holds. Any object with this method can be registered."""
+    """Object that a registry holds: any object with this method can be registered."""
 
     def snapshot(self, reader: str = "") -> Snapshot:
-        """Return the values now.
+        """Return the present values.
 
         Args:
-            reader: who is asking. What resets when it is read resets for this reader alone;
+            reader: the reader's name. Values that reset at a read reset for this reader alone;
                 instruments that never reset ignore it.
         """
 
 
 class Tickable(Protocol):
-    """What a ticker ticks: something that advances once an interval."""
+    """Member of a ticker, which advances once an interval."""
 
     def tick(self) -> None:
         """Advance by one interval."""
 
 
 class TickSource(Protocol):
-    """What ticks members once an interval: a `Ticker`, or a test's stand-in for one."""
+    """Ticker: a `Ticker`, or the stand-in of a test."""
 
     @property
     def interval(self) -> float:
@@ -43,4 +43,4 @@ class TickSource(Protocol):
         """Tick `member` from now on; adding it again changes nothing."""
 
     def discard(self, member: Tickable) -> None:
-        """Tick `member` no more, if it was ticked at all."""
+        """Stop ticking `member`, if it was ticked."""

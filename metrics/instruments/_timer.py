@@ -4,11 +4,8 @@ from typing import final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments._arguments import Real
-from metrics.instruments._buckets import (
-    DURATION_BOUNDS,
-    BucketHistogram,
-    BucketHistogramSnapshot,
-)
+from metrics.instruments._bucket_snapshot import BucketHistogramSnapshot
+from metrics.instruments._buckets import DURATION_BOUNDS, BucketHistogram
 from metrics.instruments._durations import Durations
 from metrics.instruments._ewma import INTERVAL
 from metrics.instruments._histogram import Histogram

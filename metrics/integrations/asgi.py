@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final
 
 from metrics.exporters import json, openmetrics, prometheus
 from metrics.exporters.negotiation import accepts_gzip, prefers_openmetrics
-from metrics.instruments._healthcheck import describe
+from metrics.instruments._inner import describe
 from metrics.registry import Registry
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class Checks:
             f"ok {name}\n" if error is None else f"FAIL {name}: {describe(error)}\n"
             for name, error in errors.items()
         ]
-        return not any(errors.values()), "".join(lines)
+        return all(error is None for error in errors.values()), "".join(lines)
 
 
 def page(title: str, count: int) -> str:

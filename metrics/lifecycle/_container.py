@@ -10,7 +10,7 @@ from weakref import finalize, ref
 from dependency_injector import containers, providers
 
 from metrics.errors import MetricsError
-from metrics.instruments._arguments import finite, positive
+from metrics.instruments._inner import finite, positive
 from metrics.lifecycle._awaitable import Start, Stop, StopSome, perform, perform_here
 from metrics.lifecycle._checks import raise_problems, reset_options, startup_problems
 from metrics.lifecycle._graph import AnyResource, in_order, related

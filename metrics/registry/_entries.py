@@ -6,8 +6,7 @@ from typing import final
 from metrics import _fork
 from metrics.errors import DuplicateMetricError
 from metrics.instruments import Family, Instrument
-from metrics.instruments._shared import Shared
-from metrics.instruments._snapshot import TickSource
+from metrics.instruments._inner import Shared, TickSource
 from metrics.registry._kinds import Kind
 from metrics.registry._shortcuts import KINDS
 

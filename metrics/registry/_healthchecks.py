@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from math import inf
 
-from metrics.instruments._family import Family
-from metrics.instruments._healthcheck import Healthcheck, refresh
-from metrics.instruments._labels import label_text
+from metrics.instruments import Family, Healthcheck
+from metrics.instruments._inner import label_text, refresh
 from metrics.registry._entries import Entry
 
 

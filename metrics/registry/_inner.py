@@ -4,6 +4,7 @@ Programs use `Registry`; nothing here is a promise to them.
 """
 
 from metrics.registry._entries import Entry as Entry
+from metrics.registry._entries import Labels as Labels
 from metrics.registry._entries import is_ticking as is_ticking
 from metrics.registry._entries import kind_of as kind_of
 from metrics.registry._entries import type_name as type_name
@@ -11,6 +12,9 @@ from metrics.registry._entries import type_of as type_of
 from metrics.registry._kinds import Defaults as Defaults
 from metrics.registry._kinds import Exported as Exported
 from metrics.registry._kinds import Kind as Kind
+from metrics.registry._names import exported_name as exported_name
+from metrics.registry._names import stem as stem
+from metrics.registry._names import without as without
 from metrics.registry._registrations import Registrations as Registrations
 from metrics.registry._registrations import warn_without_ticker as warn_without_ticker
 from metrics.registry._registry import Registry

@@ -16,8 +16,7 @@ from metrics.instruments import (
     Snapshot,
     Timer,
 )
-from metrics.instruments._arguments import Real, Whole
-from metrics.instruments._snapshot import TickSource
+from metrics.instruments._inner import Real, TickSource, Whole
 from metrics.registry._names import (
     counter_name,
     event_rate_name,

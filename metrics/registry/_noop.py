@@ -5,8 +5,7 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 from metrics.instruments import Family, Instrument
-from metrics.instruments._blocks import NO_BLOCK, NoBlock
-from metrics.instruments._shared import Shared
+from metrics.instruments._inner import NO_BLOCK, NoBlock, Shared
 from metrics.registry._shortcuts import KINDS, TABLE
 
 F = TypeVar("F", bound=Callable[..., object])

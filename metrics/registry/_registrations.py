@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar, final
 
 from metrics.clock import Clock
 from metrics.instruments import Instrument
-from metrics.instruments._snapshot import TickSource
+from metrics.instruments._inner import TickSource
 from metrics.registry._entries import is_ticking
 from metrics.registry._kinds import Defaults
 from metrics.registry._registry import Registry

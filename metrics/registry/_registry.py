@@ -8,11 +8,7 @@ from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.errors import MetricTypeError
 from metrics.instruments import Family, Instrument, Snapshot
-from metrics.instruments._cumulative import Cumulative
-from metrics.instruments._ewma import INTERVAL
-from metrics.instruments._labels import checked_labels
-from metrics.instruments._shared import Shared
-from metrics.instruments._snapshot import TickSource
+from metrics.instruments._inner import INTERVAL, Cumulative, Shared, TickSource, checked_labels
 from metrics.registry._entries import Entry, is_ticking, kind_of, type_name
 from metrics.registry._healthchecks import run_all
 from metrics.registry._kinds import Defaults

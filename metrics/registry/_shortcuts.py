@@ -38,12 +38,15 @@ from metrics.instruments import (
     UpDownCounter,
     UpDownCounterSnapshot,
 )
-from metrics.instruments._arguments import Real, Whole
-from metrics.instruments._buckets import default_bounds
-from metrics.instruments._healthcheck import TIMEOUT
-from metrics.instruments._labels import checked_labelnames
-from metrics.instruments._reservoir import Reservoir
-from metrics.instruments._snapshot import TickSource
+from metrics.instruments._inner import (
+    TIMEOUT,
+    Real,
+    Reservoir,
+    TickSource,
+    Whole,
+    checked_labelnames,
+    default_bounds,
+)
 from metrics.registry._kinds import (
     COUNT,
     DISTRIBUTION,

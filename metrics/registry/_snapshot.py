@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import final
 
 from metrics.instruments import FamilySnapshot, Snapshot
-from metrics.instruments._shared import Shared
+from metrics.instruments._inner import Shared
 from metrics.registry._entries import Entry
 
 

@@ -7,8 +7,7 @@ from typing import TypeVar, cast, final
 from metrics import _fork
 from metrics.clock import Clock
 from metrics.instruments import Healthcheck
-from metrics.instruments._cumulative import Cumulative
-from metrics.instruments._shared import Shared
+from metrics.instruments._inner import Cumulative, Shared
 from metrics.registry._entries import Entries, Entry, type_of
 from metrics.registry._farewells import Farewells
 from metrics.registry._healthchecks import run_stale

@@ -9,8 +9,8 @@ from tempfile import NamedTemporaryFile
 from typing import Unpack, final
 
 from metrics.exporters import csv, lines, prometheus
-from metrics.instruments._arguments import natural
-from metrics.instruments._arguments import size as checked_size
+from metrics.instruments._inner import natural
+from metrics.instruments._inner import size as checked_size
 from metrics.registry import Registry
 from metrics.reporters.delivery.reporter import Reporter
 from metrics.reporters.reporting.lifetime import reporting

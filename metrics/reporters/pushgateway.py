@@ -10,7 +10,7 @@ from typing import Unpack
 from urllib.parse import quote
 
 from metrics.exporters import prometheus
-from metrics.instruments._labels import checked_labelnames
+from metrics.instruments._inner import checked_labelnames
 from metrics.registry import Registry
 from metrics.reporters.delivery.reporter import Reporter
 from metrics.reporters.reporting.options import HttpOptions, chosen

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 from metrics.exporters import statsd
 from metrics.exporters.reading.deltas import Deltas
 from metrics.exporters.writing.datagrams import SIZE, datagrams
-from metrics.instruments._arguments import size as checked_size
+from metrics.instruments._inner import size as checked_size
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
 from metrics.reporters.delivery.reporter import Reporter

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from metrics._fork import survives_fork
 from metrics.clock import Clock
 from metrics.collectors import HostCollector, ProcessCollector, RuntimeCollector
-from metrics.instruments._snapshot import Tickable, TickSource
+from metrics.instruments._inner import Tickable, TickSource
 from metrics.registry import Registry
 from metrics.registry._inner import warn_without_ticker
 from metrics.resources._shortcut_hooks import needs_ticker

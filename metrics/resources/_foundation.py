@@ -7,8 +7,7 @@ from metrics import options
 from metrics._fork import survives_fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import remaining
-from metrics.instruments._ewma import INTERVAL
-from metrics.instruments._snapshot import TickSource
+from metrics.instruments._inner import INTERVAL, TickSource
 from metrics.registry import Registry
 from metrics.ticker import Ticker
 

@@ -4,7 +4,7 @@ import threading
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Self, final
 
-from metrics.instruments._arguments import Real, Whole, amount, finite, natural
+from metrics.instruments._inner import Real, Whole, amount, finite, natural
 
 NANOSECONDS = 1_000_000_000
 """Nanoseconds in a second."""

@@ -6,10 +6,7 @@ from types import TracebackType
 from typing import Self, final
 
 from metrics.errors import StopTimeoutError
-from metrics.instruments._arguments import Real, amount, positive
-from metrics.instruments._ewma import INTERVAL
-from metrics.instruments._shared import Shared
-from metrics.instruments._snapshot import Tickable
+from metrics.instruments._inner import INTERVAL, Real, Shared, Tickable, amount, positive
 from metrics.testing.clock import NANOSECONDS, ManualClock, nanoseconds
 from metrics.ticker import Ticker
 

@@ -6,12 +6,13 @@ from metrics import (
     Family,
     Histogram,
     HistogramSnapshot,
+    Instrument,
     Ticker,
     Timer,
     UniformReservoir,
 )
 from metrics.instruments._reservoir import RandomSource, Reservoir
-from metrics.instruments._snapshot import Instrument, Tickable
+from metrics.instruments._snapshot import Tickable
 
 PROTOCOLS = pytest.mark.parametrize(
     "protocol", [Instrument, Tickable, Reservoir, RandomSource], ids=lambda kind: kind.__name__

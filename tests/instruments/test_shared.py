@@ -69,12 +69,12 @@ def test_a_copy_is_the_object_itself(live, copied):
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_pickling_is_refused_with_the_remedy(live, protocol):
     name = type(live).__name__
-    with pytest.raises(TypeError, match=rf"^{name} cannot be pickled: .* such as a snapshot$"):
+    with pytest.raises(TypeError, match=rf"^cannot pickle {name}: .*; pickle its snapshot$"):
         pickle.dumps(live, protocol)
 
 
 def test_a_no_op_is_not_pickled_either():
-    with pytest.raises(TypeError, match=r"^Noop cannot be pickled"):
+    with pytest.raises(TypeError, match=r"^cannot pickle Noop"):
         pickle.dumps(noop(Counter()))
 
 
@@ -94,7 +94,7 @@ def test_a_container_hands_out_the_very_instrument_it_was_given():
 
 @pytest.mark.parametrize("kind", FINAL, ids=named)
 def test_a_subclass_is_refused_where_it_is_defined(kind):
-    with pytest.raises(TypeError, match=rf"^{kind.__name__} cannot be subclassed: .* Mine over"):
+    with pytest.raises(TypeError, match=rf"^cannot subclass {kind.__name__} as Mine"):
         type("Mine", (kind,), {})
 
 
@@ -102,7 +102,7 @@ def test_a_subclass_is_refused_however_it_is_mixed():
     class Depth(Snapshot):
         pass
 
-    with pytest.raises(TypeError, match=r"^CounterSnapshot cannot be subclassed"):
+    with pytest.raises(TypeError, match=r"^cannot subclass CounterSnapshot"):
         type("Mine", (Depth, CounterSnapshot), {})
 
 
@@ -118,7 +118,7 @@ def test_an_entry_pickles_with_a_snapshot_and_not_with_an_instrument():
     assert twin.instrument == CounterSnapshot(3)
     assert not twin.kept
     assert twin.ticker is twin.owner is None
-    with pytest.raises(TypeError, match=r"^Counter cannot be pickled"):
+    with pytest.raises(TypeError, match=r"^cannot pickle Counter"):
         pickle.dumps(Entry("requests", Counter(), "", ""))
 
 

@@ -13,10 +13,8 @@ from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.floats import canonical
 from metrics.exporters.writing.numbers import LARGEST, Number
 from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, Snapshot
-from metrics.instruments._labels import escape_label
-from metrics.instruments._shared import Point
-from metrics.registry._entries import Labels
-from metrics.registry._names import exported_name
+from metrics.instruments._inner import Point, escape_label
+from metrics.registry._inner import Labels, exported_name
 
 SUMMARY_QUANTILES = (0.5, 0.75, 0.95, 0.99, 0.999, 0.9999)
 """The quantiles of a summary, which are go-ethereum's."""

@@ -15,9 +15,8 @@ from metrics.exporters.reading.single import number_of
 from metrics.exporters.writing.floats import canonical, go_float
 from metrics.exporters.writing.numbers import Number
 from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, Snapshot
-from metrics.instruments._labels import escape_label
-from metrics.registry._inner import Entry, kind_of
-from metrics.registry._names import exported_name
+from metrics.instruments._inner import escape_label
+from metrics.registry._inner import Entry, exported_name, kind_of
 
 NANOSECONDS = 1e9
 

@@ -15,8 +15,16 @@ from metrics.exporters.exposition.forms import (
 )
 from metrics.exporters.reading.first_kind import first_kind
 from metrics.instruments import BucketHistogramSnapshot, Snapshot
-from metrics.registry._inner import SNAPSHOT_KINDS, Entry, Exported, Kind, type_name
-from metrics.registry._names import exported_name, stem, without
+from metrics.registry._inner import (
+    SNAPSHOT_KINDS,
+    Entry,
+    Exported,
+    Kind,
+    exported_name,
+    stem,
+    type_name,
+    without,
+)
 
 Suffixes = dict[str, tuple[str, ...]]
 

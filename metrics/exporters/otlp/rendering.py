@@ -9,7 +9,7 @@ from metrics.exporters.reading.clashes import warn_once
 from metrics.exporters.reading.deltas import Deltas
 from metrics.exporters.reading.series import numbered, series
 from metrics.exporters.writing.times import checked_ns
-from metrics.instruments._arguments import Whole, natural, size
+from metrics.instruments._inner import Whole, natural, size
 from metrics.registry import Registry
 
 if TYPE_CHECKING:

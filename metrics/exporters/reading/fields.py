@@ -9,7 +9,7 @@ from metrics.exporters.writing.decimals import finite
 from metrics.exporters.writing.numbers import Number
 from metrics.exporters.writing.texts import info_text
 from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, MeterSnapshot
-from metrics.instruments._sample import QUANTILES
+from metrics.instruments._inner import QUANTILES
 
 PERCENTILES = ("50", "75", "95", "99", "999")
 

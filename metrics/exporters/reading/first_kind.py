@@ -3,8 +3,7 @@
 from logging import getLogger
 from typing import final
 
-from metrics.instruments._buckets import BucketHistogramSnapshot
-from metrics.instruments._snapshot import Snapshot
+from metrics.instruments import BucketHistogramSnapshot, Snapshot
 from metrics.registry._inner import Entry
 
 KEPT = "first kind"

@@ -6,10 +6,9 @@ from typing import NamedTuple
 from metrics._turns import Turns
 from metrics.exporters.reading.clashes import warn_once
 from metrics.instruments import FamilySnapshot, GaugeSnapshot, Snapshot
-from metrics.instruments._labels import label_text
+from metrics.instruments._inner import label_text
 from metrics.registry import Registry
-from metrics.registry._inner import SNAPSHOT_KINDS, Entry, Kind, kind_of, store_of
-from metrics.registry._names import exported_name
+from metrics.registry._inner import SNAPSHOT_KINDS, Entry, Kind, exported_name, kind_of, store_of
 
 OFTEN = 8
 """Series between two offers to other threads."""

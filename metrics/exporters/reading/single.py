@@ -1,7 +1,7 @@
 """Scalar values of single-valued snapshots."""
 
 from metrics.exporters.writing.numbers import Number
-from metrics.instruments._shared import Snapshot
+from metrics.instruments import Snapshot
 
 
 def number_of(snapshot: Snapshot) -> Number:

@@ -10,8 +10,7 @@ from metrics.exporters.reading.staleness import Staleness
 from metrics.exporters.remote_write.messages import STALE, double, time_series
 from metrics.exporters.writing.numbers import bounded
 from metrics.exporters.writing.times import MILLISECOND, checked_ns
-from metrics.instruments._arguments import Whole, size
-from metrics.instruments._labels import checked_labelnames
+from metrics.instruments._inner import Whole, checked_labelnames, size
 from metrics.registry import Registry
 
 if TYPE_CHECKING:

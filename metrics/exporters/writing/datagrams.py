@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from metrics.exporters.writing.chunks import encoded
-from metrics.instruments._arguments import size as checked_size
+from metrics.instruments._inner import size as checked_size
 
 SIZE = 1432
 """Bytes that go through an Ethernet in one piece, whatever headers there are."""

@@ -1,6 +1,6 @@
 """Times as formats write them that have neither: the time of a report, and a unit of durations."""
 
-from metrics.instruments._arguments import natural
+from metrics.instruments._inner import natural
 
 END = 1 << 63
 

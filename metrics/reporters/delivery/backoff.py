@@ -2,7 +2,7 @@
 
 from typing import final
 
-from metrics.instruments._reservoir import RANDOM, RandomSource
+from metrics.instruments._inner import RANDOM, RandomSource
 
 FIRST = 1.0
 """Seconds before the second try, at most."""

@@ -11,8 +11,8 @@ from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import join
 from metrics.errors import LifecycleError, StopTimeoutError
-from metrics.instruments._arguments import Real, Whole, positive
-from metrics.instruments._arguments import size as checked_size
+from metrics.instruments._inner import Real, Whole, positive
+from metrics.instruments._inner import size as checked_size
 from metrics.reporters.delivery.backoff import Backoff
 from metrics.reporters.delivery.outbox import Outbox
 from metrics.reporters.delivery.sender import Sender

@@ -5,8 +5,8 @@ from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from metrics.errors import DuplicateMetricError
-from metrics.instruments._buckets import DURATION_BOUNDS, BucketHistogram
-from metrics.instruments._counter import Counter
+from metrics.instruments import BucketHistogram, Counter
+from metrics.instruments._inner import DURATION_BOUNDS
 from metrics.registry import Registry
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
-from metrics.instruments._arguments import Whole, integer
+from metrics.instruments._inner import Whole, integer
 from metrics.reporters.transports.credentials import given
 
 PORTS = {"http": 80, "https": 443}

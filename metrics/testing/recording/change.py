@@ -12,9 +12,7 @@ from metrics.instruments import (
     Snapshot,
     UpDownCounterSnapshot,
 )
-from metrics.instruments._labels import label_text, text_of
-from metrics.instruments._sample import total
-from metrics.instruments._shared import Shared
+from metrics.instruments._inner import Shared, label_text, text_of, total
 
 DURATIONS = frozenset({"sum", "values", "counts"})
 """What differs from run to run for an instrument that measures durations."""

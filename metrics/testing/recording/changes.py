@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import TypeAlias, final
 
-from metrics.instruments._shared import Shared
+from metrics.instruments._inner import Shared
 from metrics.registry import Registry
 from metrics.registry._inner import Entry
 from metrics.testing.recording.change import (

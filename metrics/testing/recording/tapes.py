@@ -11,16 +11,16 @@ import threading
 from collections.abc import Callable
 from typing import Any, final
 
-from metrics.instruments._arguments import Real
-from metrics.instruments._buckets import BucketHistogram
-from metrics.instruments._expdecay import ExpDecayReservoir
-from metrics.instruments._family import Family
-from metrics.instruments._histogram import Histogram
-from metrics.instruments._reservoir import Reservoir
-from metrics.instruments._sample import HistogramSnapshot
-from metrics.instruments._shared import Shared
-from metrics.instruments._snapshot import Instrument
-from metrics.instruments._timer import Timer
+from metrics.instruments import (
+    BucketHistogram,
+    ExpDecayReservoir,
+    Family,
+    Histogram,
+    HistogramSnapshot,
+    Instrument,
+    Timer,
+)
+from metrics.instruments._inner import Real, Reservoir, Shared
 
 # Guards which tapes are in place. A program may make an instrument in a signal handler.
 _placing = threading.RLock()

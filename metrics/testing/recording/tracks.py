@@ -10,7 +10,7 @@ from metrics.instruments import (
     ResettingTimer,
     Snapshot,
 )
-from metrics.instruments._shared import Shared
+from metrics.instruments._inner import Shared
 from metrics.registry._inner import kind_of
 from metrics.testing.recording.change import Change, FamilyChange
 from metrics.testing.recording.tapes import (

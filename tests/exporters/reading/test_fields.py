@@ -2,10 +2,9 @@
 
 from math import inf
 
-from metrics import Gauge, Histogram, Registry, Timer
+from metrics import Gauge, Histogram, Registry, Snapshot, Timer
 from metrics.exporters.reading.fields import fields
 from metrics.exporters.reading.series import series
-from metrics.instruments._snapshot import Snapshot
 
 
 class Weather(Snapshot):
