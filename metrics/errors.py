@@ -33,7 +33,11 @@ class MetricTypeError(MetricsError, TypeError):
 
 
 class HealthcheckError(MetricsError):
-    """A health check returned False instead of raising an exception that explains the failure."""
+    """Failure of a health check that raised no exception of its own.
+
+    It returned False, did not return within its limit, could not be run, or was set to unhealthy
+    with a text.
+    """
 
 
 class LifecycleError(MetricsError, RuntimeError):

@@ -1,5 +1,6 @@
 """What the README shows works as it stands there."""
 
+import asyncio
 import os
 import re
 import subprocess
@@ -11,10 +12,14 @@ import pytest
 from dependency_injector.wiring import Closing, Provide, inject
 
 import metrics.testing
+from metrics import Registry
+from metrics.exporters import openmetrics, prometheus
 from metrics.lifecycle import (
     LifecycleContainer,
+    MetricsContainer,
     Resource,
     State,
+    check,
     graph,
     running,
     state,
@@ -36,6 +41,16 @@ def run_block(text: str, **names: object) -> dict[str, object]:
     namespace = {"__name__": "example", **names}
     exec(compile(block_with(text), README, "exec"), namespace)
     return namespace
+
+
+def text_after(text: str) -> str:
+    """Return the text block that follows the Python block with a text: its output."""
+    [found] = re.findall(
+        re.escape(block_with(text)) + r"```\n\n```text\n(.*?)^```$",
+        README.read_text(),
+        re.DOTALL | re.MULTILINE,
+    )
+    return found
 
 
 def comments_in(block: str) -> str:
@@ -108,6 +123,73 @@ def test_the_example_of_closing_has_a_new_session_for_each_call():
         assert calls == 2 * ["start", "...", "stop"]
     finally:
         container.unwire()
+
+
+def test_the_example_of_instruments_times_calls_and_counts_failures(capsys):
+    async def get(url: str) -> None:
+        assert names["busy"].value == 1
+        if url == "bad":
+            raise OSError
+
+    names = run_block("@busy.track_inprogress()", get=get)
+    asyncio.run(names["fetch"]("good"))
+    with pytest.raises(OSError):
+        asyncio.run(names["fetch"]("bad"))
+    assert re.fullmatch(r"good took \d+\.\d{3} s\n", capsys.readouterr().out)
+    assert names["busy"].value == 0
+    assert names["failures"].count == 1
+    assert names["calls"].labels("fetch").count == 2
+    assert names["registry"].names() == ("shop/rpc/busy", "shop/rpc/calls", "shop/rpc/failures")
+
+
+def test_the_example_of_a_page_prints_the_page_below_it(capsys):
+    run_block("prometheus.render(registry)")
+    assert capsys.readouterr().out == text_after("prometheus.render(registry)") + "\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "second"),
+    [(("a.b", "a/b"), "a_b_2"), (("größe", "gr/f6//df/e"), "gr_f6__df_e_2")],
+)
+def test_names_that_clash_on_a_page_are_renamed_as_described(names, second):
+    registry = Registry()
+    for name in names:
+        registry.gauge(name)
+    page = prometheus.render(registry).decode()
+    assert f"{second} 0.0\n" in page
+
+
+def test_an_info_beside_a_gauge_is_renamed_in_openmetrics_alone():
+    registry = Registry()
+    registry.gauge("gauge")
+    registry.info("gauge_info").set({"version": "1.2"})
+    sample = '{version="1.2"} 1\n'
+    assert f"gauge_info{sample}" in prometheus.render(registry).decode()
+    assert f"gauge_2_info{sample}" in openmetrics.render(registry).decode()
+
+
+@pytest.mark.parametrize(
+    ("variable", "enabled"), [("false", False), ("on", True), ("", True), (None, True)]
+)
+def test_the_example_of_a_configuration_is_one(monkeypatch, variable, enabled):
+    if variable is not None:
+        monkeypatch.setenv("SHOP_METRICS", variable)
+    container = MetricsContainer()
+    run_block('from_env("SHOP_METRICS")', container=container)
+    assert not check(container)
+    with running(container):
+        registry = container.registry()
+        assert registry.enabled is enabled
+        assert registry.prefix == "shop/"
+        assert dict(registry.labels) == {"zone": "eu", "host": "a"}
+        assert container.ticker().interval == 2.0
+
+
+def test_the_example_of_a_reporter_needs_only_its_options():
+    names = run_block("influxdb.v2", MetricsContainer=MetricsContainer, Resource=Resource)
+    container = names["Container"]()
+    container.config.from_dict({"influx": {"url": "http://127.0.0.1:9", "token": "t"}})
+    assert not check(container)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

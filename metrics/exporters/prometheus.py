@@ -21,11 +21,11 @@ def render(
     """Return the values of a registry as a page that Prometheus scrapes.
 
     Counters end in `_total`; a meter is a counter and a gauge of rates, `_per_second`, by `window`;
-    timers and histograms are summaries, or histograms when they have buckets; values come in base
+    timers and histograms are histograms, or summaries when they have a sample; values come in base
     units (`percent` becomes a ratio, `milliseconds` become seconds). Of two instruments that would
-    end up under one name the first is kept, and of a family with both summaries and histograms
-    those that are what was read first; a warning is logged. Other threads get their turns while a
-    large page is made.
+    have one name, the one registered later gets a number: `a_b_2`. A family with both summaries and
+    histograms exports the kind of the child that was read first. A warning is logged in both cases.
+    Other threads get their turns while a large page is made.
 
     go-ethereum's dialect suits dashboards that were made for its nodes: no help, no suffixes,
     counters and meters as gauges, durations in nanoseconds, percentiles as summaries with a

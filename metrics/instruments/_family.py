@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar, cast, final
 
 from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.instruments._arguments import Real, Whole, positive
+from metrics.instruments._arguments import Real, Whole, checked_clock, positive
 from metrics.instruments._arguments import size as checked_size
 from metrics.instruments._cumulative import Cumulative
 from metrics.instruments._expiry import Idleness, is_unchanged
@@ -173,7 +173,7 @@ class Family(Shared, Generic[I]):
             if max_label_length is None
             else checked_size("Family(max_label_length)", max_label_length)
         )
-        self._clock = clock
+        self._clock = checked_clock("Family(clock)", clock)
         self._idleness = (
             None
             if expire_after is None

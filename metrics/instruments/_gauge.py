@@ -40,6 +40,9 @@ class Gauge(Shared):
 
     Args:
         function: returns the value; the gauge cannot be set then.
+
+    Raises:
+        TypeError: `function` cannot be called.
     """
 
     __slots__ = ("_function", "_value")
@@ -47,6 +50,8 @@ class Gauge(Shared):
     def __init__(self, function: Callable[[], float] | None = None) -> None:
         # Its results are checked at each read, whatever its annotations say.
         self._function: Callable[[], object] | None = function
+        if function is not None:
+            refuse_uncallable("Gauge(function)", function)
         self._value = 0.0
 
     def set(self, value: Real) -> None:
@@ -151,6 +156,9 @@ class IntGauge(Shared):
 
     Args:
         function: returns the value; the gauge cannot be set then.
+
+    Raises:
+        TypeError: `function` cannot be called.
     """
 
     __slots__ = ("_function", "_value")
@@ -158,6 +166,8 @@ class IntGauge(Shared):
     def __init__(self, function: Callable[[], int] | None = None) -> None:
         # Its results are checked at each read, whatever its annotations say.
         self._function: Callable[[], object] | None = function
+        if function is not None:
+            refuse_uncallable("IntGauge(function)", function)
         self._value = 0
 
     def set(self, value: Whole) -> None:
@@ -234,6 +244,15 @@ class IntGauge(Shared):
 
     def __repr__(self) -> str:
         return f"IntGauge({self._function or self._value!r})"
+
+
+def refuse_uncallable(caller: str, function: object) -> None:
+    """Raise TypeError for a function that cannot be called, such as an initial value."""
+    if not callable(function):
+        raise TypeError(
+            f"{caller} takes a function without arguments, got {function!r}; to hold a value, make "
+            "a gauge without a function and call set()"
+        )
 
 
 def refusal(caller: str, function: object) -> TypeError:

@@ -6,6 +6,7 @@ Programs use `metrics`; nothing here is a promise to them.
 from metrics.instruments._arguments import Real as Real
 from metrics.instruments._arguments import Whole as Whole
 from metrics.instruments._arguments import amount as amount
+from metrics.instruments._arguments import check_methods as check_methods
 from metrics.instruments._arguments import checked_clock as checked_clock
 from metrics.instruments._arguments import finite as finite
 from metrics.instruments._arguments import integer as integer
@@ -35,3 +36,4 @@ from metrics.instruments._shared import Point as Point
 from metrics.instruments._shared import Shared as Shared
 from metrics.instruments._snapshot import Tickable as Tickable
 from metrics.instruments._snapshot import TickSource as TickSource
+from metrics.instruments._state_set import checked_states as checked_states

@@ -8,7 +8,15 @@ from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.errors import MetricTypeError
 from metrics.instruments import Family, Instrument, Snapshot
-from metrics.instruments._inner import INTERVAL, Cumulative, Shared, TickSource, checked_labels
+from metrics.instruments._inner import (
+    INTERVAL,
+    Cumulative,
+    Shared,
+    TickSource,
+    check_methods,
+    checked_clock,
+    checked_labels,
+)
 from metrics.registry._entries import Entry, is_ticking, kind_of, type_name
 from metrics.registry._healthchecks import run_all
 from metrics.registry._kinds import Defaults
@@ -38,7 +46,8 @@ class Registry(Shared, Shortcuts):
         enabled: False makes every instrument a no-op and the registry always empty.
 
     Raises:
-        TypeError: `prefix` is not a str, or `labels` not a mapping of str to str.
+        TypeError: `prefix` is not a str, `labels` not a mapping of str to str, or `ticker` or
+            `clock` lacks a method.
         ValueError: `prefix` or the name of a label is malformed.
     """
 
@@ -52,11 +61,13 @@ class Registry(Shared, Shortcuts):
         enabled: bool = True,
     ) -> None:
         full_prefix = joined_prefix("", checked_name("prefix", prefix)) if prefix else ""
+        if ticker is not None:
+            check_ticker("Registry(ticker)", ticker)
         interval = INTERVAL if ticker is None else ticker.interval
         self._store = Store(full_prefix, interval)
         self._labels = checked_labels(labels)
         self._ticker = ticker
-        self._clock = clock
+        self._clock = checked_clock("Registry(clock)", clock)
         self._enabled = enabled
         _fork.track(self)
 
@@ -125,12 +136,15 @@ class Registry(Shared, Shortcuts):
 
         Raises:
             DuplicateMetricError: the name is taken.
-            TypeError: `name` is not a str, or `instrument` is a snapshot or has none.
+            TypeError: `name` is not a str, `instrument` is a snapshot or has none, or `ticker` is
+                not a ticker.
             ValueError: `name` is malformed, or a family has a label that the registry has.
             RuntimeError: the ticker cannot start its thread; nothing is registered.
         """
         full_name = self.prefix + checked_name("name", name)
         refuse_snapshot(full_name, instrument)
+        if ticker is not None:
+            check_ticker("ticker=", ticker)
         if isinstance(instrument, Family):
             self._refuse_labels(full_name, instrument.labelnames)
         if not self._enabled:
@@ -273,7 +287,10 @@ class Registry(Shared, Shortcuts):
         self._store.drop(owners)
 
     def _defaults(self, unit: str, ticker: TickSource | None) -> Defaults:
-        ticker = self._ticker if ticker is None else ticker
+        if ticker is None:
+            ticker = self._ticker
+        else:
+            check_ticker("ticker=", ticker)
         return Defaults(INTERVAL if ticker is None else ticker.interval, self._clock, unit)
 
     def _obtain(
@@ -333,6 +350,13 @@ def refuse_snapshot(name: str, instrument: object) -> None:
             f"cannot register {instrument!r} as {name!r}: it has no snapshot() method; "
             "register an instrument"
         )
+
+
+def check_ticker(caller: str, ticker: object) -> None:
+    """Raise TypeError for an object that is no ticker, such as an interval."""
+    check_methods(caller, ticker, ("add", "discard"), "a ticker, such as Ticker(interval)")
+    if not hasattr(ticker, "interval"):
+        raise TypeError(f"{caller} takes a ticker, got {ticker!r}, which has no interval")
 
 
 def with_article(noun: str) -> str:

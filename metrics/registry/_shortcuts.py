@@ -45,6 +45,7 @@ from metrics.instruments._inner import (
     TickSource,
     Whole,
     checked_labelnames,
+    checked_states,
     default_bounds,
 )
 from metrics.registry._kinds import (
@@ -197,6 +198,7 @@ class Shortcuts(ABC):
     ) -> Family[I]:
         names = checked_labelnames(labels)
         about: dict[str, Any] = {**options}
+        refuse_unknown_options(about)
         description, unit = about.pop("description", ""), about.pop("unit", "")
         ticker = about.pop("ticker", None)
         known = KINDS.get(kind)
@@ -299,7 +301,7 @@ class Shortcuts(ABC):
 
     def state_set(self, name: str, states: Iterable[str], *, description: str = "") -> StateSet:
         """Hold named states, each of which is on or off."""
-        declared = tuple(states)
+        declared = checked_states(states)
         return self._one(StateSet, name, description, "", lambda _: StateSet(declared))
 
     def state_sets(
@@ -310,7 +312,7 @@ class Shortcuts(ABC):
         **options: Unpack[FamilyOptions],
     ) -> Family[StateSet]:
         """Hold named states for each combination of label values."""
-        declared = tuple(states)
+        declared = checked_states(states)
         return self._many(StateSet, name, labels, options, lambda _: StateSet(declared))
 
     def meter(
@@ -485,3 +487,10 @@ class Shortcuts(ABC):
             new = lambda _: kind()  # noqa: E731 - as above
         trial = factory is None and kind in KINDS
         return self._many(kind, name, labels, options, new, trial=trial)
+
+
+def refuse_unknown_options(options: dict[str, Any]) -> None:
+    """Raise TypeError for an option that families do not have."""
+    known = FamilyOptions.__annotations__.keys()
+    for name in options.keys() - known:
+        raise TypeError(f"unknown option {name!r} of a family; use {', '.join(sorted(known))}")

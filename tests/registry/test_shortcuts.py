@@ -19,6 +19,7 @@ from metrics import (
     MetricTypeError,
     Registry,
     ResettingTimer,
+    SystemClock,
     Ticker,
     Timer,
     UniformReservoir,
@@ -360,3 +361,45 @@ def test_a_resetting_timer_with_a_size_has_the_registrys_clock():
     with timer.time():
         clock.advance(2.0)
     assert timer.snapshot().values == (2.0,)
+
+
+def test_states_in_one_str_are_refused_by_the_shortcuts():
+    registry = Registry()
+    with pytest.raises(TypeError, match="use a sequence of str"):
+        registry.state_set("phase", "on")
+    with pytest.raises(TypeError, match="use a sequence of str"):
+        registry.state_sets("phases", ("job",), "on")
+
+
+@pytest.mark.parametrize("shortcut", ["gauge", "int_gauge"])
+def test_a_gauge_refuses_an_initial_value_in_place_of_its_function(shortcut):
+    registry = Registry()
+    with pytest.raises(TypeError, match="takes a function without arguments, got 3; to hold a val"):
+        getattr(registry, shortcut)("depth", 3)
+    assert "depth" not in registry
+
+
+@pytest.mark.parametrize("wrong", [5, Ticker])
+def test_a_registry_refuses_a_ticker_that_is_none(wrong):
+    with pytest.raises(TypeError, match=r"Registry\(ticker\) takes a ticker"):
+        Registry(ticker=wrong)
+    registry = Registry()
+    with pytest.raises(TypeError, match="ticker= takes a ticker"):
+        registry.meter("rate", ticker=wrong)
+    with pytest.raises(TypeError, match="ticker= takes a ticker"):
+        registry.meters("rates", ("method",), ticker=wrong)
+    with pytest.raises(TypeError, match="ticker= takes a ticker"):
+        registry.register("count", Counter(), ticker=wrong)
+    assert not registry.names()
+
+
+@pytest.mark.parametrize("wrong", [5, SystemClock])
+def test_a_registry_refuses_a_clock_that_is_none(wrong):
+    with pytest.raises(TypeError, match=r"Registry\(clock\) takes a clock"):
+        Registry(clock=wrong)
+
+
+def test_an_unknown_option_of_a_family_is_told_with_the_options_there_are():
+    message = "unknown option 'expire' of a family; use description, expire_after, max_children"
+    with pytest.raises(TypeError, match=message):
+        Registry().counters("x", ("a",), expire=3)
