@@ -162,9 +162,9 @@ def test_a_wrong_value_fails_the_start_and_is_named(container_class, option, val
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (None, None),
-        ("", None),
-        ({}, None),
+        (None, {}),
+        ("", {}),
+        ({}, {}),
         ({"service": "shop", "shard": 3}, {"service": "shop", "shard": "3"}),
         ("service=shop,zone=eu", {"service": "shop", "zone": "eu"}),
     ],

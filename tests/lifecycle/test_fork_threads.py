@@ -62,7 +62,7 @@ def test_threads_that_create_label_children_never_hang_the_child():
 def test_a_lock_that_another_thread_holds_is_free_in_the_child(of):
     container = started()
     hits, registry = container.hits(), container.registry()
-    lock = registry._entries.lock if of == "registry" else hits._lock
+    lock = registry._store.table.lock if of == "registry" else hits._lock
 
     def use():
         hits.labels("new").inc()

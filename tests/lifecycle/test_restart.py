@@ -250,7 +250,7 @@ class Instruments(MetricsContainer):
     info = Resource(resources.info, registry, "info")
     meter = Resource(resources.meter, registry, "meter")
     histogram = Resource(resources.histogram, registry, "histogram")
-    bucket_histogram = Resource(resources.bucket_histogram, registry, "bucket_histogram")
+    bucket_histogram = Resource(resources.bucket_histogram, registry, "bucket_histogram", (1.0,))
     timer = Resource(resources.timer, registry, "timer")
     resetting_timer = Resource(resources.resetting_timer, registry, "resetting_timer")
     healthcheck = Resource(resources.healthcheck, registry, "healthcheck", providers.Object(int))
