@@ -84,7 +84,11 @@ class Interruption:
                 frame.f_trace_opcodes = False
                 # Tracing ends with the block: CPython 3.11 may call a wrong object if it ends here.
                 self.sent = True
+                if frame.f_code in HOOKS:
+                    # CPython 3.11 skips the `finally` of a generator if tracing its yield raises.
+                    frame.f_trace = None
                 -self._arrival  # noqa: B018 - see `pending`
+                return None
         return self._traced
 
 
@@ -124,7 +128,15 @@ def generator(live, name, *_needed):
         live.discard(name)
 
 
-managed = contextmanager(generator)
+# An interrupt between the yield of this generator and the return of the context manager's
+# __enter__() leaves it entered, in a `with` statement as well: no opcode of it is tried.
+@contextmanager
+def managed(live, name, *_needed):
+    try:
+        live.add(name)
+        yield name
+    finally:
+        live.discard(name)
 
 
 class Managed:
