@@ -5,6 +5,9 @@ from metrics._units import SCALES, base_unit
 SEPARATORS = "/.:_- "
 """Characters at the end of a prefix that make a further `/` unnecessary."""
 
+ASCII_EXPORTED = "".join([c if c.isalnum() else "_" for c in map(chr, range(128))])
+"""Exported character of each ASCII character, a table for `str.translate`."""
+
 
 def joined_prefix(prefix: str, name: str) -> str:
     """Return a longer prefix, ended by a separator."""
@@ -39,17 +42,20 @@ def exported_name(name: str) -> str:
     as in Prometheus' escaping of UTF-8 names (`größe` is `gr_f6__df_e`), so that names in other
     scripts stay different.
     """
-    if name.isascii() and name.isidentifier():
+    if not name.isascii():
+        text = "".join([exported_character(c) for c in name])
+    elif name.isidentifier():
         return name
-    text = "".join([exported_character(c) for c in name])
+    else:
+        text = name.translate(ASCII_EXPORTED)
     return f"_{text}" if text[:1].isdigit() else text
 
 
 def exported_character(character: str) -> str:
     """Return a character in ASCII letters, digits and underscores."""
-    if not character.isascii():
-        return f"_{ord(character):x}_"
-    return character if character.isalnum() else "_"
+    if character.isascii():
+        return character.translate(ASCII_EXPORTED)
+    return f"_{ord(character):x}_"
 
 
 def stem(name: str, unit: str) -> str:
@@ -96,7 +102,9 @@ def health_name(text: str, _base: str) -> str:
 
 def with_unit(name: str, unit: str) -> str:
     """Return a name that ends in its unit, if the unit can be written in ASCII."""
-    suffix = exported_name(unit).strip("_") if unit.isascii() else ""
+    if not unit or not unit.isascii():
+        return name
+    suffix = exported_name(unit).strip("_")
     if not suffix:
         return name
     # go-ethereum's `readbytes` has its unit already.

@@ -84,7 +84,7 @@ class Ours(Library):
         return self.registry.counters(name, labels=LABELS)
 
     def histograms(self, name: str) -> Any:
-        return self.registry.bucket_histograms(name, labels=LABELS)
+        return self.registry.bucket_histograms(name, labels=LABELS, bounds=DURATION_BOUNDS)
 
     def count(self, family: Any, a: str, b: str) -> None:
         family.labels(a, b).inc()

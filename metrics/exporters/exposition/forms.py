@@ -5,6 +5,7 @@ for each instrument and kept; writing an instrument is then joining that and the
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import inf, isnan
 from typing import Final, NamedTuple, TypeVar
 
@@ -19,7 +20,10 @@ from metrics.registry._inner import Labels, exported_name
 SUMMARY_QUANTILES = (0.5, 0.75, 0.95, 0.99, 0.999, 0.9999)
 """The quantiles of a summary, which are go-ethereum's."""
 
-WINDOWS = ("1m", "5m", "15m", "mean")
+QUANTILE_TEXTS = [canonical(quantile) for quantile in SUMMARY_QUANTILES]
+"""The same as texts of the label `quantile`."""
+
+WINDOWS = ["1m", "5m", "15m", "mean"]
 
 SMALL: Final = 1 << 60
 """Ints below this are compared in one step."""
@@ -95,17 +99,24 @@ class Form:
         """Return a value in base units as the format writes it."""
         return number(self.scale.of(value) if self._scaled else value)
 
-    def prefix(self, values: Values, suffix: str = "", label: str = "", text: str = "") -> str:
-        """Return what stands before the number of a sample, with one more label if there is one."""
-        return prefix(self.name + suffix, self.labels(values), label, text)
-
     def labels(self, values: Values) -> Labels:
         """Return the labels of the child with these label values, constant labels first."""
-        return (*self.constant, *zip(self.labelnames, values, strict=True))
+        own = [*zip(self.labelnames, values, strict=True)]
+        return (*self.constant, *own) if own else self.constant
 
-    def template(self, prefixes: list[str], placeholder: str = "%s") -> str:
-        """Return what makes lines of numbers with the `%` operator."""
-        return "".join([f"{prefix.replace('%', '%%')}{placeholder}\n" for prefix in prefixes])
+    def template(
+        self, labels: Labels, label: str, texts: list[str], value: str = "%s", suffix: str = ""
+    ) -> str:
+        """Return lines for the `%` operator: one for each text of a label beside `labels`."""
+        pairs = label_pairs(labels)
+        before = f"{self.name}{suffix}{{{pairs}{',' if pairs else ''}{label}=".replace("%", "%%")
+        return "".join([f'{before}"{text}"}} {value}\n' for text in texts])
+
+    def totals(self, labels: Labels, count: str = "%s") -> str:
+        """Return the lines of a sum and a count for the `%` operator."""
+        total = prefix(f"{self.name}_sum", labels).replace("%", "%%")
+        counted = prefix(f"{self.name}_count", labels).replace("%", "%%")
+        return f"{total}%s\n{counted}{count}\n"
 
 
 class Single(Form):
@@ -117,7 +128,7 @@ class Single(Form):
         """Return one line."""
         kept = self._kept.get(values)
         if kept is None:
-            kept = self._kept[values] = self.prefix(values)
+            kept = self._kept[values] = prefix(self.name, self.labels(values))
         return f"{kept}{self.number(number_of(snapshot))}\n"
 
 
@@ -130,8 +141,7 @@ class Rates(Form):
         """Return one line for each window."""
         kept = self._kept.get(values)
         if kept is None:
-            prefixes = [self.prefix(values, "", "window", window) for window in WINDOWS]
-            kept = self._kept[values] = self.template(prefixes)
+            kept = self._kept[values] = self.template(self.labels(values), "window", WINDOWS)
         rates = snapshot.rates
         assert rates is not None  # noqa: S101 - the view of this form
         return kept % (
@@ -154,17 +164,13 @@ class Summary(Form):
         totals = (self.number(sample.total_sum), number(sample.total_count))
         if not sample.size:
             # An empty sample has no quantiles, and 0 would be a lie.
-            return self._totals(values) % totals
+            return self.totals(self.labels(values)) % totals
         kept = self._kept.get(values)
         if kept is None:
-            prefixes = [
-                self.prefix(values, "", "quantile", canonical(q)) for q in SUMMARY_QUANTILES
-            ]
-            kept = self._kept[values] = self.template(prefixes) + self._totals(values)
+            labels = self.labels(values)
+            quantiles = self.template(labels, "quantile", QUANTILE_TEXTS)
+            kept = self._kept[values] = quantiles + self.totals(labels)
         return kept % (*[self.number(q) for q in sample.percentiles(SUMMARY_QUANTILES)], *totals)
-
-    def _totals(self, values: Values) -> str:
-        return self.template([self.prefix(values, "_sum"), self.prefix(values, "_count")])
 
 
 class Buckets(Form):
@@ -193,13 +199,9 @@ class Buckets(Form):
         self._templates = only(self._templates, present)
 
     def _template(self, values: Values, bounds: tuple[float, ...]) -> str:
-        texts = [*[canonical(float(self.scale.of(bound))) for bound in bounds], "+Inf"]
-        prefixes = [self.prefix(values, "_bucket", "le", text) for text in texts]
-        return (
-            self.template(prefixes, "%d")
-            + self.template([self.prefix(values, "_sum")])
-            + self.template([self.prefix(values, "_count")], "%d")
-        )
+        labels = self.labels(values)
+        texts = bound_texts(bounds, self.scale)
+        return self.template(labels, "le", texts, "%d", "_bucket") + self.totals(labels, "%d")
 
 
 class Points(Form):
@@ -237,12 +239,23 @@ def point_labels(point: Point, name: str, taken: Mapping[str, str]) -> Labels:
     return tuple(sorted(labels.items()))
 
 
-def prefix(name: str, labels: Labels, label: str = "", text: str = "") -> str:
-    """Return what stands before the number of a sample, with one more label if there is one."""
-    pairs = [f'{key}="{escape_label(value)}"' for key, value in labels]
-    if label:
-        pairs.append(f'{label}="{text}"')
-    return f"{name}{{{','.join(pairs)}}} " if pairs else f"{name} "
+def prefix(name: str, labels: Labels) -> str:
+    """Return the text before the number of a sample: its name and its labels."""
+    return f"{name}{{{label_pairs(labels)}}} " if labels else f"{name} "
+
+
+def label_pairs(labels: Labels) -> str:
+    """Return labels as the format writes them between braces."""
+    return ",".join([f'{key}="{escape_label(value)}"' for key, value in labels])
+
+
+@lru_cache(maxsize=64)
+def bound_texts(bounds: tuple[float, ...], scale: Scale) -> list[str]:
+    """Return the texts of the label `le` of buckets with these bounds.
+
+    They are kept, because most histograms have one of a few sets of bounds.
+    """
+    return [*[canonical(float(scale.of(bound))) for bound in bounds], "+Inf"]
 
 
 def only(kept: dict[Values, T], present: Sequence[Values]) -> dict[Values, T]:

@@ -18,7 +18,6 @@ from metrics.instruments import BucketHistogramSnapshot, Snapshot
 from metrics.registry._inner import (
     SNAPSHOT_KINDS,
     Entry,
-    Exported,
     Kind,
     exported_name,
     stem,
@@ -67,7 +66,7 @@ class Layout:
         number: the number of the entry among those of one name, see `renaming`.
     """
 
-    __slots__ = ("_entry", "_first_kind", "_forms", "_help", "_number", "_scale", "labelnames")
+    __slots__ = ("_entry", "_forms", "_help", "_number", "_scale", "labelnames")
 
     def __init__(self, entry: Entry, labelnames: Values, number: int = 1) -> None:
         self.labelnames = labelnames
@@ -75,16 +74,17 @@ class Layout:
         self._number = number
         self._help = entry.description or f"{entry.name} ({type_name(entry.instrument)})"
         self._scale = scale_of(entry.unit)
-        self._first_kind = first_kind(entry)
         # By type of snapshot: a family may mix timers with a sample and timers with buckets.
         self._forms: dict[object, tuple[Form, ...]] = {}
 
     def forms(self, snapshot: Snapshot) -> tuple[Form, ...]:
-        """Return the metric families that an instrument with such a snapshot belongs to."""
-        key: object = type(snapshot)
-        distribution = snapshot.distribution
-        if distribution is not None:
-            key = (key, type(distribution))
+        """Return the metric families of such a snapshot; none for one without a value."""
+        forms = self._forms.get(type(snapshot))
+        if forms is not None:
+            return forms
+        if snapshot.absent:
+            return ()
+        key = key_of(snapshot)
         forms = self._forms.get(key)
         if forms is None:
             forms = self._forms[key] = tuple([self._known(f) for f in self._new(snapshot)])
@@ -125,11 +125,13 @@ class TextLayout(Layout):
         if kind is None:
             return []
         distribution = snapshot.distribution
-        if distribution is not None and not self._first_kind.takes(distribution):
+        if distribution is not None and not first_kind(self._entry).takes(distribution):
             distribution = None
         forms: list[Form] = []
+        base = self._scale.base
+        text = numbered_stem(self._entry, self._number)
         for exported in kind.families:
-            family = family_name(exported, self._entry, self._number)
+            family = exported.name(text, base)
             if exported.view != "distribution":
                 forms.append(self._form(FORMS[exported.view], family, exported.type))
             elif isinstance(distribution, BucketHistogramSnapshot):
@@ -149,13 +151,25 @@ class TextLayout(Layout):
         return self._about(sample, kind, heading, names, form)
 
 
-def family_name(exported: Exported, entry: Entry, number: int) -> str:
-    """Return the name of a metric family of an entry, without the suffix of its samples."""
+def key_of(snapshot: Snapshot) -> object:
+    """Return the key of the forms of a snapshot: its class, if that says all.
+
+    A timer's snapshot has one of two distributions, and a health check's may be absent.
+    """
+    kind = type(snapshot)
+    distribution = snapshot.distribution
+    if distribution is not None and distribution is not snapshot:
+        return (kind, type(distribution))
+    return (kind, None) if "absent" in vars(kind) else kind
+
+
+def numbered_stem(entry: Entry, number: int) -> str:
+    """Return the text from which the names of an entry's metric families are formed."""
     text = stem(entry.name, entry.unit)
-    if number > 1:
-        # The number stands before a suffix that the format appends.
-        text = numbered_name(without(without(text, "_total"), "_info"), number)
-    return exported.name(text, base_unit(entry.unit))
+    if number == 1:
+        return text
+    # The number stands before a suffix that the format appends.
+    return numbered_name(without(without(text, "_total"), "_info"), number)
 
 
 def numbered_name(text: str, number: int) -> str:
@@ -171,8 +185,10 @@ def text_names(kind: Kind, entry: Entry, number: int) -> list[str]:
 def exposed_names(kind: Kind, entry: Entry, number: int, suffixes: Suffixes) -> list[str]:
     """Return every name that a page with these suffixes may have for an entry of this kind."""
     exposed: list[str] = []
+    base = base_unit(entry.unit)
+    text = numbered_stem(entry, number)
     for exported in kind.families:
-        family = family_name(exported, entry, number)
+        family = exported.name(text, base)
         for suffix in suffixes[exported.type]:
             exposed.append(family + suffix)  # noqa: PERF401 - a comprehension is slower compiled
     return exposed

@@ -99,8 +99,6 @@ class Page:
     def _add(
         self, texts: dict[Form, list[str]], layout: Layout, values: Values, snapshot: Snapshot
     ) -> None:
-        if snapshot.absent:
-            return
         self._read += 1
         if self._read % OFTEN == 0:
             self._turns.offer()

@@ -12,6 +12,7 @@ from metrics.exporters.exposition.forms import (
     Rates,
     Single,
     Values,
+    bound_texts,
     point_labels,
 )
 from metrics.exporters.exposition.layout import TextLayout, text_names
@@ -55,8 +56,6 @@ def samples(registry: Registry, reader: str) -> Iterator[Sample]:
     rename_clashes(store, DIALECT, text_names)
     for entry, snapshot in store.read(lambda e: e.instrument.snapshot(reader), reader):
         for layout, values, child in children(entry, snapshot):
-            if child.absent:
-                continue
             read += 1
             if read % OFTEN == 0:
                 turns.offer()
@@ -107,7 +106,7 @@ def samples_of(form: Form, labels: Labels, snapshot: Snapshot) -> Iterator[Sampl
     elif isinstance(form, Single) or sample is None:
         yield Sample(form.name, labels, scaled(number_of(snapshot)))
     elif isinstance(sample, BucketHistogramSnapshot):
-        bounds = [*[canonical(float(scaled(bound))) for bound in sample.bounds], "+Inf"]
+        bounds = bound_texts(sample.bounds, form.scale)
         for bound, count in zip(bounds, sample.buckets, strict=True):
             yield Sample(f"{form.name}_bucket", (*labels, ("le", bound)), count)
         yield Sample(f"{form.name}_sum", labels, scaled(sample.sum))

@@ -45,6 +45,6 @@ class FirstKind:
 
 def first_kind(entry: Entry) -> FirstKind:
     """Return that of an entry, the same to every format."""
-    kept = entry.kept.setdefault(KEPT, FirstKind(entry.name))
+    kept = entry.kept.get(KEPT) or entry.kept.setdefault(KEPT, FirstKind(entry.name))
     assert isinstance(kept, FirstKind)  # noqa: S101 - nobody else uses that name
     return kept
