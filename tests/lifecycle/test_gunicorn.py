@@ -145,12 +145,15 @@ def test_a_worker_counts_on_its_own_page_and_ends_cleanly(kind, start, tmp_path)
     stopped = [found["pid"] for found in server.notes("hook") if found["hook"] == "stop"]
     assert sorted(started) == sorted(stopped)
     assert server.pid in started
-    assert [found["ended"] for found in server.notes("ended")] == ["STOPPED"] * 2
+    ended = [found["ended"] for found in server.notes("ended")]
     said = server.log.count("was running when this process was forked")
     homes = sum(any("home" in answer for answer in given) for given in answers.values())
     assert said == (homes if start == "none" else 0)
-    if (kind, start) != ("gevent", "post_fork"):
-        # There threads run before gevent patches `threading`, which may print an error at their end
-        # (seen with Python 3.13); the log of a fork recommends `post_worker_init`.
+    if (kind, start) == ("gevent", "post_fork"):
+        # Threads run before gevent patches `threading`, which may print an error at their end and
+        # end the worker before its last note; the log of a fork recommends `post_worker_init`.
+        assert set(ended) <= {"STOPPED"}
+    else:
+        assert ended == ["STOPPED"] * 2
         assert "Traceback" not in server.log
         assert "Exception" not in server.log
