@@ -63,8 +63,7 @@ class Registry(Shared, Shortcuts):
         full_prefix = joined_prefix("", checked_name("prefix", prefix)) if prefix else ""
         if ticker is not None:
             check_ticker("Registry(ticker)", ticker)
-        interval = INTERVAL if ticker is None else ticker.interval
-        self._store = Store(full_prefix, interval)
+        self._store = Store(full_prefix, tick_interval(ticker))
         self._labels = checked_labels(labels)
         self._ticker = ticker
         self._clock = checked_clock("Registry(clock)", clock)
@@ -112,8 +111,7 @@ class Registry(Shared, Shortcuts):
             enabled=self._enabled,
         )
         longer = joined_prefix(self.prefix, checked_name("prefix", prefix))
-        interval = INTERVAL if self._ticker is None else self._ticker.interval
-        child._store = Store(longer, interval, self._store)
+        child._store = Store(longer, tick_interval(self._ticker), self._store)
         return child
 
     def register(
@@ -291,7 +289,7 @@ class Registry(Shared, Shortcuts):
             ticker = self._ticker
         else:
             check_ticker("ticker=", ticker)
-        return Defaults(INTERVAL if ticker is None else ticker.interval, self._clock, unit)
+        return Defaults(tick_interval(ticker), self._clock, unit)
 
     def _obtain(
         self,
@@ -336,6 +334,11 @@ class Registry(Shared, Shortcuts):
 
     def __repr__(self) -> str:
         return f"<Registry {self.prefix!r}, {len(self)} instruments>"
+
+
+def tick_interval(ticker: TickSource | None) -> float:
+    """Return the seconds between two ticks; the default without a ticker."""
+    return INTERVAL if ticker is None else ticker.interval
 
 
 def refuse_snapshot(name: str, instrument: object) -> None:

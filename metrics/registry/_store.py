@@ -57,11 +57,15 @@ class Store:
 
     def checks(self) -> list[Entry]:
         """Return the entries of health checks."""
-        entries = self.entries()
+        everything = self.table.in_order("")
         # A search through all entries for every read would take as long as a small page.
-        if self._checks[0] is not entries:
-            checks = [entry for entry in entries if type_of(entry.instrument) is Healthcheck]
-            self._checks = (entries, checks)
+        if self._checks[0] is not everything:
+            checks = [
+                entry
+                for entry in everything
+                if type_of(entry.instrument) is Healthcheck and entry.name.startswith(self.prefix)
+            ]
+            self._checks = (everything, checks)
         return self._checks[1]
 
     def read(self, read: Callable[[Entry], R], reader: str = "") -> Iterator[tuple[Entry, R]]:

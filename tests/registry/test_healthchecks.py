@@ -650,3 +650,15 @@ def test_a_check_that_forks_leaves_a_process_whose_reads_run_checks():
     registry.healthcheck("db", lambda: None, timeout=DEADLINE)
     Healthcheck(lambda: found.append(in_child(registry.to_dict))).check()
     assert found == [{"db": {"error": None}}]
+
+
+def test_the_checks_of_a_registry_with_a_prefix_are_searched_once_and_after_a_change():
+    registry = Registry()
+    registry.healthcheck("other")
+    store = store_of(registry.child("shop"))
+    assert store.checks() == []
+    assert store.checks() is store.checks()
+    check = registry.healthcheck("shop/db")
+    assert [entry.instrument for entry in store.checks()] == [check]
+    registry.unregister("shop/db")
+    assert store.checks() == []

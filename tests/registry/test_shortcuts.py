@@ -399,7 +399,7 @@ def test_a_registry_refuses_a_clock_that_is_none(wrong):
         Registry(clock=wrong)
 
 
-def test_an_unknown_option_of_a_family_is_told_with_the_options_there_are():
+def test_an_unknown_option_of_a_family_is_an_error_that_lists_the_options():
     message = "unknown option 'expire' of a family; use description, expire_after, max_children"
     with pytest.raises(TypeError, match=message):
         Registry().counters("x", ("a",), expire=3)
