@@ -63,6 +63,12 @@ def remaining() -> float | None:
     return max(current.at - SYSTEM_CLOCK.monotonic(), 0.0)
 
 
+def waits_for_stop(thread: threading.Thread) -> bool:
+    """Return whether a thread waits for the stop under way, so that to join it is a deadlock."""
+    current = LIMIT.get()
+    return current is not None and thread.ident in current.waiting
+
+
 def join(thread: threading.Thread, seconds: float | None) -> bool:
     """Wait for a thread to end; return whether it has, or will at the end of the stop under way.
 
@@ -77,8 +83,7 @@ def join(thread: threading.Thread, seconds: float | None) -> bool:
     ends = inf if seconds is None else SYSTEM_CLOCK.monotonic() + seconds
     # Frozen threads count as alive for good (CPython issues 87135 and 123940).
     while not sys.is_finalizing() and thread.is_alive():
-        current = LIMIT.get()
-        if current is not None and thread.ident in current.waiting:
+        if waits_for_stop(thread):
             return True
         left = ends - SYSTEM_CLOCK.monotonic()
         if left <= 0:

@@ -9,7 +9,7 @@ from typing import final
 
 from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.deadline import LIMIT, POLL_SECONDS
+from metrics.deadline import POLL_SECONDS, waits_for_stop
 from metrics.errors import HealthcheckError, StopTimeoutError
 from metrics.instruments._arguments import Real, positive
 from metrics.instruments._check_function import (
@@ -341,10 +341,10 @@ class Run:
         thread = self.thread
         ends = min(self.ends, SYSTEM_CLOCK.monotonic() + seconds)
         while not self._ended:
-            limit = LIMIT.get()
             if sys.is_finalizing() or thread is None:
                 return True
-            if limit is not None and thread.ident in limit.waiting:
+            # An interpreted call: without one, this compiled loop would handle no signal.
+            if waits_for_stop(thread):
                 return True
             left = ends - SYSTEM_CLOCK.monotonic()
             if left <= 0.0:
