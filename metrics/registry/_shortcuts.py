@@ -94,7 +94,7 @@ TABLE = (
     Kind(
         StateSet, StateSetSnapshot, "gauge",
         (Exported(measure_name, "stateset", "points"),), ("set",),
-        lambda _: StateSet(("on",)),
+        lambda _: StateSet(()),  # which is an error: every set has states of its own
     ),
     Kind(
         Healthcheck, HealthcheckSnapshot, "healthcheck", (HEALTH,), ("healthy", "unhealthy"),

@@ -258,7 +258,7 @@ def test_what_a_server_cannot_take_now_is_sent_again(status: int):
         ({"bearer_token": TOKEN + "\n"}, ValueError, "bearer_token holds"),
         ({"bearer_token": 3}, TypeError, "bearer_token"),
         ({"labels": {"a-b": "x"}}, ValueError, "label name 'a-b'"),
-        ({"labels": ["job"]}, TypeError, "labels is a mapping"),
+        ({"labels": ["job"]}, TypeError, "use a mapping of str to str"),
         ({"max_samples": 0}, ValueError, "max_samples"),
         ({"token": TOKEN}, TypeError, "there is no option 'token'"),
     ],

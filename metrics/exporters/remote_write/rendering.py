@@ -10,7 +10,7 @@ from metrics.exporters.reading.staleness import Staleness
 from metrics.exporters.remote_write.messages import STALE, double, time_series
 from metrics.exporters.writing.numbers import bounded
 from metrics.exporters.writing.times import MILLISECOND, checked_ns
-from metrics.instruments._inner import Whole, checked_labelnames, size
+from metrics.instruments._inner import Whole, checked_labels, size
 from metrics.registry import Registry
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def encoded(
 ) -> Iterator[bytes]:
     """Return an iterator over series with one sample each, encoded; options are checked at once."""
     at = checked_ns(timestamp_ns) // MILLISECOND
-    given = checked_labels(labels)
+    given = dict(checked_labels(labels))
     return written(registry, at, given, Staleness() if staleness is None else staleness, reader)
 
 
@@ -110,23 +110,6 @@ def labels_of(sample: Sample, given: Mapping[str, str]) -> Labels:
     held = {**given, "__name__": sample.name}
     held.update(sample.labels)
     return tuple([pair for pair in sorted(held.items()) if pair[1]])
-
-
-def checked_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """Return a copy of labels.
-
-    Raises:
-        TypeError: `labels` is not a mapping of str to str.
-        ValueError: a name is malformed or reserved.
-    """
-    if not isinstance(labels, Mapping):
-        raise TypeError(f"labels is a mapping of str to str, got {labels!r}")
-    if labels:
-        checked_labelnames(labels)
-    for name, value in labels.items():
-        if not isinstance(value, str):
-            raise TypeError(f"labels is a mapping of str to str, got {name!r}: {value!r}")
-    return dict(labels)
 
 
 def compressor() -> "Callable[[bytes], bytes]":

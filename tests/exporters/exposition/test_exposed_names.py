@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from metrics import SYSTEM_CLOCK, Healthcheck, Registry
+from metrics import SYSTEM_CLOCK, Healthcheck, Registry, StateSet
 from metrics._units import SCALES
 from metrics.exporters import openmetrics, prometheus
 from metrics.exporters.exposition.layout import (
@@ -34,6 +34,8 @@ CLASHING = st.tuples(NAMES, st.sampled_from("/.:_-")).map(
 
 
 def create(kind: type) -> object:
+    if kind is StateSet:
+        return StateSet(("on", "off"))
     instrument = KINDS[kind].new(Defaults(5.0, SYSTEM_CLOCK, "seconds"))
     if kind is Healthcheck:
         instrument.healthy()

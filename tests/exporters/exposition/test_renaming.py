@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
-from metrics import Registry
+from metrics import Registry, StateSet
 from metrics.exporters import openmetrics, prometheus, remote_write
 from metrics.registry._inner import TABLE, Defaults
 from metrics.testing import ManualClock
@@ -138,7 +138,10 @@ def test_every_page_has_every_name_once_and_everything_on_it(dialect, wanted):
     for words, separator, kind, unit in wanted:
         name = separator.join(words)
         if registry.get(name) is None:
-            instrument = kind.new(Defaults(5.0, registry.clock, "seconds"))
+            if kind.instrument is StateSet:
+                instrument = StateSet(("on", "off"))
+            else:
+                instrument = kind.new(Defaults(5.0, registry.clock, "seconds"))
             registry.register(name, instrument, unit=unit)
             if hasattr(instrument, "update"):
                 instrument.update(1.0)

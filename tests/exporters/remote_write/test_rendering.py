@@ -172,8 +172,8 @@ def test_a_pass_that_was_broken_off_has_told_too():
     [
         ({"timestamp_ns": -1}, ValueError, "timestamp_ns"),
         ({"timestamp_ns": 1.5}, TypeError, "timestamp_ns"),
-        ({"labels": "a=b"}, TypeError, "labels is a mapping"),
-        ({"labels": {"a": 1}}, TypeError, "labels is a mapping of str to str, got 'a': 1"),
+        ({"labels": "a=b"}, TypeError, "use a mapping of str to str"),
+        ({"labels": {"a": 1}}, TypeError, "invalid label a=1: use a str as value"),
         ({"labels": {"a-b": "x"}}, ValueError, "label name 'a-b' is malformed"),
         ({"labels": {"__name__": "x"}}, ValueError, "label name '__name__' is malformed"),
         ({"labels": {"le": "x"}}, ValueError, "label name 'le' is reserved"),
