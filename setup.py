@@ -35,15 +35,15 @@ NEVER_COMPILED = {
 }
 
 CORE = [
-    "metrics/exporters/exposition/forms.py",
-    "metrics/exporters/exposition/geth.py",
-    "metrics/exporters/exposition/layout.py",
-    "metrics/exporters/exposition/page.py",
-    "metrics/exporters/exposition/renaming.py",
+    "metrics/exporters/_exposition/families.py",
+    "metrics/exporters/_exposition/geth.py",
+    "metrics/exporters/_exposition/layout.py",
+    "metrics/exporters/_exposition/page.py",
+    "metrics/exporters/_exposition/renaming.py",
     "metrics/exporters/openmetrics.py",
     "metrics/exporters/prometheus.py",
-    "metrics/exporters/reading/single.py",
-    "metrics/exporters/writing/floats.py",
+    "metrics/exporters/_series/scalar.py",
+    "metrics/exporters/_encoding/numbers.py",
     *sorted(
         path.as_posix()
         for path in Path("metrics/instruments").glob("*.py")

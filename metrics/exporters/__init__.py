@@ -1,11 +1,9 @@
-"""A registry to bytes: pure functions, a module or a package a format.
+"""Formats: pure functions from a registry to bytes, one module or package for each format.
 
-Each format has `CONTENT_TYPE`, `render`, which returns everything, and `stream`, which yields the
-same in chunks: `csv`, `expvar`, `graphite`, `influx`, `json`, `lines`, `openmetrics`, `opentsdb`,
-`otlp`, `plain`, `prometheus`, `remote_write` and `statsd`. `negotiation` chooses between the two of
-Prometheus. Formats know nothing of each other; what they share stands in layers below them:
+A format has `CONTENT_TYPE`, `render`, which returns all of it, and `stream`, which yields the same
+bytes in chunks. Formats do not import each other; they share three layers, highest first:
 
-- `exposition`: what Prometheus reads, on a page or as samples;
-- `reading`: what a registry holds, and what is remembered of it between two looks;
-- `writing`: how names, numbers and times become text, and text becomes chunks and datagrams.
+- `_exposition`: metric families as Prometheus reads them, on a page or as samples;
+- `_series`: the registry as a flat stream of series, and the state between two reads of it;
+- `_encoding`: names, numbers, units and times as text, and text as chunks and datagrams.
 """

@@ -7,10 +7,10 @@ import csv
 from collections.abc import Iterator
 from typing import final
 
-from metrics.exporters.reading.series import labels_text, series
-from metrics.exporters.writing.chunks import chunked
-from metrics.exporters.writing.numbers import bounded
-from metrics.exporters.writing.times import SECOND, checked_ns
+from metrics.exporters._encoding.framing import chunked
+from metrics.exporters._encoding.numbers import bounded
+from metrics.exporters._encoding.units import SECOND, checked_ns
+from metrics.exporters._series.series import labels_text, series
 from metrics.instruments._inner import Whole
 from metrics.registry import Registry
 

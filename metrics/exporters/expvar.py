@@ -5,12 +5,12 @@ The keys: go-ethereum, `metrics/exp`, and https://pkg.go.dev/expvar.
 
 from collections.abc import Iterable, Iterator
 
-from metrics.exporters.reading.clashes import warn_once
-from metrics.exporters.reading.fields import Fields, named_values
-from metrics.exporters.reading.series import Series, keyed, series
-from metrics.exporters.writing.chunks import chunked
-from metrics.exporters.writing.objects import written
-from metrics.exporters.writing.times import per_second
+from metrics.exporters._encoding.framing import chunked
+from metrics.exporters._encoding.json import written
+from metrics.exporters._encoding.units import per_second
+from metrics.exporters._series.clashes import warn_once
+from metrics.exporters._series.fields import Fields, named_values
+from metrics.exporters._series.series import Series, keyed, series
 from metrics.registry import Registry
 
 CONTENT_TYPE = "application/json; charset=utf-8"

@@ -8,14 +8,20 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
 
-from metrics.exporters.reading.fields import fields
-from metrics.exporters.reading.places import placed
-from metrics.exporters.reading.series import Series, numbered, series
-from metrics.exporters.writing.chunks import chunked
-from metrics.exporters.writing.decimals import decimal
-from metrics.exporters.writing.paths import checked_prefix, nodes, path
-from metrics.exporters.writing.tags import NO_TAGS, checked_tags, merged
-from metrics.exporters.writing.times import checked_seconds, per_second
+from metrics.exporters._encoding.framing import chunked
+from metrics.exporters._encoding.names import (
+    NO_TAGS,
+    checked_prefix,
+    checked_tags,
+    merged,
+    nodes,
+    path,
+)
+from metrics.exporters._encoding.numbers import decimal
+from metrics.exporters._encoding.units import checked_seconds, per_second
+from metrics.exporters._series.fields import fields
+from metrics.exporters._series.series import Series, numbered, series
+from metrics.exporters._series.targets import placed
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"

@@ -8,15 +8,13 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import TypeGuard
 
-from metrics.exporters.reading.series import Series, series
-from metrics.exporters.reading.single import number_of
-from metrics.exporters.writing.chunks import chunked
-from metrics.exporters.writing.decimals import decimal, finite
-from metrics.exporters.writing.numbers import Number
-from metrics.exporters.writing.paths import checked_prefix
-from metrics.exporters.writing.tags import NO_TAGS, checked_tags, merged
-from metrics.exporters.writing.texts import info_text
-from metrics.exporters.writing.times import checked_ns, per_second
+from metrics.exporters._encoding.framing import chunked
+from metrics.exporters._encoding.json import info_text
+from metrics.exporters._encoding.names import NO_TAGS, checked_prefix, checked_tags, merged
+from metrics.exporters._encoding.numbers import Number, decimal, finite
+from metrics.exporters._encoding.units import checked_ns, per_second
+from metrics.exporters._series.scalar import number_of
+from metrics.exporters._series.series import Series, series
 from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, MeterSnapshot
 from metrics.registry import Registry
 

@@ -5,9 +5,9 @@ The format: RFC 8259.
 
 from collections.abc import Iterator
 
-from metrics.exporters.reading.series import keyed, series
-from metrics.exporters.writing.chunks import chunked
-from metrics.exporters.writing.objects import written
+from metrics.exporters._encoding.framing import chunked
+from metrics.exporters._encoding.json import written
+from metrics.exporters._series.series import keyed, series
 from metrics.registry import Registry
 
 CONTENT_TYPE = "application/json"

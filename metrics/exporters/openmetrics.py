@@ -6,8 +6,8 @@ The format: https://prometheus.io/docs/specs/om/open_metrics_spec/
 from collections.abc import Collection, Iterator, Sequence
 from typing import final
 
-from metrics.exporters.exposition.forms import Form, Values, number, only, prefix
-from metrics.exporters.exposition.layout import (
+from metrics.exporters._exposition.families import Form, Values, number, only, prefix
+from metrics.exporters._exposition.layout import (
     OPENMETRICS_SUFFIXES,
     SAMPLE_SUFFIXES,
     Layout,
@@ -15,8 +15,8 @@ from metrics.exporters.exposition.layout import (
     escape_help,
     exposed_names,
 )
-from metrics.exporters.exposition.page import Block, Page, checked_names
-from metrics.exporters.exposition.renaming import number_of_entry
+from metrics.exporters._exposition.page import Block, Page, checked_names
+from metrics.exporters._exposition.renaming import number_of_entry
 from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, Instrument, Snapshot
 from metrics.instruments._inner import Cumulative
 from metrics.registry import Registry

@@ -10,14 +10,20 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from metrics.exporters.reading.fields import fields
-from metrics.exporters.reading.places import placed
-from metrics.exporters.reading.series import Labels, Series, numbered, series
-from metrics.exporters.writing.chunks import chunked, encoded
-from metrics.exporters.writing.decimals import decimal
-from metrics.exporters.writing.paths import checked_prefix, plain, tag_name
-from metrics.exporters.writing.tags import NO_TAGS, checked_tags, merged
-from metrics.exporters.writing.times import checked_seconds, per_second
+from metrics.exporters._encoding.framing import chunked, encoded
+from metrics.exporters._encoding.names import (
+    NO_TAGS,
+    checked_prefix,
+    checked_tags,
+    merged,
+    plain,
+    tag_name,
+)
+from metrics.exporters._encoding.numbers import decimal
+from metrics.exporters._encoding.units import checked_seconds, per_second
+from metrics.exporters._series.fields import fields
+from metrics.exporters._series.series import Labels, Series, numbered, series
+from metrics.exporters._series.targets import placed
 from metrics.instruments._inner import size
 from metrics.registry import Registry
 

@@ -5,7 +5,7 @@ The format: https://prometheus.io/docs/instrumenting/exposition_formats/#text-ba
 
 from collections.abc import Collection, Iterator
 
-from metrics.exporters.exposition.page import DIALECTS, Page, checked_names
+from metrics.exporters._exposition.page import DIALECTS, Page, checked_names
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

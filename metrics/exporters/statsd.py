@@ -8,16 +8,23 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from metrics.exporters.reading.deltas import Deltas
-from metrics.exporters.reading.fields import fields, is_single
-from metrics.exporters.reading.places import placed
-from metrics.exporters.reading.series import Series, numbered, series
-from metrics.exporters.writing.chunks import chunked
-from metrics.exporters.writing.decimals import decimal, finite
-from metrics.exporters.writing.numbers import Number
-from metrics.exporters.writing.paths import checked_prefix, nodes, path, plain, tag_name
-from metrics.exporters.writing.tags import NO_TAGS, checked_tags, merged
-from metrics.exporters.writing.times import per_second
+from metrics.exporters._encoding.framing import chunked
+from metrics.exporters._encoding.names import (
+    NO_TAGS,
+    checked_prefix,
+    checked_tags,
+    merged,
+    nodes,
+    path,
+    plain,
+    tag_name,
+)
+from metrics.exporters._encoding.numbers import Number, decimal, finite
+from metrics.exporters._encoding.units import per_second
+from metrics.exporters._series.deltas import Deltas
+from metrics.exporters._series.fields import fields, is_single
+from metrics.exporters._series.series import Series, numbered, series
+from metrics.exporters._series.targets import placed
 from metrics.instruments import HistogramSnapshot
 from metrics.instruments._inner import size
 from metrics.registry import Registry

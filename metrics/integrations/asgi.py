@@ -8,8 +8,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, final
 
 from metrics.exporters import json, openmetrics, prometheus
-from metrics.exporters.negotiation import accepts_gzip, prefers_openmetrics
 from metrics.instruments._inner import describe
+from metrics.integrations._negotiation import accepts_gzip, prefers_openmetrics
 from metrics.registry import Registry
 
 if TYPE_CHECKING:

@@ -1,10 +1,8 @@
-"""A registry to servers: a module a destination, with the hooks that a container declares.
+"""Destinations: hooks that report a registry to servers and files, one module for each destination.
 
-For example `Resource(influxdb.v2, registry, url=..., ...)`. Destinations are `file`, `graphite`,
-`influxdb`, `log`, `opentsdb`, `otlp`, `pushgateway`, `remote_write`, `statsd` and `syslog`. What
-they share stands in layers below them:
+A container declares them, as in `Resource(influxdb.v2, registry, url=...)`. Destinations do not
+import each other; they share two layers:
 
-- `reporting`: what all hooks do, from their options to the last report;
-- `delivery`: the push loop, and what it does with a server that is away;
-- `transports`: how a payload gets to a server, over HTTP, TCP, UDP or a socket of the machine.
+- `_push`: the push loop, its outbox and its retries, and the options of all hooks;
+- `_transports`: delivery of one payload over HTTP, TCP, UDP or a Unix socket.
 """

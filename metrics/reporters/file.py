@@ -8,15 +8,15 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Unpack, final
 
-from metrics.exporters import csv, lines, prometheus
+from metrics.exporters import csv, log_lines, prometheus
 from metrics.instruments._inner import natural
 from metrics.instruments._inner import size as checked_size
 from metrics.registry import Registry
-from metrics.reporters.delivery.reporter import Reporter
-from metrics.reporters.reporting.lifetime import reporting
-from metrics.reporters.reporting.options import Options, chosen
-from metrics.reporters.reporting.payloads import Reading
-from metrics.reporters.transports.transport import Unavailable
+from metrics.reporters._push.lifetime import reporting
+from metrics.reporters._push.options import Options, chosen
+from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.reporter import Reporter
+from metrics.reporters._transports.transport import Unavailable
 
 MAX_BYTES = 100_000_000
 """Bytes after which a file is put aside, unless told otherwise."""
@@ -69,7 +69,7 @@ def append(
         if rows:
             time, reader = reading.timestamp_ns, reading.reader
             return csv.stream(registry, timestamp_ns=time, header=False, reader=reader)
-        return lines.stream(registry, reader=reading.reader)
+        return log_lines.stream(registry, reader=reading.reader)
 
     return reporting(registry, "file", whole(read), transport, options, Options)
 

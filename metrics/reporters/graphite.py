@@ -10,11 +10,11 @@ from typing import Unpack
 
 from metrics.exporters import graphite
 from metrics.registry import Registry
-from metrics.reporters.delivery.reporter import Reporter
-from metrics.reporters.reporting.lifetime import reporting
-from metrics.reporters.reporting.options import ConnectionOptions, chosen, connect_timeout
-from metrics.reporters.reporting.payloads import Reading
-from metrics.reporters.transports.tcp import Tcp
+from metrics.reporters._push.lifetime import reporting
+from metrics.reporters._push.options import ConnectionOptions, chosen, connect_timeout
+from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.reporter import Reporter
+from metrics.reporters._transports.tcp import Tcp
 
 PORT = 2003
 

@@ -11,12 +11,12 @@ from typing import Unpack
 
 from metrics.exporters import influx
 from metrics.registry import Registry
-from metrics.reporters.delivery.reporter import Reporter
-from metrics.reporters.reporting.options import HttpOptions, chosen
-from metrics.reporters.reporting.payloads import Reading, batched
-from metrics.reporters.reporting.posting import Request, posting
-from metrics.reporters.transports.credentials import basic, given, given_in_ascii
-from metrics.reporters.transports.endpoint import endpoint_of
+from metrics.reporters._push.options import HttpOptions, chosen
+from metrics.reporters._push.payloads import Reading, batched
+from metrics.reporters._push.posting import Request, posting
+from metrics.reporters._push.reporter import Reporter
+from metrics.reporters._transports.endpoint import endpoint_of
+from metrics.reporters._transports.secrets import basic, given, given_in_ascii
 
 DURATION_UNIT = "nanoseconds"
 

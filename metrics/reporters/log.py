@@ -5,24 +5,24 @@ from contextlib import AbstractContextManager
 from logging import INFO, Logger, getLevelNamesMapping, getLogger
 from typing import Unpack, final
 
-from metrics.exporters import lines
+from metrics.exporters import log_lines
 from metrics.registry import Registry
-from metrics.reporters.delivery.reporter import Reporter
-from metrics.reporters.reporting.lifetime import reporting
-from metrics.reporters.reporting.options import Options
-from metrics.reporters.reporting.payloads import Reading
-from metrics.reporters.transports.transport import Rejected
+from metrics.reporters._push.lifetime import reporting
+from metrics.reporters._push.options import Options
+from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.reporter import Reporter
+from metrics.reporters._transports.transport import Rejected
 
 LOGGER = "metrics.report"
 
 
-def logger(
+def to_logger(
     registry: Registry,
     logger_name: str | None = None,
     level: int | str | None = None,
     **options: Unpack[Options],
 ) -> AbstractContextManager[Reporter]:
-    """Log a registry once an interval: `with log.logger(registry, interval=60):`.
+    """Log a registry once an interval: `with log.to_logger(registry, interval=60):`.
 
     Args:
         registry: what to report.
@@ -36,7 +36,7 @@ def logger(
     target = getLogger(checked_logger_name(logger_name))
 
     def read(reading: Reading) -> Iterator[bytes]:
-        return lines.stream(registry, reader=reading.reader)
+        return log_lines.stream(registry, reader=reading.reader)
 
     return reporting(registry, "log", read, Log(target, level_of(level)), options, Options)
 

@@ -10,19 +10,19 @@ from typing import Any, Unpack
 
 from metrics.exporters import opentsdb
 from metrics.registry import Registry
-from metrics.reporters.delivery.reporter import Reporter
-from metrics.reporters.reporting.lifetime import reporting
-from metrics.reporters.reporting.options import (
+from metrics.reporters._push.lifetime import reporting
+from metrics.reporters._push.options import (
     ConnectionOptions,
     HttpOptions,
     chosen,
     connect_timeout,
 )
-from metrics.reporters.reporting.payloads import Reading
-from metrics.reporters.reporting.posting import Request, posting
-from metrics.reporters.transports.credentials import basic, given
-from metrics.reporters.transports.endpoint import endpoint_of
-from metrics.reporters.transports.tcp import Tcp
+from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.posting import Request, posting
+from metrics.reporters._push.reporter import Reporter
+from metrics.reporters._transports.endpoint import endpoint_of
+from metrics.reporters._transports.secrets import basic, given
+from metrics.reporters._transports.tcp import Tcp
 
 PORT = 4242
 

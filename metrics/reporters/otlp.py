@@ -11,15 +11,15 @@ from typing import Unpack
 
 from metrics.clock import SYSTEM_CLOCK
 from metrics.exporters import otlp
-from metrics.exporters.reading.deltas import Deltas
+from metrics.exporters._series.deltas import Deltas
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
-from metrics.reporters.delivery.reporter import Reporter
-from metrics.reporters.reporting.options import HttpOptions, chosen
-from metrics.reporters.reporting.payloads import Reading
-from metrics.reporters.reporting.posting import Request, posting
-from metrics.reporters.transports.credentials import given, given_in_ascii
-from metrics.reporters.transports.endpoint import endpoint_of
+from metrics.reporters._push.options import HttpOptions, chosen
+from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.posting import Request, posting
+from metrics.reporters._push.reporter import Reporter
+from metrics.reporters._transports.endpoint import endpoint_of
+from metrics.reporters._transports.secrets import given, given_in_ascii
 
 PATH = "/v1/metrics"
 

@@ -12,12 +12,12 @@ from urllib.parse import quote
 from metrics.exporters import prometheus
 from metrics.instruments._inner import checked_labelnames
 from metrics.registry import Registry
-from metrics.reporters.delivery.reporter import Reporter
-from metrics.reporters.reporting.options import HttpOptions, chosen
-from metrics.reporters.reporting.payloads import Reading
-from metrics.reporters.reporting.posting import Request, posting
-from metrics.reporters.transports.credentials import basic, given
-from metrics.reporters.transports.endpoint import endpoint_of
+from metrics.reporters._push.options import HttpOptions, chosen
+from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.posting import Request, posting
+from metrics.reporters._push.reporter import Reporter
+from metrics.reporters._transports.endpoint import endpoint_of
+from metrics.reporters._transports.secrets import basic, given
 
 
 def http(

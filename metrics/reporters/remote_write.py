@@ -9,15 +9,15 @@ from functools import partial
 from typing import Unpack
 
 from metrics.exporters import remote_write
-from metrics.exporters.reading.staleness import Staleness
-from metrics.exporters.writing.times import MILLISECOND
+from metrics.exporters._encoding.units import MILLISECOND
+from metrics.exporters._series.staleness import Staleness
 from metrics.registry import Registry
-from metrics.reporters.delivery.reporter import Reporter
-from metrics.reporters.reporting.options import HttpOptions, chosen
-from metrics.reporters.reporting.payloads import Reading
-from metrics.reporters.reporting.posting import Request, posting
-from metrics.reporters.transports.credentials import Credentials, basic, given, given_in_ascii
-from metrics.reporters.transports.endpoint import endpoint_of
+from metrics.reporters._push.options import HttpOptions, chosen
+from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.posting import Request, posting
+from metrics.reporters._push.reporter import Reporter
+from metrics.reporters._transports.endpoint import endpoint_of
+from metrics.reporters._transports.secrets import Credentials, basic, given, given_in_ascii
 
 PATH = "/api/v1/write"
 

@@ -7,17 +7,17 @@ from logging import getLogger
 from typing import Any, Unpack
 
 from metrics.exporters import statsd
-from metrics.exporters.reading.deltas import Deltas
-from metrics.exporters.writing.datagrams import SIZE, datagrams
+from metrics.exporters._encoding.framing import SIZE, datagrams
+from metrics.exporters._series.deltas import Deltas
 from metrics.instruments._inner import size as checked_size
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
-from metrics.reporters.delivery.reporter import Reporter
-from metrics.reporters.reporting.lifetime import reporting
-from metrics.reporters.reporting.options import ConnectionOptions, Options, chosen, connect_timeout
-from metrics.reporters.reporting.payloads import Reading
-from metrics.reporters.transports.tcp import Tcp
-from metrics.reporters.transports.udp import Udp
+from metrics.reporters._push.lifetime import reporting
+from metrics.reporters._push.options import ConnectionOptions, Options, chosen, connect_timeout
+from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.reporter import Reporter
+from metrics.reporters._transports.tcp import Tcp
+from metrics.reporters._transports.udp import Udp
 
 HOST = "127.0.0.1"
 

@@ -13,17 +13,17 @@ from datetime import UTC, datetime
 from logging.handlers import SysLogHandler
 from typing import NamedTuple, Unpack
 
-from metrics.exporters import lines
+from metrics.exporters import log_lines
 from metrics.registry import Registry
-from metrics.reporters.delivery.reporter import Reporter
-from metrics.reporters.reporting.lifetime import reporting
-from metrics.reporters.reporting.options import ConnectionOptions, Options, chosen, connect_timeout
-from metrics.reporters.reporting.payloads import Reading
-from metrics.reporters.transports.endpoint import is_plain
-from metrics.reporters.transports.tcp import Tcp
-from metrics.reporters.transports.transport import Transport
-from metrics.reporters.transports.udp import Udp
-from metrics.reporters.transports.unix import UnixDatagrams
+from metrics.reporters._push.lifetime import reporting
+from metrics.reporters._push.options import ConnectionOptions, Options, chosen, connect_timeout
+from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.reporter import Reporter
+from metrics.reporters._transports.endpoint import is_plain
+from metrics.reporters._transports.tcp import Tcp
+from metrics.reporters._transports.transport import Transport
+from metrics.reporters._transports.udp import Udp
+from metrics.reporters._transports.unix import UnixDatagrams
 
 HOST = "127.0.0.1"
 
@@ -141,7 +141,7 @@ def sent(
 
     def read(reading: Reading) -> Iterator[bytes]:
         origin = Origin(priority, reading.timestamp_ns, app_name)
-        for chunk in lines.stream(registry, reader=reading.reader):
+        for chunk in log_lines.stream(registry, reader=reading.reader):
             for line in chunk.splitlines():
                 yield envelope(origin, line)
 

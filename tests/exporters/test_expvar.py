@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from metrics import Counter, Histogram, Registry, Snapshot, UniformReservoir
 from metrics.exporters import expvar
-from metrics.exporters.reading.clashes import warn_once
+from metrics.exporters._series.clashes import warn_once
 from tests.exporters.examples import everything, names, numbers, texts
 from tests.exporters.page_reading import Custom
 

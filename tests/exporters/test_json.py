@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from metrics import Counter, Registry, Snapshot
 from metrics.exporters import json
-from metrics.exporters.reading.clashes import warn_once
+from metrics.exporters._series.clashes import warn_once
 from metrics.instruments._labels import label_text
 from tests.exporters.examples import everything, names, numbers, texts
 from tests.exporters.page_reading import Custom

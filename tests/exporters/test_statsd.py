@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from metrics import Registry, ResettingTimer
 from metrics.exporters import statsd
-from metrics.exporters.reading.deltas import Deltas
-from metrics.exporters.writing.datagrams import datagrams
+from metrics.exporters._encoding.framing import datagrams
+from metrics.exporters._series.deltas import Deltas
 
 LINE = re.compile(
     r"(?P<name>[^:|@#\s]+):(?P<value>-?\d+(?:\.\d+)?)\|(?P<type>c|g|ms)"

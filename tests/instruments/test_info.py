@@ -8,12 +8,12 @@ from metrics import Family, Info, InfoSnapshot, Registry
 from metrics.exporters import (
     csv,
     expvar,
+    geth_text,
     graphite,
     influx,
     json,
     openmetrics,
     opentsdb,
-    plain,
     prometheus,
 )
 
@@ -121,7 +121,7 @@ def test_json_shows_children_under_their_labels(instances):
         partial(graphite.render, timestamp_ns=1),
         partial(opentsdb.render, timestamp_ns=1, host="here"),
         expvar.render,
-        plain.render,
+        geth_text.render,
     ],
 )
 def test_every_format_shows_every_child(instances, page):

@@ -11,14 +11,14 @@ from metrics import Family, MetricTypeError, Registry, StateSet, StateSetSnapsho
 from metrics.exporters import (
     csv,
     expvar,
+    geth_text,
     graphite,
     influx,
     json,
-    lines,
+    log_lines,
     openmetrics,
     opentsdb,
     otlp,
-    plain,
     prometheus,
     remote_write,
     statsd,
@@ -138,8 +138,8 @@ def test_formats_with_fields_have_a_number_for_each_state(registry):
     assert json.render(registry) == b'{"job/phase": {"new": 0, "running": 1, "stopped": 0}}'
     assert b'"job/phase.running": 1' in expvar.render(registry)
     assert influx.render(registry) == b"job/phase.gauge new=0i,running=1i,stopped=0i\n"
-    assert plain.render(registry).startswith(b"gauge job/phase\n  new:         0\n")
-    assert lines.render(registry) == b"job/phase new=0 running=1 stopped=0\n"
+    assert geth_text.render(registry).startswith(b"gauge job/phase\n  new:         0\n")
+    assert log_lines.render(registry) == b"job/phase new=0 running=1 stopped=0\n"
     assert b",job/phase,,running,1\r\n" in csv.render(registry, timestamp_ns=0)
 
 

@@ -66,7 +66,7 @@ class Reporting(MetricsContainer):
     registry = MetricsContainer.registry
     one = Resource(plain, "first", registry)
     two = Resource(Managed, one)
-    reports = Resource(log.logger, registry, interval=3600)
+    reports = Resource(log.to_logger, registry, interval=3600)
 
 
 class Held(LifecycleContainer):

@@ -35,7 +35,7 @@ def container_of(live: set[int]) -> Any:
             page = Resource(file.append, registry, os.devnull, name=name, interval=3600)
             container.set_provider(name, page)
             name = f"log{number}"
-            lines = Resource(log.logger, registry, name=name, interval=3600)
+            lines = Resource(log.to_logger, registry, name=name, interval=3600)
             container.set_provider(name, lines)
     return container
 

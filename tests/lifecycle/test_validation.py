@@ -680,7 +680,7 @@ def test_an_overridden_provider_is_not_judged_by_what_it_was():
 LIBRARY_HOOKS = {
     "meter": lambda registry: (resources.counter, registry, "x"),
     "partial": lambda registry: (functools.partial(resources.counter, name="x"), registry),
-    "reporter": lambda registry: (log.logger, registry),
+    "reporter": lambda registry: (log.to_logger, registry),
 }
 
 

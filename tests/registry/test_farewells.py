@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from metrics import Counter, Gauge, Registry, ResettingTimer
 from metrics.exporters import prometheus
-from metrics.exporters.reading.series import series
+from metrics.exporters._series.series import series
 from metrics.registry import _farewells
 from metrics.registry._inner import store_of
 from metrics.testing import ManualClock

@@ -17,7 +17,7 @@ from metrics import (
     UniformReservoir,
 )
 from metrics.exporters import json, openmetrics, prometheus, statsd
-from metrics.exporters.reading.deltas import Deltas
+from metrics.exporters._series.deltas import Deltas
 from metrics.registry._inner import store_of
 from metrics.testing import ManualClock, recorded
 from tests.forks import forking, hammered, in_child

@@ -21,19 +21,19 @@ from metrics import (
 from metrics.exporters import (
     csv,
     expvar,
+    geth_text,
     graphite,
     influx,
     json,
-    lines,
+    log_lines,
     openmetrics,
     opentsdb,
     otlp,
-    plain,
     prometheus,
     remote_write,
     statsd,
 )
-from metrics.exporters.reading.deltas import Deltas
+from metrics.exporters._series.deltas import Deltas
 from metrics.lifecycle import MetricsContainer, Resource, ShutdownError
 from metrics.registry._inner import store_of
 from metrics.testing import ManualClock
@@ -52,11 +52,11 @@ READS = {
     "graphite": lambda registry: graphite.render(registry, timestamp_ns=0),
     "influx": influx.render,
     "json": lambda registry: json.render(registry)[2:-2].strip(),
-    "lines": lines.render,
+    "lines": log_lines.render,
     "openmetrics": lambda registry: openmetrics.render(registry).removesuffix(b"# EOF\n"),
     "opentsdb": lambda registry: opentsdb.render(registry, host="a", timestamp_ns=0),
     "otlp": lambda registry: list(otlp.stream(registry, timestamp_ns=1, start_ns=0)),
-    "plain": plain.render,
+    "plain": geth_text.render,
     "prometheus": prometheus.render,
     "go-ethereum": lambda registry: prometheus.render(registry, dialect="go-ethereum"),
     "remote write": lambda registry: list(remote_write.stream(registry, timestamp_ns=0)),

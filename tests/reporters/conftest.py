@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from metrics.reporters.transports.http import Http
+from metrics.reporters._transports.http import Http
 from tests.reporters.prometheus import Prometheus, Pushgateway
 from tests.reporters.real import Carbon, Influx, Victoria
 from tests.reporters.servers import http_to

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from metrics import Registry
-from metrics.reporters.delivery.reporter import Reporter
-from metrics.reporters.reporting.lifetime import reporting
-from metrics.reporters.reporting.payloads import Reading
+from metrics.reporters._push.lifetime import reporting
+from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.reporter import Reporter
 from tests.reporters.standins import Recorded
 from tests.reporters.waiting import FOREVER
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from metrics.reporters.transports.endpoint import endpoint_of
-from metrics.reporters.transports.http import Http
+from metrics.reporters._transports.endpoint import endpoint_of
+from metrics.reporters._transports.http import Http
 from tests.reporters.waiting import DEADLINE, FOREVER
 
 LOOPBACK = "127.0.0.1"

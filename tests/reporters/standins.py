@@ -6,10 +6,10 @@ from collections.abc import Callable
 from metrics import BucketHistogram, Counter
 from metrics.clock import Clock
 from metrics.instruments._buckets import DURATION_BOUNDS
-from metrics.reporters.delivery.backoff import Backoff
-from metrics.reporters.delivery.outbox import Outbox
-from metrics.reporters.delivery.sender import Sender
-from metrics.reporters.delivery.statistics import Statistics
+from metrics.reporters._push.backoff import Backoff
+from metrics.reporters._push.outbox import Outbox
+from metrics.reporters._push.sender import Sender
+from metrics.reporters._push.statistics import Statistics
 from tests.reporters.waiting import DEADLINE
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from metrics import Registry
-from metrics.exporters import lines
+from metrics.exporters import log_lines
 from metrics.exporters.csv import COLUMNS
 from metrics.reporters import file
+from metrics.reporters._transports.transport import Unavailable
 from metrics.reporters.file import Appended
-from metrics.reporters.transports.transport import Unavailable
 from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
 from tests.processes import until
@@ -64,7 +64,7 @@ def test_lines_are_for_people(path: Path):
     with file.append(everything(), path, "lines", interval=FOREVER):
         pass
     found = path.read_bytes().splitlines()
-    assert [line for line in found if not line.startswith(b"reporter/")] == lines.render(
+    assert [line for line in found if not line.startswith(b"reporter/")] == log_lines.render(
         everything()
     ).splitlines()
 

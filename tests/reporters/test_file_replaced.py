@@ -11,8 +11,8 @@ from metrics import Registry
 from metrics.exporters import prometheus as page
 from metrics.lifecycle import MetricsContainer, Resource
 from metrics.reporters import file
+from metrics.reporters._transports.transport import Unavailable
 from metrics.reporters.file import Replaced
-from metrics.reporters.transports.transport import Unavailable
 from tests.exporters.examples import everything
 from tests.processes import until
 from tests.reporters.waiting import DEADLINE, FOREVER

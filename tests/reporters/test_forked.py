@@ -9,10 +9,10 @@ import pytest
 
 from metrics import Registry, _fork
 from metrics.reporters import graphite, statsd
-from metrics.reporters.transports.tcp import Tcp
-from metrics.reporters.transports.transport import Unavailable
-from metrics.reporters.transports.udp import Udp
-from metrics.reporters.transports.unix import UnixDatagrams
+from metrics.reporters._transports.tcp import Tcp
+from metrics.reporters._transports.transport import Unavailable
+from metrics.reporters._transports.udp import Udp
+from metrics.reporters._transports.unix import UnixDatagrams
 from metrics.testing import ManualClock
 from tests.descriptors import descriptors
 from tests.forks import forking, hammered, in_child

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from metrics import Registry
 from metrics.reporters import graphite
-from metrics.reporters.delivery.reporter import Reporter
+from metrics.reporters._push.reporter import Reporter
 from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
 from tests.processes import LOOPBACK, until

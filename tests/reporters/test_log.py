@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from metrics import Registry
-from metrics.exporters import lines
+from metrics.exporters import log_lines
 from metrics.lifecycle import MetricsContainer, Resource
 from metrics.reporters import log
 from tests.exporters.examples import everything
@@ -17,9 +17,9 @@ def everything_is_logged(caplog: pytest.LogCaptureFixture):
 
 
 def test_each_instrument_and_child_is_a_line_of_the_log(caplog: pytest.LogCaptureFixture):
-    with log.logger(everything(), interval=FOREVER):
+    with log.to_logger(everything(), interval=FOREVER):
         pass
-    expected = lines.render(everything()).decode().splitlines()
+    expected = log_lines.render(everything()).decode().splitlines()
     own = [message for message in caplog.messages if not message.startswith("reporter/log/")]
     assert own == expected
     assert len(caplog.messages) == len(own) + 4
@@ -29,7 +29,7 @@ def test_each_instrument_and_child_is_a_line_of_the_log(caplog: pytest.LogCaptur
 
 @pytest.mark.parametrize("level", ["WARNING", "warning", logging.WARNING])
 def test_logger_and_level_are_as_asked_for(caplog: pytest.LogCaptureFixture, level: int | str):
-    with log.logger(Registry(), "shop.metrics", level, interval=FOREVER):
+    with log.to_logger(Registry(), "shop.metrics", level, interval=FOREVER):
         pass
     assert {(record.name, record.levelno) for record in caplog.records} == {
         ("shop.metrics", logging.WARNING)
@@ -37,7 +37,7 @@ def test_logger_and_level_are_as_asked_for(caplog: pytest.LogCaptureFixture, lev
 
 
 def test_none_is_the_default(caplog: pytest.LogCaptureFixture):
-    with log.logger(Registry(), None, None, name=None, interval=None, timeout=None):
+    with log.to_logger(Registry(), None, None, name=None, interval=None, timeout=None):
         pass
     assert {(record.name, record.levelno) for record in caplog.records} == {
         ("metrics.report", logging.INFO)
@@ -50,7 +50,7 @@ def test_no_label_makes_a_line_of_its_own(caplog: pytest.LogCaptureFixture):
     awkward = ["a\nb", "a\r\nb", "a\u2028b", "a\x85b", "a\x1b[2Jb", "%s %d"]
     for text in awkward:
         family.labels(text).inc()
-    with log.logger(registry, interval=FOREVER):
+    with log.to_logger(registry, interval=FOREVER):
         pass
     found = [message for message in caplog.messages if message.startswith("hits{")]
     assert len(found) == len(awkward)
@@ -61,7 +61,7 @@ def test_no_label_makes_a_line_of_its_own(caplog: pytest.LogCaptureFixture):
 def test_it_is_logged_again_every_interval(caplog: pytest.LogCaptureFixture):
     registry = Registry()
     hits = registry.counter("hits")
-    with log.logger(registry, interval=0.01):
+    with log.to_logger(registry, interval=0.01):
         until(lambda: "hits count=0" in caplog.messages, "the first report")
         hits.inc()
         until(lambda: "hits count=1" in caplog.messages, "a later report")
@@ -75,11 +75,11 @@ def test_a_container_logs_what_was_counted_until_it_stopped(
 ):
     class Reported(MetricsContainer):
         if first == "report":
-            report = Resource(log.logger, MetricsContainer.registry, interval=FOREVER)
+            report = Resource(log.to_logger, MetricsContainer.registry, interval=FOREVER)
             requests = Resource(_counter, MetricsContainer.registry)
         else:
             requests = Resource(_counter, MetricsContainer.registry)
-            report = Resource(log.logger, MetricsContainer.registry, interval=FOREVER)
+            report = Resource(log.to_logger, MetricsContainer.registry, interval=FOREVER)
 
     container = Reported()
     container.init_resources()
@@ -104,12 +104,12 @@ def test_a_handler_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture):
     target = logging.getLogger("failing")
     target.addHandler(failing)
     registry = Registry()
-    with log.logger(registry, "failing", interval=0.01):
+    with log.to_logger(registry, "failing", interval=0.01):
         failed = registry.counter("reporter/log/failed")
         until(lambda: failed.count > 2, "failures")
     target.removeHandler(failing)
     (told,) = [
-        record for record in caplog.records if record.name == "metrics.reporters.delivery.sender"
+        record for record in caplog.records if record.name == "metrics.reporters._push.sender"
     ]
     assert "a handler of <Logger failing (DEBUG)> failed" in told.getMessage()
     assert "the disk is full" in told.getMessage()
@@ -129,11 +129,11 @@ def test_a_handler_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture):
     ],
 )
 def test_a_wrong_option_is_an_error_at_the_start_that_names_it(options, error, message):
-    with pytest.raises(error, match=message), log.logger(Registry(), **options):
+    with pytest.raises(error, match=message), log.to_logger(Registry(), **options):
         pass
 
 
 def test_a_registry_that_is_off_is_not_logged(caplog: pytest.LogCaptureFixture):
-    with log.logger(Registry(enabled=False), interval=FOREVER):
+    with log.to_logger(Registry(enabled=False), interval=FOREVER):
         pass
     assert not caplog.records

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import Registry
-from metrics.exporters import lines
+from metrics.exporters import log_lines
 from metrics.lifecycle import MetricsContainer, Resource
 from metrics.reporters import syslog
 from metrics.testing import ManualClock
@@ -73,7 +73,7 @@ def others(texts: list[str]) -> list[str]:
     return [text for text in texts if not text.startswith("reporter/")]
 
 
-EVERYTHING = lines.render(everything()).decode().splitlines()
+EVERYTHING = log_lines.render(everything()).decode().splitlines()
 
 
 def test_each_instrument_is_a_message_of_rfc_5424():
@@ -143,7 +143,7 @@ def test_the_machines_own_syslog_gets_what_its_library_writes(tmp_path: Path):
 def test_any_label_at_any_time_is_one_well_formed_message(text: str, ns: int):
     registry = Registry()
     registry.counters("hits", labels=("l",)).labels(text).inc()
-    (line,) = lines.render(registry).splitlines()
+    (line,) = log_lines.render(registry).splitlines()
     message = parsed(syslog.standard(syslog.Origin(14, ns, "shop"), line))
     assert message.text.encode() == line
     assert (message.at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 
-from metrics.reporters.delivery.reporter import Reporter
+from metrics.reporters._push.reporter import Reporter
 from tests.reporters.standins import new_statistics
 from tests.reporters.waiting import FOREVER
 

@@ -4,7 +4,7 @@ The format: https://opentelemetry.io/docs/specs/otlp/, version 1. `messages` nee
 `opentelemetry-proto` package and is imported when something is rendered.
 """
 
-from metrics.exporters.otlp.rendering import CONTENT_TYPE, MAX_POINTS, Attribute, render, stream
-from metrics.exporters.reading.deltas import Deltas
+from metrics.exporters._series.deltas import Deltas
+from metrics.exporters.otlp._rendering import CONTENT_TYPE, MAX_POINTS, Attribute, render, stream
 
 __all__ = ["CONTENT_TYPE", "MAX_POINTS", "Attribute", "Deltas", "render", "stream"]

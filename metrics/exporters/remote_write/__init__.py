@@ -3,7 +3,7 @@
 The format: https://prometheus.io/docs/specs/prw/remote_write_spec/
 """
 
-from metrics.exporters.reading.staleness import Staleness
-from metrics.exporters.remote_write.rendering import CONTENT_TYPE, MAX_SAMPLES, render, stream
+from metrics.exporters._series.staleness import Staleness
+from metrics.exporters.remote_write._rendering import CONTENT_TYPE, MAX_SAMPLES, render, stream
 
 __all__ = ["CONTENT_TYPE", "MAX_SAMPLES", "Staleness", "render", "stream"]

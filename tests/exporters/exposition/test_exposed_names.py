@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from metrics import SYSTEM_CLOCK, Healthcheck, Registry, StateSet
 from metrics._units import SCALES
 from metrics.exporters import openmetrics, prometheus
-from metrics.exporters.exposition.layout import (
+from metrics.exporters._exposition.layout import (
     OPENMETRICS_SUFFIXES,
     TEXT_SUFFIXES,
     exposed_names,

@@ -4,7 +4,7 @@ import logging
 
 from metrics import CounterSnapshot, GaugeSnapshot, HistogramSnapshot, Registry
 from metrics.exporters import prometheus
-from metrics.exporters.exposition.page import CHUNK
+from metrics.exporters._exposition.page import CHUNK
 from tests.exporters.page_reading import Custom, page, samples
 
 

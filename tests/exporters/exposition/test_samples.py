@@ -11,7 +11,7 @@ from metrics import (
     Registry,
 )
 from metrics.exporters import prometheus
-from metrics.exporters.exposition.samples import samples
+from metrics.exporters._exposition.samples import samples
 from tests.exporters.examples import everything
 from tests.exporters.page_reading import Custom, page
 

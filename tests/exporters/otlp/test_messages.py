@@ -15,8 +15,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 
 from metrics import BucketHistogram, Family, Histogram, Registry, Snapshot, Timer
 from metrics.exporters import otlp
-from metrics.exporters.exposition.forms import SUMMARY_QUANTILES
-from metrics.exporters.reading.deltas import Deltas
+from metrics.exporters._exposition.families import SUMMARY_QUANTILES
+from metrics.exporters._series.deltas import Deltas
 from tests.exporters.examples import NOW_NS, everything, names, numbers, texts
 from tests.exporters.page_reading import Custom
 

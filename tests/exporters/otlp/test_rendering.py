@@ -13,8 +13,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from metrics import Registry
 from metrics.exporters import otlp
-from metrics.exporters.reading.clashes import warn_once
-from metrics.exporters.reading.deltas import Deltas
+from metrics.exporters._series.clashes import warn_once
+from metrics.exporters._series.deltas import Deltas
 from tests.exporters.examples import NOW_NS, everything
 
 START_NS = NOW_NS - 10**10
@@ -177,7 +177,7 @@ def test_a_wrong_option_is_told_before_anything_is_read(options, error, message)
 
 def test_without_the_extra_an_error_says_what_to_install(monkeypatch):
     for module in [*sys.modules]:
-        if module.startswith("opentelemetry") or module.endswith("otlp.messages"):
+        if module.startswith("opentelemetry") or module.endswith("otlp._messages"):
             monkeypatch.delitem(sys.modules, module)
     real = builtins.__import__
 

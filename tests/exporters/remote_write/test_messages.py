@@ -4,7 +4,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.exporters.remote_write.messages import STALE, double, text, time_series, varint
+from metrics.exporters.remote_write._messages import STALE, double, text, time_series, varint
 from tests.exporters.write_requests import WriteRequest
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from metrics import Registry
 from metrics.exporters import remote_write
-from metrics.exporters.reading.clashes import warn_once
-from metrics.exporters.reading.staleness import Staleness
+from metrics.exporters._series.clashes import warn_once
+from metrics.exporters._series.staleness import Staleness
 from tests.exporters.examples import NOW_NS, everything, numbers
 from tests.exporters.write_requests import Sent, page, read
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.reporters.transports.endpoint import Endpoint, checked_host, checked_port, endpoint_of
+from metrics.reporters._transports.endpoint import Endpoint, checked_host, checked_port, endpoint_of
 
 SECRET = "hunter2"
 

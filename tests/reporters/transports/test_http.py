@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.reporters.transports.http import RETRIED, seconds_of
-from metrics.reporters.transports.transport import Rejected, Unavailable
+from metrics.reporters._transports.http import RETRIED, seconds_of
+from metrics.reporters._transports.transport import Rejected, Unavailable
 from tests.processes import free_port
 from tests.reporters.servers import (
     Server,

@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 import pytest
 
-from metrics.reporters.transports.endpoint import Endpoint
-from metrics.reporters.transports.http import Http
-from metrics.reporters.transports.transport import Rejected, Unavailable
+from metrics.reporters._transports.endpoint import Endpoint
+from metrics.reporters._transports.http import Http
+from metrics.reporters._transports.transport import Rejected, Unavailable
 from tests.reporters.servers import (
     Server,
     Web,

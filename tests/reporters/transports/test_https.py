@@ -6,7 +6,7 @@ from ssl import create_default_context
 
 import pytest
 
-from metrics.reporters.transports.transport import Unavailable
+from metrics.reporters._transports.transport import Unavailable
 from tests.reporters.servers import (
     Server,
     Web,

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from metrics.reporters.transports import tcp
-from metrics.reporters.transports.tcp import Tcp
-from metrics.reporters.transports.transport import Unavailable
+from metrics.reporters._transports import tcp
+from metrics.reporters._transports.tcp import Tcp
+from metrics.reporters._transports.transport import Unavailable
 from tests.processes import free_port
 from tests.reporters.servers import (
     LOOPBACK,

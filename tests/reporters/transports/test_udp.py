@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from metrics.reporters.transports import resolution
-from metrics.reporters.transports.transport import Rejected, Unavailable
-from metrics.reporters.transports.udp import Udp
+from metrics.reporters._transports import connection
+from metrics.reporters._transports.transport import Rejected, Unavailable
+from metrics.reporters._transports.udp import Udp
 from tests.processes import LOOPBACK, free_port
 from tests.reporters.waiting import DEADLINE, FOREVER, ended
 
@@ -87,7 +87,7 @@ def test_a_name_that_is_not_resolved_is_given_up_when_aborted(udp_to, monkeypatc
             answer.wait(DEADLINE)
         raise socket.gaierror(socket.EAI_AGAIN, "later")
 
-    monkeypatch.setattr(resolution.socket, "getaddrinfo", resolver)
+    monkeypatch.setattr(connection.socket, "getaddrinfo", resolver)
     transport = udp_to(1, "slow")
 
     def send() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from metrics.reporters.transports.transport import Rejected, Unavailable
-from metrics.reporters.transports.unix import UnixDatagrams
+from metrics.reporters._transports.transport import Rejected, Unavailable
+from metrics.reporters._transports.unix import UnixDatagrams
 from tests.reporters.receiving import received, unix_socket
 
 

@@ -1,0 +1,1 @@
+"""Text and bytes of formats: numbers, names, units, JSON and framing."""

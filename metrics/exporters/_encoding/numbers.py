@@ -1,0 +1,80 @@
+"""Numbers as formats write them."""
+
+from decimal import Decimal
+from math import inf, isfinite, isnan
+
+Number = int | float
+"""Compiled code takes no int for a float, so it is always said that both are meant."""
+
+LARGEST = 1 << 1023
+"""An int from here on is taken for an infinity; a float holds less than twice that."""
+
+
+def bounded(value: Number) -> Number:
+    """Return a number; an int that is too large for a float as an infinity."""
+    if isinstance(value, int) and abs(value) >= LARGEST:
+        return inf if value > 0 else -inf
+    return value
+
+
+INT64 = 1 << 63
+
+
+def finite(value: object) -> Number | None:
+    """Return a value as an int of 64 bits or a finite float; None if it is neither.
+
+    An int of more than 64 bits, which no server of these formats takes, becomes a float.
+    """
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if not isinstance(value, int):
+        return None
+    if -INT64 <= value < INT64:
+        return int(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def decimal(value: Number) -> str:
+    """Return a finite number in the fewest digits that read back as the same number.
+
+    A float has a point in it: a server that tells the two apart would find a large one no int.
+    """
+    text = repr(value)
+    if "e" not in text:
+        return text
+    digits = format(Decimal(text), "f")
+    return digits if "." in digits else f"{digits}.0"
+
+
+PLAIN_FROM = 1e-4
+"""Below this a number is written with an exponent."""
+
+PLAIN_UNTIL = 1e6
+"""From here on a number is written with an exponent."""
+
+
+def go_float(value: float) -> str:
+    """Return a float in the fewest digits that read back as it is: `12345`, `1.25e+07`, `+Inf`."""
+    if not isfinite(value):
+        return "NaN" if isnan(value) else "+Inf" if value > 0 else "-Inf"
+    text = repr(value)
+    if value == 0 or PLAIN_FROM <= abs(value) < PLAIN_UNTIL:
+        return text.removesuffix(".0")
+    sign = "-" if value < 0 else ""
+    mantissa, _, exponent = text.lstrip("-").partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).rstrip("0")
+    point = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{point}e{len(whole) - 1 + int(exponent or 0):+03d}"
+
+
+def canonical(value: float) -> str:
+    """Return a float as a label: as Go writes it, and to be seen as no int: `0.5`, `1.0`, `1e+06`.
+
+    Source: OpenMetrics 1.0, "Considerations: Canonical Numbers".
+    """
+    text = go_float(value)
+    return f"{text}.0" if text.lstrip("-").isdigit() else text

@@ -1,0 +1,1 @@
+"""Metric families of Prometheus: the exposed names, their text and their samples."""

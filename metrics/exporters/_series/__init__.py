@@ -1,0 +1,1 @@
+"""Registry as series, and the state that a reader keeps between two reads."""

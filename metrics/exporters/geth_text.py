@@ -1,0 +1,123 @@
+"""go-ethereum's plain text: a heading for each instrument, and a line for each of its numbers.
+
+The format: go-ethereum, `metrics/writer.go`.
+"""
+
+from collections.abc import Iterator
+
+from metrics.exporters._encoding.framing import chunked
+from metrics.exporters._encoding.json import finite_only, info_text, one_line, text_of
+from metrics.exporters._encoding.numbers import Number, bounded
+from metrics.exporters._encoding.units import per_second
+from metrics.exporters._series.series import Series, key_of, series
+from metrics.instruments import (
+    BucketHistogramSnapshot,
+    HealthcheckSnapshot,
+    HistogramSnapshot,
+    MeterSnapshot,
+)
+from metrics.instruments._inner import QUANTILES
+from metrics.registry import Registry
+
+CONTENT_TYPE = "text/plain; charset=utf-8"
+
+PERCENTILES = ("median", "75%", "95%", "99%", "99.9%")
+
+Rows = list[tuple[str, str]]
+
+
+def render(
+    registry: Registry, *, duration_unit: str = "nanoseconds", reader: str = "text"
+) -> bytes:
+    """Return the values of a registry as text for people, as go-ethereum writes it.
+
+    Each instrument or child is a heading of kind, name and labels, and below it an indented line
+    for each number. What a line cannot hold is escaped, so that no label makes a line of its own.
+
+    Args:
+        registry: what to read.
+        duration_unit: what timers are written in: `seconds`, `milliseconds`, `microseconds` or
+            `nanoseconds`, which go-ethereum's are in.
+        reader: who reads; what resets when it is read resets for this reader alone.
+
+    Raises:
+        ValueError: `duration_unit` is none of these.
+    """
+    return b"".join(stream(registry, duration_unit=duration_unit, reader=reader))
+
+
+def stream(
+    registry: Registry, *, duration_unit: str = "nanoseconds", reader: str = "text"
+) -> Iterator[bytes]:
+    """Yield what `render` returns in chunks of some tens of KB, each of whole instruments."""
+    times = per_second(duration_unit)
+    return chunked(paragraph(one, times) for one in series(registry, reader))
+
+
+def paragraph(one: Series, times: int) -> str:
+    """Return the heading and the lines of a series.
+
+    Args:
+        one: the series.
+        times: what durations are multiplied by.
+    """
+    kind = one.kind.geth if one.kind else "metric"
+    heading = one_line(f"{kind} {key_of(one)}")
+    rows = rows_of(one, times if one.is_timer else 1)
+    lines = [f"  {one_line(f'{name}:'):<12} {one_line(text)}" for name, text in rows]
+    return "\n".join([heading, *lines, ""])
+
+
+def rows_of(one: Series, times: int) -> Rows:
+    """Return the name and the text of each line."""
+    snapshot = one.snapshot
+    sample, rates = snapshot.distribution, snapshot.rates
+    if sample is not None:
+        return [*distribution(sample, times), *(averages(rates) if rates else [])]
+    if rates is not None:
+        return [("count", number(rates.count)), *averages(rates)]
+    if one.is_info:
+        return [("value", info_text(snapshot))]
+    if isinstance(snapshot, HealthcheckSnapshot):
+        return [("error", snapshot.error or "<nil>")]
+    if snapshot.scalar is not None:
+        return [(snapshot.fields[0], number(snapshot.scalar))]
+    return [(key, text_of(finite_only(value))) for key, value in snapshot.to_dict().items()]
+
+
+def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> Rows:
+    """Return the lines of a distribution, each number but the count multiplied."""
+    numbers = {"mean": sample.mean, "stddev": sample.stddev}
+    numbers.update(zip(PERCENTILES, sample.percentiles(QUANTILES), strict=True))
+    return [
+        ("count", number(sample.count)),
+        ("min", extreme(sample.min * times)),
+        ("max", extreme(sample.max * times)),
+        *[(name, statistic(value * times)) for name, value in numbers.items()],
+    ]
+
+
+def averages(rates: MeterSnapshot) -> Rows:
+    """Return the lines of the rates of a meter or a timer."""
+    return [
+        ("1-min rate", statistic(rates.rate1)),
+        ("5-min rate", statistic(rates.rate5)),
+        ("15-min rate", statistic(rates.rate15)),
+        ("mean rate", statistic(rates.rate_mean)),
+    ]
+
+
+def number(value: Number) -> str:
+    """Return the number of a counter or a gauge: go-ethereum pads ints only."""
+    value = bounded(value)
+    return f"{value:9d}" if isinstance(value, int) else f"{value:f}"
+
+
+def extreme(value: float) -> str:
+    """Return a number that is an int in go-ethereum, without losing what is behind the point."""
+    return number(int(value)) if value.is_integer() else statistic(value)
+
+
+def statistic(value: float) -> str:
+    """Return a number that is not one of the values themselves."""
+    return f"{value:12.2f}"

@@ -1,0 +1,94 @@
+"""A line for each instrument, for a log and for people.
+
+For example:
+
+    rpc/requests{method="GET"} count=3 1m=0.2/s 5m=0.2/s 15m=0.2/s rate=0.31/s
+    rpc/duration count=3 min=1.2ms mean=1.5ms max=2ms p50=1.4ms p75=2ms p95=2ms p99=2ms p999=2ms ...
+    memory/used value=1.5GiB
+"""
+
+from collections.abc import Iterator
+
+from metrics.exporters._encoding.framing import chunked
+from metrics.exporters._encoding.json import finite_only, info_text, one_line, text_of
+from metrics.exporters._encoding.units import Writer, rounded, writer_of
+from metrics.exporters._series.series import Series, key_of, series
+from metrics.instruments import (
+    BucketHistogramSnapshot,
+    HealthcheckSnapshot,
+    HistogramSnapshot,
+    MeterSnapshot,
+    Snapshot,
+)
+from metrics.instruments._inner import QUANTILES, escape_label
+from metrics.registry import Registry
+
+CONTENT_TYPE = "text/plain; charset=utf-8"
+
+PERCENTILES = ("p50", "p75", "p95", "p99", "p999")
+
+
+def render(registry: Registry, *, reader: str = "log") -> bytes:
+    """Return the values of a registry as lines of text, one for each instrument or child.
+
+    Each line has the name, the labels and `key=value` pairs. Numbers are rounded to four digits;
+    ints are exact. Durations and sizes come in the unit that suits them (`1.2ms`, `3.4MiB`);
+    another unit than these stands at the end of the line. What a line cannot hold (line ends,
+    escape sequences for a terminal) is escaped, so that no label makes a line of its own.
+
+    Args:
+        registry: what to read.
+        reader: who reads; what resets when it is read resets for this reader alone.
+    """
+    return b"".join(stream(registry, reader=reader))
+
+
+def stream(registry: Registry, *, reader: str = "log") -> Iterator[bytes]:
+    """Yield what `render` returns in chunks of some tens of KB, each of whole lines."""
+    return chunked(f"{line(one)}\n" for one in series(registry, reader))
+
+
+def line(one: Series) -> str:
+    """Return the line of a series, without a line end."""
+    return one_line(" ".join([key_of(one), *pairs(one)]))
+
+
+def pairs(one: Series) -> list[str]:
+    """Return the `key=value` pairs that follow the name of a series."""
+    if one.is_info:
+        return [f"value={info_text(one.snapshot)}"]
+    if isinstance(one.snapshot, HealthcheckSnapshot):
+        error = one.snapshot.error
+        if error is None:
+            return ["healthy=true"]
+        return ["healthy=false", f'error="{escape_label(error)}"']
+    write = writer_of(one.entry.unit)
+    found = measured(one.snapshot, write or rounded)
+    return found if write else [*found, f"unit={one.entry.unit}"]
+
+
+def measured(snapshot: Snapshot, write: Writer) -> list[str]:
+    """Return the numbers of a snapshot."""
+    sample, rates = snapshot.distribution, snapshot.rates
+    if sample is not None:
+        # Rates of a timer are events, not seconds, a second.
+        return [*distribution(sample, write), *(averages(rates, rounded) if rates else [])]
+    if rates is not None:
+        return [f"count={write(rates.count)}", *averages(rates, write)]
+    if snapshot.scalar is not None:
+        return [f"{snapshot.fields[0]}={write(snapshot.scalar)}"]
+    return [f"{key}={text_of(finite_only(value))}" for key, value in snapshot.to_dict().items()]
+
+
+def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, write: Writer) -> list[str]:
+    """Return the numbers of a distribution; of an empty one the count alone."""
+    numbers = {"min": sample.min, "mean": sample.mean, "max": sample.max}
+    numbers.update(zip(PERCENTILES, sample.percentiles(QUANTILES), strict=True))
+    found = [f"{name}={write(value)}" for name, value in numbers.items()] if sample.count else []
+    return [f"count={rounded(sample.count)}", *found]
+
+
+def averages(rates: MeterSnapshot, write: Writer) -> list[str]:
+    """Return the rates of a meter or a timer."""
+    windows = {"1m": rates.rate1, "5m": rates.rate5, "15m": rates.rate15, "rate": rates.rate_mean}
+    return [f"{window}={write(rate)}/s" for window, rate in windows.items()]

@@ -1,0 +1,1 @@
+"""Transports: delivery of one payload to one server within a time limit."""

@@ -1,0 +1,72 @@
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics.exporters._encoding.framing import CHUNK, chunked, datagrams
+
+
+@given(st.lists(st.text(max_size=9)))
+def test_nothing_is_lost_or_added(texts):
+    joined = b"".join(chunked(texts))
+    assert joined == "".join(texts).encode(errors="backslashreplace")
+
+
+def test_a_chunk_is_yielded_before_the_rest_is_read():
+    read = []
+
+    def texts() -> Iterator[str]:
+        for index in range(4):
+            read.append(index)
+            yield "x" * (CHUNK // 2)
+
+    chunks = chunked(texts())
+    assert len(next(chunks)) == CHUNK
+    assert read == [0, 1]
+    assert [len(chunk) for chunk in chunks] == [CHUNK]
+
+
+def test_no_text_is_cut_in_two():
+    line = "x" * 1000 + "\n"
+    chunks = list(chunked([line] * 100))
+    assert len(chunks) > 1
+    assert all(chunk.endswith(b"\n") for chunk in chunks)
+
+
+def test_nothing_makes_no_chunk():
+    assert list(chunked([])) == []
+    assert list(chunked(["", ""])) == []
+
+
+lines = st.lists(st.text(st.characters(exclude_characters="\n", codec="utf-8"), min_size=1))
+
+
+@given(lines, st.integers(1, 60))
+def test_every_line_arrives_once_or_is_reported(texts, size):
+    dropped = []
+    payloads = list(datagrams([f"{t}\n" for t in texts], dropped=dropped.append, size=size))
+    assert all(0 < len(payload) <= size for payload in payloads)
+    arrived = [line for payload in payloads for line in payload.decode().split("\n")]
+    assert arrived == [text for text in texts if len(text.encode()) <= size]
+    assert dropped == [f"{text}\n" for text in texts if len(text.encode()) > size]
+
+
+def test_as_much_as_fits_goes_into_one_payload():
+    texts = ["aa\n", "bb\n", "c\n", "d\n"]
+    assert list(datagrams(texts, dropped=pytest.fail, size=5)) == [b"aa\nbb", b"c\nd"]
+
+
+def test_lines_that_belong_together_travel_together():
+    texts = ["aaaa:1|g\n", "b:0|g\nb:-1|g\n"]
+    payloads = list(datagrams(texts, dropped=pytest.fail, size=16))
+    assert payloads == [b"aaaa:1|g", b"b:0|g\nb:-1|g"]
+
+
+def test_no_lines_are_no_payload():
+    assert list(datagrams([], dropped=pytest.fail)) == []
+
+
+def test_a_size_that_holds_nothing_is_refused_at_once():
+    with pytest.raises(ValueError, match="size"):
+        datagrams([], dropped=pytest.fail, size=0)

@@ -1,0 +1,174 @@
+"""What a reporter is told is checked at the start, and kept secret where it has to be."""
+
+import gzip
+import json
+import logging
+import threading
+
+import pytest
+from dependency_injector import providers
+
+from metrics import Registry
+from metrics.lifecycle import MetricsContainer, Resource, subscribe
+from metrics.reporters._push.options import HttpOptions
+from metrics.reporters._push.posting import Request, posting
+from metrics.reporters._transports.endpoint import endpoint_of
+from metrics.reporters._transports.secrets import basic
+from metrics.reporters._transports.transport import Unavailable
+from metrics.testing import ManualClock
+from tests.reporters.containers import After, started
+from tests.reporters.registries import recording
+from tests.reporters.servers import Server, Web, response, saying
+from tests.reporters.standins import Recorded
+from tests.reporters.waiting import FOREVER
+from tests.reporters.workers import workers
+
+OFTEN = 0.002
+TOKEN = "s3cr3t-t0ken"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"interval": 0}, ValueError, "invalid interval 0: use"),
+        ({"interval": "ten"}, ValueError, "invalid interval 'ten': use"),
+        ({"interval": True}, TypeError, "invalid interval True"),
+        ({"timeout": -1.0}, ValueError, "invalid timeout -1.0: use"),
+        ({"timeout": "0s"}, ValueError, "invalid timeout '0s': use"),
+        ({"connect_timeout": 0.0}, ValueError, "invalid connect_timeout 0.0: use"),
+        ({"connect_timeout": b"1s"}, TypeError, "invalid connect_timeout b'1s'"),
+        ({"buffered": 0}, ValueError, "buffered takes"),
+        ({"buffered_bytes": 1.5}, TypeError, "buffered_bytes takes"),
+        ({"compress": "no"}, TypeError, "compress takes True or False"),
+        ({"ca_file": "/no/such/file"}, ValueError, "ca_file '/no/such/file' has no certificates"),
+        ({"ca_file": __file__}, ValueError, "ca_file .* has no certificates"),
+        ({"ca_file": 5}, (TypeError, ValueError), "ca_file 5"),
+        ({"name": ""}, ValueError, "name takes"),
+        ({"name": "a\nb"}, ValueError, "name takes"),
+        ({"name": 5}, TypeError, "name takes"),
+        ({"intervall": 5}, TypeError, "no option 'intervall'; there are buffered, "),
+    ],
+)
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_wrong_option_is_named_at_the_start(options, error, message, enabled):
+    registry = Registry(enabled=enabled)
+    request = Request(endpoint_of("http://localhost"), {})
+    with (
+        pytest.raises(error, match=message),
+        posting(registry, "db", lambda _: iter(()), request, options),
+    ):
+        pytest.fail("the option is wrong")
+    assert registry.names() == ()
+    assert workers() == []
+
+
+def test_options_that_a_configuration_left_out_have_their_defaults():
+    left_out = dict.fromkeys(HttpOptions.__annotations__)
+    del left_out["clock"]
+    request = Request(endpoint_of("http://localhost"), {})
+    with posting(Registry(), "db", lambda _: iter(()), request, left_out) as reporter:
+        assert repr(reporter) == "<Reporter 'db' every 10.0 s, running>"
+
+
+def test_intervals_and_timeouts_may_be_durations_and_text():
+    options = {"interval": "1m30s", "timeout": "500ms", "connect_timeout": "2"}
+    request = Request(endpoint_of("http://localhost"), {})
+    with posting(Registry(), "db", lambda _: iter(()), request, options) as reporter:
+        assert repr(reporter) == "<Reporter 'db' every 90.0 s, running>"
+
+
+@pytest.mark.parametrize("compress", [True, False, None])
+def test_payloads_are_compressed_unless_told_otherwise(compress):
+    web = Web(response(204))
+    with Server(web) as server:
+        request = Request(endpoint_of(server.url), {"X": "y"}, method="PUT")
+        options = {"compress": compress, "interval": FOREVER}
+        with posting(Registry(), "db", lambda _: iter([b"a" * 1000]), request, options):
+            pass
+    (got,) = web.requests
+    assert got.headers["x"] == "y"
+    if compress is False:
+        assert "content-encoding" not in got.headers
+        assert got.body == b"a" * 1000
+    else:
+        assert got.headers["content-encoding"] == "gzip"
+        assert gzip.decompress(got.body) == b"a" * 1000
+
+
+def test_reports_carry_the_time_of_the_clock():
+    transport = Recorded()
+    with recording(Registry(), transport, clock=ManualClock(epoch=1_700_000_000.0)):
+        pass
+    assert json.loads(transport.payloads[0])["at"] == 1_700_000_000_000_000_000
+
+
+def test_a_reporter_counts_what_it_did():
+    def away(_payload):
+        raise Unavailable("away")
+
+    registry = Registry()
+    transport = Recorded()
+    with recording(registry, transport, interval=OFTEN):
+        transport.wait_for(2)
+        transport.fault = away
+    last = {}
+
+    class Watched(After):
+        pass
+
+    transport = Recorded()
+    container = started(Watched, transport)
+    sent = container.registry().get("reporter/db/sent")
+    dropped = container.registry().get("reporter/db/dropped")
+    failed = container.registry().get("reporter/db/failed")
+    container.shutdown_resources()
+    last = (sent.count, dropped.count, failed.count)
+    assert last == (1, 0, 0)
+    container.init_resources()
+    transport.fault = away
+    dropped = container.registry().get("reporter/db/dropped")
+    container.shutdown_resources()
+    assert dropped.count == 1
+
+
+def test_secrets_are_nowhere_to_be_seen(caplog):
+    credentials = basic("user", TOKEN)
+    encoded = credentials.secrets[1]
+    answer = f"bad {TOKEN} and {encoded}".encode()
+    told, events = [], []
+
+    class Secret(MetricsContainer):
+        url = providers.Dependency(instance_of=str)
+        reporter = Resource(
+            lambda registry, url: posting(
+                registry,
+                "db",
+                lambda _: iter([b"x"]),
+                Request(endpoint_of(url), credentials.headers, credentials.secrets),
+                {"interval": OFTEN},
+            ),
+            MetricsContainer.registry,
+            url,
+        )
+
+    with caplog.at_level(logging.DEBUG):
+        for status in (401, 503):
+            web = Web(response(status, answer))
+            with Server(web) as server:
+                container = Secret(url=server.url)
+                subscribe(container, events.append)
+                container.init_resources()
+                told += [thread.name for thread in threading.enumerate()]
+                told.append(repr(container.reporter()))
+                container.shutdown_resources()
+            assert web.requests[0].headers["authorization"] == f"Basic {encoded}"
+        with Server(saying(answer)) as server:
+            container = Secret(url=server.url)
+            container.init_resources()
+            container.shutdown_resources()
+    told.append(repr(Request(endpoint_of("http://h"), credentials.headers, credentials.secrets)))
+    assert events
+    text = caplog.text + "".join(told) + repr(events)
+    assert "answered 401 bad *** and ***" in text
+    assert TOKEN not in text
+    assert encoded not in text
