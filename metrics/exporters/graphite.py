@@ -41,7 +41,7 @@ def render(
     registry: Registry,
     *,
     timestamp_ns: int,
-    prefix: str = "",
+    namespace: str = "",
     tags: Mapping[str, str] = NO_TAGS,
     label_style: str = "tags",
     duration_unit: str = "milliseconds",
@@ -49,24 +49,24 @@ def render(
 ) -> bytes:
     """Return the values of a registry as lines, one for each number, in name order.
 
-    Paths are `<prefix>.<name>.<field>`, with go-ethereum's names for the fields; `/` becomes a dot,
-    and what is no letter, ASCII digit, `-` or `_` becomes `_`; a warning is logged when two series
-    are the same after that. NaN and infinities are left out.
+    Paths are `<namespace>.<name>.<field>`, with go-ethereum's names for the fields; `/` becomes a
+    dot, and any other character than a letter, an ASCII digit, `-` or `_` becomes `_`; a warning is
+    logged when two series are the same after that. NaN and infinities are left out.
 
     Args:
         registry: what to read.
         timestamp_ns: the time of the values, in nanoseconds since 1970; written in whole seconds.
-        prefix: what paths begin with.
+        namespace: what paths begin with.
         tags: given to every series that has no label of the same name.
         label_style: `tags` writes labels as `;name=value`, which needs Graphite 1.1, and the facts
             of an info as the tags of a 1; `nodes` writes labels into the path, as
-            `<prefix>.<name>.<label>.<value>.<field>`, and no info.
+            `<namespace>.<name>.<label>.<value>.<field>`, and no info.
         duration_unit: what timers are written in: `seconds`, `milliseconds`, `microseconds` or
             `nanoseconds`.
         reader: who reads; what resets when it is read resets for this reader alone.
 
     Raises:
-        TypeError: `timestamp_ns` is not an int, `prefix` not a str, or `tags` not str to str.
+        TypeError: `timestamp_ns` is not an int, `namespace` not a str, or `tags` not str to str.
         ValueError: a tag's name is empty, or `timestamp_ns`, `label_style` or `duration_unit` none
             of those above.
     """
@@ -74,7 +74,7 @@ def render(
         stream(
             registry,
             timestamp_ns=timestamp_ns,
-            prefix=prefix,
+            namespace=namespace,
             tags=tags,
             label_style=label_style,
             duration_unit=duration_unit,
@@ -87,7 +87,7 @@ def stream(
     registry: Registry,
     *,
     timestamp_ns: int,
-    prefix: str = "",
+    namespace: str = "",
     tags: Mapping[str, str] = NO_TAGS,
     label_style: str = "tags",
     duration_unit: str = "milliseconds",
@@ -97,29 +97,29 @@ def stream(
     if label_style not in STYLES:
         raise ValueError(f"label_style is one of {', '.join(STYLES)}; got {label_style!r}")
     end = f" {checked_seconds(timestamp_ns)}\n"
-    prefix = checked_prefix("prefix", prefix)
+    namespace = checked_prefix("namespace", namespace)
     tags = checked_tags(tags)
     times = per_second(duration_unit)
     place = tagged if label_style == "tags" else nested
     all_series = numbered(series(registry, reader))
     return chunked(
         f"{stem}.{path(field)}{tail} {decimal(value)}{end}"
-        for one, (stem, tail) in placed(all_series, partial(place, prefix, tags))
+        for one, (stem, tail) in placed(all_series, partial(place, namespace, tags))
         for field, value in fields(one, times).items()
     )
 
 
-def tagged(prefix: str, tags: Mapping[str, str], one: Series) -> tuple[str, str]:
+def tagged(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, str]:
     """Return what stands before the field and after it when labels are tags."""
     pairs = merged(tags, one.labels, tag_name, tag_value, RESERVED)
-    return path(prefix, one.name), "".join([f";{name}={value}" for name, value in pairs])
+    return path(namespace, one.name), "".join([f";{name}={value}" for name, value in pairs])
 
 
-def nested(prefix: str, tags: Mapping[str, str], one: Series) -> tuple[str, str] | None:
+def nested(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, str] | None:
     """Return what stands before the field when labels are nodes; None for info labels."""
     if one.is_info:
         return None
-    return path(prefix, one.name, *nodes(tags, one.labels)), ""
+    return path(namespace, one.name, *nodes(tags, one.labels)), ""
 
 
 @lru_cache(maxsize=1024)  # there are few names, and all series have them

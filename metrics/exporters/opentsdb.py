@@ -48,14 +48,14 @@ def render(
     *,
     host: str,
     timestamp_ns: int,
-    prefix: str = "",
+    namespace: str = "",
     tags: Mapping[str, str] = NO_TAGS,
     duration_unit: str = "milliseconds",
     reader: str = "opentsdb",
 ) -> bytes:
     """Return the values of a registry as `put` lines, one for each number, in name order.
 
-    Metrics are called `<prefix>.<name>.<field>`, with go-ethereum's names for the fields. What
+    Metrics are called `<namespace>.<name>.<field>`, with go-ethereum's names for the fields. What
     stands in names and tags and is no letter, ASCII digit, `-`, `_`, `.` or `/` becomes `_`; a
     warning is logged when two series are the same after that. NaN and infinities are left out; an
     int beyond 64 bits is written as a float; numbers have all their digits. The facts of an info
@@ -66,15 +66,15 @@ def render(
         registry: what to read.
         host: the `host` tag, because every series must have one tag at least.
         timestamp_ns: the time of the values, in nanoseconds since 1970; written in whole seconds.
-        prefix: what metrics begin with.
+        namespace: what metrics begin with.
         tags: given to every series that has no label of the same name.
         duration_unit: what timers are written in: `seconds`, `milliseconds`, `microseconds` or
             `nanoseconds`.
         reader: who reads; what resets when it is read resets for this reader alone.
 
     Raises:
-        TypeError: `timestamp_ns` is not an int, `host` or `prefix` not a str, or `tags` not str to
-            str.
+        TypeError: `timestamp_ns` is not an int, `host` or `namespace` not a str, or `tags` not str
+            to str.
         ValueError: `host` or a tag's name is empty, or `timestamp_ns` or `duration_unit` none that
             can be written.
     """
@@ -83,7 +83,7 @@ def render(
             registry,
             host=host,
             timestamp_ns=timestamp_ns,
-            prefix=prefix,
+            namespace=namespace,
             tags=tags,
             duration_unit=duration_unit,
             reader=reader,
@@ -96,14 +96,14 @@ def stream(
     *,
     host: str,
     timestamp_ns: int,
-    prefix: str = "",
+    namespace: str = "",
     tags: Mapping[str, str] = NO_TAGS,
     duration_unit: str = "milliseconds",
     reader: str = "opentsdb",
 ) -> Iterator[bytes]:
     """Yield what `render` returns in chunks of some tens of KB, each of them whole lines."""
     seconds = checked_seconds(timestamp_ns)
-    found = points(registry, host, prefix, tags, duration_unit, reader)
+    found = points(registry, host, namespace, tags, duration_unit, reader)
     return chunked(put_line(point, seconds) for point in found)
 
 
@@ -112,14 +112,14 @@ def render_json(
     *,
     host: str,
     timestamp_ns: int,
-    prefix: str = "",
+    namespace: str = "",
     tags: Mapping[str, str] = NO_TAGS,
     duration_unit: str = "milliseconds",
     reader: str = "opentsdb",
 ) -> bytes:
     """Return the same as `render` as one JSON array of points, of whatever size."""
     seconds = checked_seconds(timestamp_ns)
-    found = points(registry, host, prefix, tags, duration_unit, reader)
+    found = points(registry, host, namespace, tags, duration_unit, reader)
     return array([point_json(point, seconds) for point in found])
 
 
@@ -128,28 +128,28 @@ def stream_json(
     *,
     host: str,
     timestamp_ns: int,
-    prefix: str = "",
+    namespace: str = "",
     tags: Mapping[str, str] = NO_TAGS,
     duration_unit: str = "milliseconds",
-    batch: int = POINTS,
+    batch_size: int = POINTS,
     reader: str = "opentsdb",
 ) -> Iterator[bytes]:
     """Yield the same as `render` as JSON arrays, each of them the body of one request.
 
-    Args are those of `render`, and how many points to put into one array: `batch`, at least one.
+    Args are those of `render`, and the number of points of one array: `batch_size`.
     """
     seconds = checked_seconds(timestamp_ns)
-    found = points(registry, host, prefix, tags, duration_unit, reader)
+    found = points(registry, host, namespace, tags, duration_unit, reader)
     texts = (point_json(point, seconds) for point in found)
-    batch = size("batch", batch)
+    batch_size = size("batch_size", batch_size)
     # An empty list ends the iteration.
-    return map(array, iter(lambda: list(islice(texts, batch)), []))
+    return map(array, iter(lambda: list(islice(texts, batch_size)), []))
 
 
 def points(
     registry: Registry,
     host: str,
-    prefix: str,
+    namespace: str,
     tags: Mapping[str, str],
     duration_unit: str,
     reader: str,
@@ -157,10 +157,10 @@ def points(
     """Check the options; return an iterator over every number of a registry."""
     if not checked_prefix("host", host):
         raise ValueError("host is the name of this machine, got an empty str")
-    prefix = checked_prefix("prefix", prefix).rstrip(".")
+    namespace = checked_prefix("namespace", namespace).rstrip(".")
     all_tags = {"host": host, **{k: v for k, v in checked_tags(tags).items() if v}}
     times = per_second(duration_unit)
-    place = partial(place_of, prefix, all_tags)
+    place = partial(place_of, namespace, all_tags)
     return (
         Point(f"{stem}.{plain(field)}", decimal(value), pairs)
         for one, (stem, pairs) in placed(numbered(series(registry, reader)), place)
@@ -168,10 +168,10 @@ def points(
     )
 
 
-def place_of(prefix: str, tags: Mapping[str, str], one: Series) -> tuple[str, Labels]:
+def place_of(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, Labels]:
     """Return what stands before the field of a metric, and the tags."""
     pairs = merged(tags, one.labels, tag_name, plain)
-    return plain(f"{prefix}.{one.name}" if prefix else one.name), tuple(pairs)
+    return plain(f"{namespace}.{one.name}" if namespace else one.name), tuple(pairs)
 
 
 def put_line(point: Point, seconds: int) -> str:

@@ -53,7 +53,7 @@ def render(
     registry: Registry,
     *,
     deltas: Deltas,
-    prefix: str = "",
+    namespace: str = "",
     tags: Mapping[str, str] = NO_TAGS,
     dialect: str = "statsd",
     samples: int = SAMPLES,
@@ -76,7 +76,7 @@ def render(
         registry: what to read.
         deltas: what the server has been told so far; the same `Deltas()` at every look. What is
             written counts as told.
-        prefix: what names begin with.
+        namespace: what names begin with.
         tags: given to every series that has no label of the same name.
         dialect: `statsd` writes labels into the name, as `<name>.<label>.<value>`, and no info;
             `dogstatsd` writes them as tags, and the facts of an info as the tags of a 1.
@@ -85,14 +85,15 @@ def render(
         reader: who reads; what resets when it is read resets for this reader alone.
 
     Raises:
-        TypeError: `deltas` is none, `prefix` not a str, `tags` not str to str, or `samples` no int.
+        TypeError: `deltas` is none, `namespace` not a str, `tags` not str to str, or `samples` not
+            an int.
         ValueError: a tag's name is empty, `dialect` unknown, or `samples` not positive.
     """
     return b"".join(
         stream(
             registry,
             deltas=deltas,
-            prefix=prefix,
+            namespace=namespace,
             tags=tags,
             dialect=dialect,
             samples=samples,
@@ -105,7 +106,7 @@ def stream(
     registry: Registry,
     *,
     deltas: Deltas,
-    prefix: str = "",
+    namespace: str = "",
     tags: Mapping[str, str] = NO_TAGS,
     dialect: str = "statsd",
     samples: int = SAMPLES,
@@ -116,7 +117,7 @@ def stream(
         lines(
             registry,
             deltas=deltas,
-            prefix=prefix,
+            namespace=namespace,
             tags=tags,
             dialect=dialect,
             samples=samples,
@@ -129,7 +130,7 @@ def lines(
     registry: Registry,
     *,
     deltas: Deltas,
-    prefix: str = "",
+    namespace: str = "",
     tags: Mapping[str, str] = NO_TAGS,
     dialect: str = "statsd",
     samples: int = SAMPLES,
@@ -143,13 +144,15 @@ def lines(
         raise TypeError(f"deltas takes a Deltas that is kept between reports, got {deltas!r}")
     if dialect not in DIALECTS:
         raise ValueError(f"dialect is one of {', '.join(DIALECTS)}; got {dialect!r}")
-    prefix = checked_prefix("prefix", prefix)
+    namespace = checked_prefix("namespace", namespace)
     tags = checked_tags(tags)
     samples = size("samples", samples)
     place = tagged if dialect == "dogstatsd" else nested
     return (
         text
-        for one, where in placed(followed(registry, deltas, reader), partial(place, prefix, tags))
+        for one, where in placed(
+            followed(registry, deltas, reader), partial(place, namespace, tags)
+        )
         for text in texts_of(one, where, deltas, samples)
     )
 
@@ -161,18 +164,18 @@ def followed(registry: Registry, deltas: Deltas, reader: str) -> Iterator[Series
     deltas.end()
 
 
-def tagged(prefix: str, tags: Mapping[str, str], one: Series) -> Place:
+def tagged(namespace: str, tags: Mapping[str, str], one: Series) -> Place:
     """Return the place of a series whose labels are tags."""
     pairs = merged(tags, one.labels, tag_name, plain)
     tail = ",".join([f"{name}:{value}" for name, value in pairs])
-    return Place(path(prefix, one.name), f"|#{tail}" if tail else "", has_tags=True)
+    return Place(path(namespace, one.name), f"|#{tail}" if tail else "", has_tags=True)
 
 
-def nested(prefix: str, tags: Mapping[str, str], one: Series) -> Place | None:
+def nested(namespace: str, tags: Mapping[str, str], one: Series) -> Place | None:
     """Return the place of a series whose labels are in its name; None for info labels."""
     if one.is_info:
         return None
-    return Place(path(prefix, one.name, *nodes(tags, one.labels)), "", has_tags=False)
+    return Place(path(namespace, one.name, *nodes(tags, one.labels)), "", has_tags=False)
 
 
 def texts_of(one: Series, where: Place, deltas: Deltas, samples: int) -> Iterator[str]:

@@ -13,7 +13,7 @@ from metrics.instruments._inner import natural
 from metrics.instruments._inner import size as checked_size
 from metrics.registry import Registry
 from metrics.reporters._push.lifetime import reporting
-from metrics.reporters._push.options import Options, chosen
+from metrics.reporters._push.options import Option, Options, chosen, list_options
 from metrics.reporters._push.payloads import Reading
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.transport import Unavailable
@@ -27,13 +27,14 @@ BACKUPS = 3
 FORMATS = ("csv", "lines")
 
 
+@list_options(Options)
 def append(
     registry: Registry,
-    path: str | os.PathLike[str] | None,
-    format: str | None = None,  # noqa: A002 - what everybody calls it
+    path: str | os.PathLike[str],
+    format: str | None = FORMATS[0],  # noqa: A002 - the common name
     *,
-    max_bytes: int | None = None,
-    backups: int | None = None,
+    max_bytes: int | None = MAX_BYTES,
+    backups: int | None = BACKUPS,
     **options: Unpack[Options],
 ) -> AbstractContextManager[Reporter]:
     """Append the values of a registry to a file once an interval.
@@ -42,12 +43,12 @@ def append(
     The file is opened for every report, so that others may move it away.
 
     Args:
-        registry: what to report.
+        registry: the registry to report.
         path: the file, which is made if need be.
         format: `csv` (rows, the default) or `lines` (for people).
         max_bytes: how large the file may get, 100 MB by default.
         backups: how many older files to keep, 3 by default.
-        options: see `Options`.
+        options: see below.
 
     Raises:
         OSError: the file cannot be written.
@@ -74,8 +75,9 @@ def append(
     return reporting(registry, "file", whole(read), transport, options, Options)
 
 
+@list_options(Options, buffered=Option(1, "no effect: only the newest page is kept"))
 def replace(
-    registry: Registry, path: str | os.PathLike[str] | None, **options: Unpack[Options]
+    registry: Registry, path: str | os.PathLike[str], **options: Unpack[Options]
 ) -> AbstractContextManager[Reporter]:
     """Replace a file by the Prometheus page of a registry once an interval, in one step.
 
@@ -83,9 +85,9 @@ def replace(
     program ends.
 
     Args:
-        registry: what to report.
+        registry: the registry to report.
         path: the file, `<folder>/<name>.prom` for node_exporter; the folder has to exist.
-        options: see `Options`; `buffered` has no use here, for only the newest page is kept.
+        options: see below.
 
     Raises:
         OSError: the file cannot be written.
@@ -109,7 +111,7 @@ def checked_path(path: str | os.PathLike[str] | None) -> Path:
         ValueError: it is missing or empty.
     """
     if path is None or path == "":
-        raise ValueError("path is missing; give it to the reporter")
+        raise ValueError("option 'path' is required")
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path takes a str or a path, got {path!r}")
     return Path(path)

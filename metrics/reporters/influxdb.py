@@ -11,7 +11,13 @@ from typing import Unpack
 
 from metrics.exporters import influx
 from metrics.registry import Registry
-from metrics.reporters._push.options import HttpOptions, chosen
+from metrics.reporters._push.options import (
+    HttpOptions,
+    Option,
+    chosen,
+    constant_labels,
+    list_options,
+)
 from metrics.reporters._push.payloads import Reading, batched
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
@@ -22,22 +28,24 @@ DURATION_UNIT = "nanoseconds"
 
 
 class InfluxOptions(HttpOptions, total=False):
-    """What a reporter to InfluxDB can be told besides.
-
-    namespace: what measurements begin with.
-    tags: given to every series that has no label of the same name.
-    duration_unit: what timers are written in, `nanoseconds` by default, as go-ethereum does.
-    """
+    """Options of a reporter to InfluxDB."""
 
     namespace: str | None
-    tags: Mapping[str, str] | None
+    labels: Mapping[str, str] | str | None
     duration_unit: str | None
 
 
+with_options = list_options(
+    InfluxOptions,
+    duration_unit=Option(DURATION_UNIT, "unit of timers, nanoseconds as in go-ethereum"),
+)
+
+
+@with_options
 def v1(
     registry: Registry,
-    url: str | None,
-    database: str | None,
+    url: str,
+    database: str,
     *,
     username: str | None = None,
     password: str | None = None,
@@ -47,13 +55,13 @@ def v1(
     """Write a registry to InfluxDB 1 once an interval and in the end.
 
     Args:
-        registry: what to report.
-        url: the server's, `http://127.0.0.1:8086`.
-        database: where to write; it has to exist.
+        registry: the registry to report.
+        url: the server's URL, as `http://127.0.0.1:8086`.
+        database: an existing database.
         username: for basic authentication.
         password: for basic authentication.
-        retention_policy: which of the database's to use; its default one unless given.
-        options: see `InfluxOptions`.
+        retention_policy: a retention policy of the database; its default one if None.
+        options: see below.
 
     Raises:
         ModuleNotFoundError: urllib3 is not installed.
@@ -69,23 +77,24 @@ def v1(
     return written(registry, request, options)
 
 
+@with_options
 def v2(
     registry: Registry,
-    url: str | None,
-    token: str | None,
-    org: str | None,
-    bucket: str | None,
+    url: str,
+    token: str,
+    org: str,
+    bucket: str,
     **options: Unpack[InfluxOptions],
 ) -> AbstractContextManager[Reporter]:
     """Write a registry to InfluxDB 2 once an interval and in the end.
 
     Args:
-        registry: what to report.
-        url: the server's, `http://127.0.0.1:8086`.
-        token: allows to write.
-        org: whose bucket it is, by name or identifier.
-        bucket: where to write; it has to exist.
-        options: see `InfluxOptions`.
+        registry: the registry to report.
+        url: the server's URL, as `http://127.0.0.1:8086`.
+        token: an API token with write permission.
+        org: name or identifier of the organisation.
+        bucket: an existing bucket.
+        options: see below.
 
     Raises:
         ModuleNotFoundError: urllib3 is not installed.
@@ -102,14 +111,14 @@ def v2(
 def written(
     registry: Registry, request: Request, options: InfluxOptions
 ) -> AbstractContextManager[Reporter]:
-    """Write a registry by way of a request."""
+    """Report a registry to the endpoint of a request."""
     lines = partial(
         influx.stream,
         namespace=chosen(options.get("namespace"), ""),
-        tags=chosen(options.get("tags"), {}),
+        tags=constant_labels(options.get("labels")),
         duration_unit=chosen(options.get("duration_unit"), DURATION_UNIT),
     )
-    # What is wrong with the options is found out at the start.
+    # Malformed options are errors at the start.
     lines(Registry())
 
     def read(reading: Reading) -> Iterable[bytes]:

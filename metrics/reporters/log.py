@@ -8,7 +8,7 @@ from typing import Unpack, final
 from metrics.exporters import log_lines
 from metrics.registry import Registry
 from metrics.reporters._push.lifetime import reporting
-from metrics.reporters._push.options import Options
+from metrics.reporters._push.options import Options, list_options
 from metrics.reporters._push.payloads import Reading
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.transport import Rejected
@@ -16,19 +16,20 @@ from metrics.reporters._transports.transport import Rejected
 LOGGER = "metrics.report"
 
 
+@list_options(Options)
 def to_logger(
     registry: Registry,
-    logger_name: str | None = None,
-    level: int | str | None = None,
+    logger_name: str | None = LOGGER,
+    level: int | str | None = "INFO",
     **options: Unpack[Options],
 ) -> AbstractContextManager[Reporter]:
     """Log a registry once an interval: `with log.to_logger(registry, interval=60):`.
 
     Args:
-        registry: what to report.
-        logger_name: the logger, `metrics.report` by default.
-        level: how important the lines are, `INFO` by default.
-        options: see `Options`.
+        registry: the registry to report.
+        logger_name: the name of the logger.
+        level: the level of the records, by name or number.
+        options: see below.
 
     Raises:
         TypeError, ValueError: an option is malformed, or there is no such level.

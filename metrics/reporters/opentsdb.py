@@ -14,8 +14,11 @@ from metrics.reporters._push.lifetime import reporting
 from metrics.reporters._push.options import (
     ConnectionOptions,
     HttpOptions,
+    Option,
     chosen,
     connect_timeout,
+    constant_labels,
+    list_options,
 )
 from metrics.reporters._push.payloads import Reading
 from metrics.reporters._push.posting import Request, posting
@@ -24,6 +27,8 @@ from metrics.reporters._transports.endpoint import endpoint_of
 from metrics.reporters._transports.secrets import basic, given
 from metrics.reporters._transports.tcp import Tcp
 
+HOST = "127.0.0.1"
+
 PORT = 4242
 
 BUFFERED = 30_000
@@ -31,44 +36,47 @@ BUFFERED = 30_000
 
 
 class OpenTsdbOptions(ConnectionOptions, total=False):
-    """What a reporter to OpenTSDB can be told besides.
-
-    host_tag: the `host` tag of every series, the machine's name by default.
-    prefix: what metrics begin with.
-    tags: given to every series that has no label of the same name.
-    duration_unit: what timers are written in, `milliseconds` by default.
-    """
+    """Options of a reporter to OpenTSDB."""
 
     host_tag: str | None
-    prefix: str | None
-    tags: Mapping[str, str] | None
+    namespace: str | None
+    labels: Mapping[str, str] | str | None
     duration_unit: str | None
 
 
 class OpenTsdbHttpOptions(OpenTsdbOptions, HttpOptions, total=False):
-    """What a reporter to OpenTSDB over HTTP can be told besides: both."""
+    """Options of a reporter to OpenTSDB over HTTP."""
+
+    batch_size: int | None
 
 
+OWN = {
+    "host_tag": Option(None, "value of the tag `host`; the machine's name if None"),
+    "duration_unit": Option("milliseconds", "unit of timers"),
+}
+
+
+@list_options(OpenTsdbOptions, **OWN)
 def tcp(
     registry: Registry,
-    host: str | None = None,
-    port: int | None = None,
+    host: str | None = HOST,
+    port: int | None = PORT,
     **options: Unpack[OpenTsdbOptions],
 ) -> AbstractContextManager[Reporter]:
     """Send a registry to OpenTSDB as a telnet client would, once an interval and in the end.
 
     Args:
-        registry: what to report.
-        host: where the server is, `127.0.0.1` by default.
-        port: where it listens, 4242 by default.
-        options: see `OpenTsdbOptions`.
+        registry: the registry to report.
+        host: the host name or address of the server.
+        port: its port.
+        options: see below.
 
     Raises:
         TypeError, ValueError: an option is malformed.
     """
     points = checked(options)
     transport = Tcp(
-        chosen(host, "127.0.0.1"), chosen(port, PORT), connect_timeout=connect_timeout(options)
+        chosen(host, HOST), chosen(port, PORT), connect_timeout=connect_timeout(options)
     )
 
     def read(reading: Reading) -> Iterable[bytes]:
@@ -78,24 +86,28 @@ def tcp(
     return reporting(registry, "opentsdb", read, transport, options, OpenTsdbOptions)
 
 
+@list_options(
+    OpenTsdbHttpOptions,
+    **OWN,
+    batch_size=Option(opentsdb.POINTS, "data points of one request; OpenTSDB advises 50"),
+    buffered=Option(BUFFERED, "number of requests kept for a server that is unavailable"),
+)
 def http(
     registry: Registry,
-    url: str | None,
+    url: str,
     *,
     username: str | None = None,
     password: str | None = None,
-    batch: int | None = None,
     **options: Unpack[OpenTsdbHttpOptions],
 ) -> AbstractContextManager[Reporter]:
     """Send a registry to OpenTSDB's HTTP API once an interval and in the end.
 
     Args:
-        registry: what to report.
-        url: the server's, `http://127.0.0.1:4242`.
+        registry: the registry to report.
+        url: the server's URL, as `http://127.0.0.1:4242`.
         username: for basic authentication.
         password: for basic authentication.
-        batch: points of one request, 50 by default, as many as the server advises.
-        options: see `OpenTsdbHttpOptions`; `buffered` is 30,000 by default, for requests are small.
+        options: see below.
 
     Raises:
         ModuleNotFoundError: urllib3 is not installed.
@@ -103,8 +115,8 @@ def http(
     """
     server = endpoint_of(given("url", url))
     points = checked(options)
-    size = chosen(batch, opentsdb.POINTS)
-    opentsdb.stream_json(Registry(), timestamp_ns=0, batch=size, **points)
+    size = chosen(options.get("batch_size"), opentsdb.POINTS)
+    opentsdb.stream_json(Registry(), timestamp_ns=0, batch_size=size, **points)
     credentials = basic(username, password)
     if options.get("buffered") is None:
         options["buffered"] = BUFFERED
@@ -117,7 +129,7 @@ def http(
     def read(reading: Reading) -> Iterable[bytes]:
         time, reader = reading.timestamp_ns, reading.reader
         return opentsdb.stream_json(
-            registry, timestamp_ns=time, reader=reader, batch=size, **points
+            registry, timestamp_ns=time, reader=reader, batch_size=size, **points
         )
 
     return posting(registry, "opentsdb", read, request, options, OpenTsdbHttpOptions)
@@ -127,8 +139,8 @@ def checked(options: OpenTsdbOptions) -> dict[str, Any]:
     """Return the options that are the exporter's; raise what it raises for those it refuses."""
     points: dict[str, Any] = {
         "host": given("host_tag", chosen(options.get("host_tag"), socket.gethostname())),
-        "prefix": chosen(options.get("prefix"), ""),
-        "tags": chosen(options.get("tags"), {}),
+        "namespace": chosen(options.get("namespace"), ""),
+        "tags": constant_labels(options.get("labels")),
         "duration_unit": chosen(options.get("duration_unit"), "milliseconds"),
     }
     opentsdb.stream(Registry(), timestamp_ns=0, **points)

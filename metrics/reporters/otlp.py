@@ -14,7 +14,7 @@ from metrics.exporters import otlp
 from metrics.exporters._series.deltas import Deltas
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
-from metrics.reporters._push.options import HttpOptions, chosen
+from metrics.reporters._push.options import HttpOptions, Option, chosen, list_options
 from metrics.reporters._push.payloads import Reading
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
@@ -29,15 +29,25 @@ TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 TEMPORALITIES = ("cumulative", "delta")
 
 
+class OtlpOptions(HttpOptions, total=False):
+    """Options of a reporter to a collector."""
+
+    headers: Mapping[str, str] | None
+    temporality: str | None
+    batch_size: int | None
+
+
+@list_options(
+    OtlpOptions,
+    headers=Option(None, "further headers, such as an API key; the values are kept secret"),
+    temporality=Option(TEMPORALITIES[0], "`cumulative` or `delta`"),
+    batch_size=Option(otlp.MAX_POINTS, "data points of one request"),
+)
 def http(
     registry: Registry,
-    url: str | None,
+    url: str,
     resource: Mapping[str, otlp.Attribute] | None = None,
-    *,
-    headers: Mapping[str, str] | None = None,
-    temporality: str | None = None,
-    max_points: int | None = None,
-    **options: Unpack[HttpOptions],
+    **options: Unpack[OtlpOptions],
 ) -> AbstractContextManager[Reporter]:
     """Send a registry to a collector once an interval and in the end.
 
@@ -45,23 +55,20 @@ def http(
         registry: what to report.
         url: the collector's, `http://127.0.0.1:4318`; `/v1/metrics` is added unless it is there.
         resource: attributes of what is measured: `service.name`, `service.instance.id`, ...
-        headers: further headers, such as an API key; their values are kept secret.
-        temporality: `cumulative`, the default, or `delta`.
-        max_points: data points of one request, 2000 by default.
-        options: see `HttpOptions`.
+        options: see below.
 
     Raises:
         ImportError: urllib3 or opentelemetry-proto is not installed.
         TypeError, ValueError: an option is missing or malformed.
     """
-    asked = chosen(temporality, TEMPORALITIES[0])
+    asked = chosen(options.get("temporality"), TEMPORALITIES[0])
     if asked not in TEMPORALITIES:
         raise ValueError(f"temporality takes one of {', '.join(TEMPORALITIES)}; got {asked!r}")
-    secrets = checked_headers(chosen(headers, {}))
+    secrets = checked_headers(chosen(options.get("headers"), {}))
     requests = partial(
         otlp.stream,
         resource=chosen(resource, {}),
-        max_points=chosen(max_points, otlp.MAX_POINTS),
+        batch_size=chosen(options.get("batch_size"), otlp.MAX_POINTS),
     )
     start_ns = chosen(options.get("clock"), SYSTEM_CLOCK).time_ns()
     # What is wrong with the options is found out at the start.
@@ -81,7 +88,7 @@ def http(
         tuple(secrets.values()),
         problem=problem,
     )
-    return posting(registry, "otlp", read, request, options)
+    return posting(registry, "otlp", read, request, options, OtlpOptions)
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:

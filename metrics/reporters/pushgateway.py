@@ -12,7 +12,7 @@ from urllib.parse import quote
 from metrics.exporters import prometheus
 from metrics.instruments._inner import checked_labelnames
 from metrics.registry import Registry
-from metrics.reporters._push.options import HttpOptions, chosen
+from metrics.reporters._push.options import HttpOptions, Option, chosen, list_options
 from metrics.reporters._push.payloads import Reading
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
@@ -20,10 +20,11 @@ from metrics.reporters._transports.endpoint import endpoint_of
 from metrics.reporters._transports.secrets import basic, given
 
 
+@list_options(HttpOptions, buffered=Option(1, "no effect: only the newest values are kept"))
 def http(
     registry: Registry,
-    url: str | None,
-    job: str | None,
+    url: str,
+    job: str,
     grouping: Mapping[str, str] | None = None,
     *,
     username: str | None = None,
@@ -42,7 +43,7 @@ def http(
         grouping: further labels that tell the group from others, such as `instance`.
         username: for basic authentication.
         password: for basic authentication.
-        options: see `HttpOptions`; `buffered` has no use here.
+        options: see below.
 
     Raises:
         ModuleNotFoundError: urllib3 is not installed.

@@ -12,7 +12,13 @@ from metrics.exporters import remote_write
 from metrics.exporters._encoding.units import MILLISECOND
 from metrics.exporters._series.staleness import Staleness
 from metrics.registry import Registry
-from metrics.reporters._push.options import HttpOptions, chosen
+from metrics.reporters._push.options import (
+    HttpOptions,
+    Option,
+    chosen,
+    constant_labels,
+    list_options,
+)
 from metrics.reporters._push.payloads import Reading
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
@@ -28,16 +34,26 @@ SET_BACK = 60 * 10**9
 """Nanoseconds by which the wall clock may be set back without a server noticing."""
 
 
+class RemoteWriteOptions(HttpOptions, total=False):
+    """Options of a reporter by remote write."""
+
+    labels: Mapping[str, str] | str | None
+    batch_size: int | None
+
+
+@list_options(
+    RemoteWriteOptions,
+    batch_size=Option(remote_write.MAX_SAMPLES, "samples of one request"),
+    compress=Option(True, "no effect: requests always are compressed, with snappy"),
+)
 def http(
     registry: Registry,
-    url: str | None,
+    url: str,
     *,
     username: str | None = None,
     password: str | None = None,
     bearer_token: str | None = None,
-    labels: Mapping[str, str] | None = None,
-    max_samples: int | None = None,
-    **options: Unpack[HttpOptions],
+    **options: Unpack[RemoteWriteOptions],
 ) -> AbstractContextManager[Reporter]:
     """Write a registry to a Prometheus once an interval and in the end.
 
@@ -51,9 +67,7 @@ def http(
         username: for basic authentication.
         password: for basic authentication.
         bearer_token: for authentication with a token instead.
-        labels: given to every series that has no label of the same name: `job`, `instance`, ...
-        max_samples: samples of one request, 2000 by default.
-        options: see `HttpOptions`; `compress` has no use here, for requests always are compressed.
+        options: see below.
 
     Raises:
         ImportError: urllib3 or cramjam is not installed.
@@ -62,9 +76,9 @@ def http(
     credentials = credentials_of(username, password, bearer_token)
     requests = partial(
         remote_write.stream,
-        labels=chosen(labels, {}),
+        labels=constant_labels(options.get("labels")),
         staleness=Staleness(),
-        max_samples=chosen(max_samples, remote_write.MAX_SAMPLES),
+        batch_size=chosen(options.get("batch_size"), remote_write.MAX_SAMPLES),
     )
     # What is wrong with the options is found out at the start.
     requests(Registry(), timestamp_ns=0)
@@ -91,7 +105,7 @@ def http(
         retried=RETRIED,
     )
     options["compress"] = False
-    return posting(registry, "remote-write", read, request, options)
+    return posting(registry, "remote-write", read, request, options, RemoteWriteOptions)
 
 
 def credentials_of(

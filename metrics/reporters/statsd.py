@@ -13,7 +13,15 @@ from metrics.instruments._inner import size as checked_size
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
 from metrics.reporters._push.lifetime import reporting
-from metrics.reporters._push.options import ConnectionOptions, Options, chosen, connect_timeout
+from metrics.reporters._push.options import (
+    ConnectionOptions,
+    Option,
+    Options,
+    chosen,
+    connect_timeout,
+    constant_labels,
+    list_options,
+)
 from metrics.reporters._push.payloads import Reading
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.tcp import Tcp
@@ -30,46 +38,55 @@ logger = getLogger(__name__)
 
 
 class StatsdOptions(Options, total=False):
-    """What a reporter to StatsD can be told besides.
+    """Options of a reporter to StatsD."""
 
-    prefix: what names begin with.
-    tags: given to every series that has no label of the same name.
-    dialect: `statsd`, the default, or `dogstatsd`.
-    samples: durations of one resetting timer to send, 1000 by default.
-    """
-
-    prefix: str | None
-    tags: Mapping[str, str] | None
+    namespace: str | None
+    labels: Mapping[str, str] | str | None
     dialect: str | None
     samples: int | None
 
 
+class StatsdUdpOptions(StatsdOptions, total=False):
+    """Options of a reporter to StatsD over UDP."""
+
+    datagram_bytes: int | None
+
+
 class StatsdTcpOptions(StatsdOptions, ConnectionOptions, total=False):
-    """What a reporter to StatsD over TCP can be told besides: both."""
+    """Options of a reporter to StatsD over TCP."""
 
 
+OWN = {
+    "dialect": Option("statsd", "`statsd` or `dogstatsd`"),
+    "samples": Option(statsd.SAMPLES, "durations of one resetting timer in one report"),
+}
+
+
+@list_options(
+    StatsdUdpOptions,
+    **OWN,
+    datagram_bytes=Option(SIZE, "largest size of a datagram"),
+    buffered=Option(DATAGRAMS, "number of datagrams kept for a server that is unavailable"),
+)
 def udp(
     registry: Registry,
-    host: str | None = None,
-    port: int | None = None,
-    *,
-    datagram_bytes: int | None = None,
-    **options: Unpack[StatsdOptions],
+    host: str | None = HOST,
+    port: int | None = PORT,
+    **options: Unpack[StatsdUdpOptions],
 ) -> AbstractContextManager[Reporter]:
     """Send what has happened in a registry to StatsD as datagrams, once an interval.
 
     Args:
-        registry: what to report.
-        host: where the server is, `127.0.0.1` by default.
-        port: where it listens, 8125 by default.
-        datagram_bytes: how large a datagram may be, 1432 bytes by default.
-        options: see `StatsdOptions`.
+        registry: the registry to report.
+        host: the host name or address of the server.
+        port: its port.
+        options: see below.
 
     Raises:
         TypeError, ValueError: an option is malformed.
     """
     events = checked(options)
-    size = checked_size("datagram_bytes", chosen(datagram_bytes, SIZE))
+    size = checked_size("datagram_bytes", chosen(options.get("datagram_bytes"), SIZE))
     if options.get("buffered") is None:
         options["buffered"] = DATAGRAMS
 
@@ -79,22 +96,23 @@ def udp(
         return datagrams(texts, dropped=too_long, size=size)
 
     transport = Udp(chosen(host, HOST), chosen(port, PORT))
-    return reporting(registry, "statsd", read, transport, options, StatsdOptions)
+    return reporting(registry, "statsd", read, transport, options, StatsdUdpOptions)
 
 
+@list_options(StatsdTcpOptions, **OWN)
 def tcp(
     registry: Registry,
-    host: str | None = None,
-    port: int | None = None,
+    host: str | None = HOST,
+    port: int | None = PORT,
     **options: Unpack[StatsdTcpOptions],
 ) -> AbstractContextManager[Reporter]:
     """Send what has happened in a registry to StatsD over one connection, once an interval.
 
     Args:
-        registry: what to report.
-        host: where the server is, `127.0.0.1` by default.
-        port: where it listens, 8125 by default.
-        options: see `StatsdTcpOptions`.
+        registry: the registry to report.
+        host: the host name or address of the server.
+        port: its port.
+        options: see below.
 
     Raises:
         TypeError, ValueError: an option is malformed.
@@ -114,8 +132,8 @@ def tcp(
 def checked(options: StatsdOptions) -> dict[str, Any]:
     """Return the options that are the exporter's; raise what it raises for those it refuses."""
     events: dict[str, Any] = {
-        "prefix": chosen(options.get("prefix"), ""),
-        "tags": chosen(options.get("tags"), {}),
+        "namespace": chosen(options.get("namespace"), ""),
+        "tags": constant_labels(options.get("labels")),
         "dialect": chosen(options.get("dialect"), statsd.DIALECTS[0]),
         "samples": chosen(options.get("samples"), statsd.SAMPLES),
     }

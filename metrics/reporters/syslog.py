@@ -16,7 +16,14 @@ from typing import NamedTuple, Unpack
 from metrics.exporters import log_lines
 from metrics.registry import Registry
 from metrics.reporters._push.lifetime import reporting
-from metrics.reporters._push.options import ConnectionOptions, Options, chosen, connect_timeout
+from metrics.reporters._push.options import (
+    ConnectionOptions,
+    Option,
+    Options,
+    chosen,
+    connect_timeout,
+    list_options,
+)
 from metrics.reporters._push.payloads import Reading
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import is_plain
@@ -58,12 +65,7 @@ Envelope = Callable[[Origin, bytes], bytes]
 
 
 class SyslogOptions(Options, total=False):
-    """What a reporter to syslog can be told besides.
-
-    facility: what part of the system sends it, `user` by default (or `daemon`, `local0`, ...).
-    severity: how important it is, `info` by default.
-    app_name: what the program is called, `metrics` by default.
-    """
+    """Options of a reporter to syslog."""
 
     facility: str | None
     severity: str | None
@@ -71,22 +73,31 @@ class SyslogOptions(Options, total=False):
 
 
 class SyslogTcpOptions(SyslogOptions, ConnectionOptions, total=False):
-    """What a reporter to syslog over TCP can be told besides: both."""
+    """Options of a reporter to syslog over TCP."""
 
 
+OWN = {
+    "facility": Option(FACILITY, "facility of the messages: `user`, `daemon`, `local0`, ..."),
+    "severity": Option(SEVERITY, "severity of the messages"),
+    "app_name": Option(APP_NAME, "name of the program"),
+    "buffered": Option(MESSAGES, "number of messages kept for a server that is unavailable"),
+}
+
+
+@list_options(SyslogOptions, **OWN)
 def udp(
     registry: Registry,
-    host: str | None = None,
-    port: int | None = None,
+    host: str | None = HOST,
+    port: int | None = PORT,
     **options: Unpack[SyslogOptions],
 ) -> AbstractContextManager[Reporter]:
     """Send a registry to a syslog server as datagrams, once an interval.
 
     Args:
-        registry: what to report.
-        host: where the server is, `127.0.0.1` by default.
-        port: where it listens, 514 by default.
-        options: see `SyslogOptions`.
+        registry: the registry to report.
+        host: the host name or address of the server.
+        port: its port.
+        options: see below.
 
     Raises:
         TypeError, ValueError: an option is malformed, or there is no such facility or severity.
@@ -95,10 +106,11 @@ def udp(
     return sent(registry, transport, options, standard)
 
 
+@list_options(SyslogTcpOptions, **OWN)
 def tcp(
     registry: Registry,
-    host: str | None = None,
-    port: int | None = None,
+    host: str | None = HOST,
+    port: int | None = PORT,
     **options: Unpack[SyslogTcpOptions],
 ) -> AbstractContextManager[Reporter]:
     """Send a registry to a syslog server over one connection, once an interval; as `udp`."""
@@ -108,15 +120,16 @@ def tcp(
     return sent(registry, transport, options, framed, SyslogTcpOptions)
 
 
+@list_options(SyslogOptions, **OWN)
 def unix(
-    registry: Registry, path: str | None = None, **options: Unpack[SyslogOptions]
+    registry: Registry, path: str | None = PATH, **options: Unpack[SyslogOptions]
 ) -> AbstractContextManager[Reporter]:
     """Send a registry to the machine's own syslog, once an interval; as `udp`.
 
     Args:
-        registry: what to report.
-        path: the socket, `/dev/log` by default.
-        options: see `SyslogOptions`.
+        registry: the registry to report.
+        path: the path of the socket.
+        options: see below.
 
     Raises:
         TypeError, ValueError: an option is malformed, or there is no such facility or severity.

@@ -68,7 +68,7 @@ PAUSE = "".join(
 
 
 def test_labels_and_facts_are_tags():
-    assert page(small(), prefix="geth") == (
+    assert page(small(), namespace="geth") == (
         "geth.chain.build.value;flags=-a_-b;version=1.2 1 1700000000\n"
         "geth.chain.db.value 1 1700000000\n"
         "geth.chain.inserts.count 3 1700000000\n"
@@ -83,7 +83,7 @@ def test_no_path_looks_like_one_of_openmetrics_which_carbon_would_refuse():
 
 
 def test_labels_are_nodes_where_there_are_no_tags_and_facts_are_left_out():
-    assert page(small(), prefix="geth", label_style="nodes") == (
+    assert page(small(), namespace="geth", label_style="nodes") == (
         "geth.chain.db.value 1 1700000000\n"
         "geth.chain.inserts.count 3 1700000000\n"
         "geth.chain.load.1m.core.0.kind.a_b_c.value -0.5 1700000000\n" + PAUSE
@@ -149,7 +149,7 @@ def test_nan_and_infinities_are_left_out():
 def test_no_text_breaks_out_of_its_place(style, prefix, key, tag, label):
     registry = Registry()
     registry.counters("a", labels=("label",)).labels(label).inc(7)
-    text = page(registry, prefix=prefix, tags={key: tag}, label_style=style)
+    text = page(registry, namespace=prefix, tags={key: tag}, label_style=style)
     [((path, tags), value)] = parsed(text).items()
     assert value == 7
     assert path.endswith("count")
@@ -181,12 +181,12 @@ def test_a_large_registry_comes_in_chunks_of_whole_lines():
     ("options", "error"),
     [
         ({"timestamp_ns": None}, TypeError),
-        ({"prefix": None}, TypeError),
+        ({"namespace": None}, TypeError),
         ({"tags": {"": "x"}}, ValueError),
         ({"label_style": "dots"}, ValueError),
         ({"duration_unit": "hours"}, ValueError),
     ],
 )
 def test_options_are_checked_before_the_first_chunk(options, error):
-    with pytest.raises(error, match=r"timestamp_ns|prefix|tag|label_style|duration_unit"):
+    with pytest.raises(error, match=r"timestamp_ns|namespace|tag|label_style|duration_unit"):
         graphite.stream(Registry(), **{"timestamp_ns": NOW} | options)

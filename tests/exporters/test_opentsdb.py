@@ -109,7 +109,7 @@ def parsed(text):
 
 
 def test_every_instrument_has_go_ethereums_fields():
-    assert page(everything(), host="here", prefix="geth") == GOLDEN
+    assert page(everything(), host="here", namespace="geth") == GOLDEN
 
 
 def test_json_has_the_same_points_as_the_lines():
@@ -124,7 +124,7 @@ def test_json_comes_in_arrays_of_at_most_so_many_points():
     points = parsed(page(everything()))
     bodies = [
         json.loads(body)
-        for body in opentsdb.stream_json(everything(), host="h", timestamp_ns=NOW, batch=10)
+        for body in opentsdb.stream_json(everything(), host="h", timestamp_ns=NOW, batch_size=10)
     ]
     assert [len(body) for body in bodies] == [10, 10, 10, 10, len(points) - 40]
     assert [point for body in bodies for point in body] == points
@@ -140,7 +140,7 @@ def test_without_a_prefix_there_is_no_dot_in_front():
     registry = Registry()
     registry.counter("a").inc()
     assert page(registry) == "put a.count 1700000000 1 host=h\n"
-    assert page(registry, prefix="x.") == "put x.a.count 1700000000 1 host=h\n"
+    assert page(registry, namespace="x.") == "put x.a.count 1700000000 1 host=h\n"
 
 
 def test_facts_are_the_tags_of_a_one():
@@ -202,12 +202,12 @@ def test_durations_come_in_the_unit_asked_for():
 def test_no_text_breaks_out_of_its_place(host, prefix, key, tag, label):
     registry = Registry()
     registry.counters("a", labels=("label",)).labels(label).inc(7)
-    text = page(registry, host=host, prefix=prefix, tags={key: tag})
+    text = page(registry, host=host, namespace=prefix, tags={key: tag})
     [point] = parsed(text)
     assert point["value"] == 7
     assert point["tags"]
     body = opentsdb.render_json(
-        registry, host=host, prefix=prefix, tags={key: tag}, timestamp_ns=NOW
+        registry, host=host, namespace=prefix, tags={key: tag}, timestamp_ns=NOW
     )
     assert json.loads(body) == [point]
 
@@ -230,16 +230,16 @@ def test_a_large_registry_comes_in_chunks_of_whole_lines():
         ({"timestamp_ns": None}, TypeError),
         ({"host": ""}, ValueError),
         ({"host": None}, TypeError),
-        ({"prefix": None}, TypeError),
+        ({"namespace": None}, TypeError),
         ({"tags": {"": "x"}}, ValueError),
         ({"duration_unit": "hours"}, ValueError),
     ],
 )
 def test_options_are_checked_before_the_first_chunk(stream, options, error):
-    with pytest.raises(error, match=r"timestamp_ns|host|prefix|tag|duration_unit"):
+    with pytest.raises(error, match=r"timestamp_ns|host|namespace|tag|duration_unit"):
         stream(Registry(), **{"host": "h", "timestamp_ns": NOW} | options)
 
 
 def test_a_batch_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="batch"):
-        opentsdb.stream_json(Registry(), host="h", timestamp_ns=NOW, batch=0)
+    with pytest.raises(ValueError, match="batch_size"):
+        opentsdb.stream_json(Registry(), host="h", timestamp_ns=NOW, batch_size=0)

@@ -61,7 +61,7 @@ def test_every_instrument_has_its_type():
     registry.healthcheck("db", lambda: None)
     registry.resetting_timer("pause").update(0.002)
     registry.resetting_timer("pause").update(0.001)
-    assert page(registry, prefix="geth") == (
+    assert page(registry, namespace="geth") == (
         "geth.chain.cpu:1.5|c\n"
         "geth.chain.db:1|g\n"
         "geth.chain.in-flight:2|g\n"
@@ -225,7 +225,7 @@ def test_no_text_breaks_out_of_its_place(dialect, prefix, key, tag, label):
     registry = Registry()
     registry.counters("a", labels=("label",)).labels(label).inc(7)
     server = Server()
-    server.take(page(registry, prefix=prefix, tags={key: tag}, dialect=dialect).encode())
+    server.take(page(registry, namespace=prefix, tags={key: tag}, dialect=dialect).encode())
     assert list(server.counters.values()) == [7]
 
 
@@ -243,12 +243,12 @@ def test_a_large_registry_comes_in_chunks_of_whole_lines():
     ("options", "error"),
     [
         ({"deltas": None}, TypeError),
-        ({"prefix": None}, TypeError),
+        ({"namespace": None}, TypeError),
         ({"tags": {"": "x"}}, ValueError),
         ({"dialect": "etsy"}, ValueError),
         ({"samples": 0}, ValueError),
     ],
 )
 def test_options_are_checked_before_the_first_chunk(options, error):
-    with pytest.raises(error, match=r"deltas|prefix|tag|dialect|samples"):
+    with pytest.raises(error, match=r"deltas|namespace|tag|dialect|samples"):
         statsd.stream(Registry(), **{"deltas": Deltas()} | options)

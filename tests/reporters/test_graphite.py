@@ -45,7 +45,7 @@ def report_once(registry: Registry, port: int, **options) -> Reporter:
 def test_carbon_stores_what_is_recorded_by_every_instrument(carbon: Carbon):
     prefix = next(prefixes)
     clock = ManualClock(epoch=time())
-    report_once(everything(), carbon.port, prefix=prefix, clock=clock)
+    report_once(everything(), carbon.port, namespace=prefix, clock=clock)
 
     def read_back() -> bool:
         for name, value in NUMBERS.items():
@@ -64,7 +64,7 @@ def test_victoria_stores_what_is_recorded_by_every_instrument(victoria: Victoria
     prefix = next(prefixes)
     clock = ManualClock(epoch=NOW_NS / 1e9)
     tags = {"test": "graphite"}
-    report_once(everything(), victoria.graphite_port, prefix=prefix, tags=tags, clock=clock)
+    report_once(everything(), victoria.graphite_port, namespace=prefix, labels=tags, clock=clock)
     expected = {f"{prefix}.{name}": pytest.approx(value) for name, value in NUMBERS.items()}
 
     def read_back() -> list[Point]:
@@ -87,7 +87,7 @@ def awkward() -> Registry:
 
 def test_carbon_stores_awkward_labels(carbon: Carbon):
     prefix = next(prefixes)
-    report_once(awkward(), carbon.port, prefix=prefix)
+    report_once(awkward(), carbon.port, namespace=prefix)
 
     def read_back() -> bool:
         for number, text in enumerate(AWKWARD.values()):
@@ -99,7 +99,7 @@ def test_carbon_stores_awkward_labels(carbon: Carbon):
 
 def test_victoria_stores_awkward_labels(victoria: Victoria):
     prefix = next(prefixes)
-    report_once(awkward(), victoria.graphite_port, prefix=prefix)
+    report_once(awkward(), victoria.graphite_port, namespace=prefix)
     points = victoria.has(len(AWKWARD), __name__=f"{prefix}.awk.value")
     found = {point.tags["l"]: point.value for point in points}
     assert found == {text: number for number, text in enumerate(AWKWARD.values())}
@@ -122,7 +122,7 @@ def test_carbon_stores_any_number_with_any_label(carbon: Carbon, floats: dict[st
     family = registry.gauges("float", labels=("of",))
     for text, value in floats.items():
         family.labels(text).set(value)
-    report_once(registry, carbon.port, prefix=prefix)
+    report_once(registry, carbon.port, namespace=prefix)
 
     def read_back() -> bool:
         for text, value in floats.items():
@@ -140,9 +140,9 @@ def test_labels_are_nodes_where_tags_are_unknown(carbon: Carbon):
     report_once(
         registry,
         carbon.port,
-        prefix=prefix,
+        namespace=prefix,
         label_style="nodes",
-        tags={"zone": "eu"},
+        labels={"zone": "eu"},
         duration_unit="seconds",
     )
     wanted = {"call.zone.eu.max": 0.25, "hits.zone.eu.method.a_b_c.count": 3.0}
@@ -156,7 +156,7 @@ def test_labels_are_nodes_where_tags_are_unknown(carbon: Carbon):
 
 
 def test_what_a_configuration_leaves_out_is_the_default(carbon: Carbon):
-    names = "prefix tags label_style duration_unit name timeout connect_timeout buffered"
+    names = "namespace labels label_style duration_unit name timeout connect_timeout buffered"
     registry = Registry()
     registry.counter("left/out").inc(3)
     with graphite.tcp(registry, None, carbon.port, interval=0.02, **dict.fromkeys(names.split())):

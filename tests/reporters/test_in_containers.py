@@ -50,7 +50,7 @@ class ToInflux(MetricsContainer):
         username=config.influx.username,
         password=config.influx.password,
         interval=config.influx.interval,
-        tags=config.influx.tags,
+        labels=config.influx.labels,
         clock=config.influx.clock,
     )
     hits = Resource(resources.counter, registry, "hits")
@@ -70,22 +70,30 @@ class ToVictoria(MetricsContainer):
         token=config.token,
         org="o",
         bucket="b",
-        tags=config.tags.influx,
+        labels=config.tags.influx,
         interval=NEVER,
     )
     graphite = Resource(
-        graphite.tcp, registry, port=config.graphite_port, tags=config.tags.graphite, interval=NEVER
+        graphite.tcp,
+        registry,
+        port=config.graphite_port,
+        labels=config.tags.graphite,
+        interval=NEVER,
     )
     telnet = Resource(
         opentsdb.tcp,
         registry,
         port=config.opentsdb_port,
-        tags=config.tags.telnet,
+        labels=config.tags.telnet,
         interval=NEVER,
         name="opentsdb-telnet",
     )
     opentsdb = Resource(
-        opentsdb.http, registry, url=config.opentsdb_url, tags=config.tags.opentsdb, interval=NEVER
+        opentsdb.http,
+        registry,
+        url=config.opentsdb_url,
+        labels=config.tags.opentsdb,
+        interval=NEVER,
     )
 
 
@@ -105,7 +113,7 @@ def to_influx(influx: Influx, **options: Any) -> ToInflux:
 
 def test_the_last_report_has_the_last_updates_of_what_was_stopped_before(influx: Influx):
     database = influx.database()
-    container = to_influx(influx, database=database, interval=NEVER, tags={"zone": "eu"})
+    container = to_influx(influx, database=database, interval=NEVER, labels={"zone": "eu"})
     with running(container):
         hits, pause = container.hits(), container.pause()
         hits.inc(41)

@@ -152,7 +152,7 @@ def test_options_reach_the_lines(influx: Influx):
         influx,
         database,
         namespace="geth.",
-        tags={"zone": "eu 1"},
+        labels={"zone": "eu 1"},
         duration_unit="seconds",
         retention_policy="short one",
         compress=False,
@@ -245,7 +245,7 @@ def test_version_2_is_read_back(victoria: Victoria):
         "my org",
         "my bucket",
         interval=NEVER,
-        tags={"test": "v2"},
+        labels={"test": "v2"},
         clock=clock,
     ):
         pass
@@ -273,7 +273,7 @@ def test_awkward_labels_are_read_back_by_version_2(victoria: Victoria):
     for number, text in enumerate(AWKWARD):
         family.labels(text).set(number)
     with influxdb.v2(
-        registry, victoria.url, "t", "o", "b", interval=NEVER, tags={"test": "awkward v2"}
+        registry, victoria.url, "t", "o", "b", interval=NEVER, labels={"test": "awkward v2"}
     ):
         pass
     points = victoria.has(len(AWKWARD), test="awkward v2", __name__="awk.gauge_value")
@@ -284,7 +284,7 @@ def test_awkward_labels_are_read_back_by_version_2(victoria: Victoria):
 def test_what_a_configuration_leaves_out_is_the_default(influx: Influx):
     database = influx.database()
     options: list[str] = [
-        "username password retention_policy namespace tags duration_unit",
+        "username password retention_policy namespace labels duration_unit",
         "name timeout connect_timeout buffered buffered_bytes compress ca_file",
     ]
     left_out = dict.fromkeys(" ".join(options).split())

@@ -123,7 +123,7 @@ def test_a_handler_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture):
         ({"level": True}, TypeError, "level takes a name such as 'INFO' or a number, got True"),
         ({"level": 1.5}, TypeError, "level takes"),
         ({"logger_name": 3}, TypeError, "logger_name takes a str, got 3"),
-        ({"intervall": 3}, TypeError, "there is no option 'intervall'"),
+        ({"intervall": 3}, TypeError, "unknown option 'intervall'"),
         ({"interval": -1}, ValueError, "interval"),
         ({"name": "a\nb"}, ValueError, "name"),
     ],

@@ -52,7 +52,7 @@ both_ways = pytest.mark.parametrize("report", [by_telnet, over_http])
 def test_what_is_recorded_is_read_back_for_every_instrument(victoria: Victoria, report: Report):
     test = f"opentsdb-{next(numbers)}"
     clock = ManualClock(epoch=NOW_NS / 1e9)
-    report(everything(), victoria, prefix="geth", tags={"test": test}, clock=clock)
+    report(everything(), victoria, namespace="geth", labels={"test": test}, clock=clock)
     expected = {f"geth.{name}": pytest.approx(value) for name, value in NUMBERS.items()}
 
     def read_back() -> list[Point]:
@@ -82,7 +82,7 @@ def test_awkward_labels_are_stored_in_the_letters_there_are(victoria: Victoria, 
     family = registry.gauges("awk", labels=("l", "host"))
     for number, text in enumerate(AWKWARD):
         family.labels(text, "here").set(number)
-    report(registry, victoria, tags={"test": test}, host_tag="elsewhere")
+    report(registry, victoria, labels={"test": test}, host_tag="elsewhere")
     points = victoria.has(len(AWKWARD), test=test, __name__="awk.value")
     found = {point.tags["l"]: point.value for point in points}
     assert found == {text: number for number, text in enumerate(AWKWARD.values())}
@@ -96,7 +96,7 @@ def test_a_large_registry_is_read_back_whole(victoria: Victoria, report: Report)
     family = registry.int_gauges("n", labels=("i",), max_children=2_000)
     for number in range(2_000):
         family.labels(f"{number}").set(number)
-    report(registry, victoria, tags={"test": test}, duration_unit="seconds")
+    report(registry, victoria, labels={"test": test}, duration_unit="seconds")
     points = victoria.has(2_000, test=test, __name__="n.value")
     assert sorted(point.value for point in points) == list(range(2_000))
 
@@ -104,7 +104,7 @@ def test_a_large_registry_is_read_back_whole(victoria: Victoria, report: Report)
 def test_one_request_has_no_more_points_than_it_is_told(victoria: Victoria):
     registry = Registry()
     registry.counter("hits").inc()
-    with opentsdb.http(registry, victoria.opentsdb_url, interval=NEVER, batch=2):
+    with opentsdb.http(registry, victoria.opentsdb_url, interval=NEVER, batch_size=2):
         sent = registry.counter("reporter/opentsdb/sent")
     # This counter, the reporter's three, and the count of its latencies.
     assert sent.count == 3
@@ -113,7 +113,7 @@ def test_one_request_has_no_more_points_than_it_is_told(victoria: Victoria):
 @both_ways
 def test_what_a_configuration_leaves_out_is_the_default(victoria: Victoria, report: Report):
     test = f"left-out-{next(numbers)}"
-    names = "prefix duration_unit host_tag name timeout connect_timeout buffered buffered_bytes"
-    report(everything(), victoria, tags={"test": test}, **dict.fromkeys(names.split()))
+    names = "namespace duration_unit host_tag name timeout connect_timeout buffered buffered_bytes"
+    report(everything(), victoria, labels={"test": test}, **dict.fromkeys(names.split()))
     (point,) = victoria.has(1, test=test, __name__="call.max")
     assert (point.value, point.tags["host"]) == (250, socket.gethostname())

@@ -211,7 +211,7 @@ def test_a_request_says_what_it_is(path: str):
             server.url + path,
             {"service.name": "shop"},
             headers={"Authorization": f"Bearer {KEY}"},
-            max_points=10,
+            batch_size=10,
             interval=FOREVER,
             clock=clock,
         ),
@@ -266,20 +266,20 @@ def _counter(registry: Registry):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"url": None}, ValueError, "url is missing"),
+        ({"url": None}, ValueError, "option 'url' is required"),
         ({"url": "127.0.0.1:4318"}, ValueError, "url"),
         ({"temporality": "both"}, ValueError, "temporality takes one of cumulative, delta"),
         ({"resource": {"a": None}}, TypeError, "resource"),
         ({"resource": {"": "x"}}, ValueError, "resource"),
-        ({"max_points": 0}, ValueError, "max_points"),
+        ({"batch_size": 0}, ValueError, "batch_size"),
         ({"headers": f"api-key={KEY}"}, TypeError, "headers is a mapping of str to str, got a str"),
         ({"headers": {3: KEY}}, TypeError, "headers is a mapping of str to str, got the name 3"),
         ({"headers": {"a b": KEY}}, ValueError, "headers has a name that HTTP cannot send: 'a b'"),
         ({"headers": {"content-type": KEY}}, ValueError, "'content-type', which the reporter sets"),
         ({"headers": {"api-key": f"{KEY}\n"}}, ValueError, "header 'api-key' holds"),
         ({"headers": {"api-key": f"{KEY}é"}}, ValueError, "header 'api-key' holds"),
-        ({"headers": {"api-key": None}}, ValueError, "header 'api-key' is missing"),
-        ({"header": {}}, TypeError, "there is no option 'header'"),
+        ({"headers": {"api-key": None}}, ValueError, "option \"header 'api-key'\" is required"),
+        ({"header": {}}, TypeError, "unknown option 'header'"),
     ],
 )
 def test_a_wrong_option_is_an_error_at_the_start_that_names_it(options, error, message):
@@ -293,7 +293,7 @@ def test_a_wrong_option_is_an_error_at_the_start_that_names_it(options, error, m
 
 def test_none_is_the_default():
     nothing = dict.fromkeys(
-        ["headers", "temporality", "max_points", "name", "interval", "compress", "ca_file"]
+        ["headers", "temporality", "batch_size", "name", "interval", "compress", "ca_file"]
     )
     with otlp.http(Registry(enabled=False), URL, None, **nothing):
         pass

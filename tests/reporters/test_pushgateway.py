@@ -179,19 +179,19 @@ def test_a_path_has_the_labels_in_their_order():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"url": None}, ValueError, "url is missing"),
-        ({"job": None}, ValueError, "job is missing"),
-        ({"job": ""}, ValueError, "job is missing"),
+        ({"url": None}, ValueError, "option 'url' is required"),
+        ({"job": None}, ValueError, "option 'job' is required"),
+        ({"job": ""}, ValueError, "option 'job' is required"),
         ({"job": 3}, TypeError, "job"),
         ({"grouping": {"job": "x"}}, ValueError, "grouping holds 'job'"),
         ({"grouping": {"a-b": "x"}}, ValueError, "label name 'a-b' is malformed"),
         ({"grouping": {"shard": 3}}, TypeError, "'shard' of the group takes a str, got 3"),
         ({"grouping": ["instance"]}, TypeError, "grouping is a mapping"),
-        ({"username": "me"}, ValueError, "password is missing"),
-        ({"password": PASSWORD}, ValueError, "username is missing"),
+        ({"username": "me"}, ValueError, "option 'password' is required"),
+        ({"password": PASSWORD}, ValueError, "option 'username' is required"),
         ({"username": "a:b", "password": PASSWORD}, ValueError, "username holds a colon"),
         ({"compress": "yes"}, TypeError, "compress takes True or False"),
-        ({"group": {}}, TypeError, "there is no option 'group'"),
+        ({"group": {}}, TypeError, "unknown option 'group'"),
     ],
 )
 def test_a_wrong_option_is_an_error_at_the_start_that_names_it(options, error, message):

@@ -160,13 +160,21 @@ def test_a_container_sends_what_was_counted_until_it_stopped(first: str):
         class Reported(MetricsContainer):
             if first == "report":
                 report = Resource(
-                    statsd.udp, MetricsContainer.registry, port=port, prefix="shop", interval=0.01
+                    statsd.udp,
+                    MetricsContainer.registry,
+                    port=port,
+                    namespace="shop",
+                    interval=0.01,
                 )
                 requests = Resource(_meter, MetricsContainer.registry)
             else:
                 requests = Resource(_meter, MetricsContainer.registry)
                 report = Resource(
-                    statsd.udp, MetricsContainer.registry, port=port, prefix="shop", interval=0.01
+                    statsd.udp,
+                    MetricsContainer.registry,
+                    port=port,
+                    namespace="shop",
+                    interval=0.01,
                 )
 
         container = Reported()
@@ -196,8 +204,8 @@ def test_options_reach_the_lines():
             registry,
             port=sock.getsockname()[1],
             dialect="dogstatsd",
-            prefix="eu",
-            tags={"zone": "1", "shop": "none"},
+            namespace="eu",
+            labels={"zone": "1", "shop": "none"},
             samples=10,
             interval=FOREVER,
         ):
@@ -233,13 +241,13 @@ def test_a_line_too_long_for_a_datagram_is_said_once(caplog: pytest.LogCaptureFi
     ("options", "error", "message"),
     [
         ({"dialect": "datadog"}, ValueError, "dialect is one of statsd, dogstatsd; got 'datadog'"),
-        ({"prefix": 3}, TypeError, "prefix"),
-        ({"tags": "a:b"}, TypeError, "tags"),
-        ({"tags": {"a": 1}}, TypeError, "tags"),
+        ({"namespace": 3}, TypeError, "namespace"),
+        ({"labels": "a:b"}, ValueError, "labels"),
+        ({"labels": {"a": b"1"}}, TypeError, "labels"),
         ({"samples": 0}, ValueError, "samples"),
         ({"host": "a b"}, ValueError, "host"),
         ({"port": 70_000}, ValueError, "port"),
-        ({"tag": {}}, TypeError, "there is no option 'tag'"),
+        ({"tag": {}}, TypeError, "unknown option 'tag'"),
         ({"interval": 0}, ValueError, "interval"),
     ],
 )
@@ -255,14 +263,16 @@ def test_a_datagram_has_a_size():
     ):
         pass
     with (
-        pytest.raises(TypeError, match="there is no option 'datagram_bytes'"),
+        pytest.raises(TypeError, match="unknown option 'datagram_bytes'"),
         statsd.tcp(Registry(), datagram_bytes=100),
     ):
         pass
 
 
 def test_none_is_the_default():
-    nothing = dict.fromkeys(["prefix", "tags", "dialect", "samples", "name", "interval", "timeout"])
+    nothing = dict.fromkeys(
+        ["namespace", "labels", "dialect", "samples", "name", "interval", "timeout"]
+    )
     assert (statsd.HOST, statsd.PORT) == (LOOPBACK, 8125)
     with statsd.udp(Registry(enabled=False), None, None, datagram_bytes=None, **nothing):
         pass
@@ -272,7 +282,7 @@ def test_none_is_the_default():
 
 def test_datagrams_need_no_connection_and_take_no_time_for_one():
     with (
-        pytest.raises(TypeError, match="there is no option 'connect_timeout'"),
+        pytest.raises(TypeError, match="unknown option 'connect_timeout'"),
         statsd.udp(Registry(), connect_timeout=1.0),
     ):
         pass

@@ -34,7 +34,7 @@ def render(
     start_ns: Whole,
     resource: Mapping[str, Attribute] = NO_ATTRIBUTES,
     deltas: Deltas | None = None,
-    max_points: Whole = MAX_POINTS,
+    batch_size: Whole = MAX_POINTS,
     reader: str = "otlp",
 ) -> bytes:
     """Return the values of a registry as one `ExportMetricsServiceRequest`.
@@ -59,15 +59,15 @@ def render(
         deltas: what the receiver has been told; the same `Deltas()` at every look. With it
             monotonic sums and histograms have delta temporality and say what was added since;
             without it all are cumulative.
-        max_points: data points of one request of the stream, at most.
+        batch_size: data points of one request of the stream, at most.
         reader: who reads; what resets when it is read resets for this reader alone.
 
     Raises:
         ImportError: `opentelemetry-proto` is not installed.
-        TypeError: a time or `max_points` is not an int, `deltas` is something else, `resource` is
+        TypeError: a time or `batch_size` is not an int, `deltas` is something else, `resource` is
             not a mapping, or an attribute has another type.
         ValueError: a time is negative or has more than 63 bits, `start_ns` is after
-            `timestamp_ns`, `max_points` is not positive, or an attribute has no name.
+            `timestamp_ns`, `batch_size` is not positive, or an attribute has no name.
     """
     return b"".join(
         stream(
@@ -76,7 +76,7 @@ def render(
             start_ns=start_ns,
             resource=resource,
             deltas=deltas,
-            max_points=max_points,
+            batch_size=batch_size,
             reader=reader,
         )
     )
@@ -89,10 +89,10 @@ def stream(
     start_ns: Whole,
     resource: Mapping[str, Attribute] = NO_ATTRIBUTES,
     deltas: Deltas | None = None,
-    max_points: Whole = MAX_POINTS,
+    batch_size: Whole = MAX_POINTS,
     reader: str = "otlp",
 ) -> Iterator[bytes]:
-    """Yield what `render` returns as whole requests of at most `max_points` data points.
+    """Yield what `render` returns as whole requests of at most `batch_size` data points.
 
     All of them have to be sent, in order, when there are `deltas`.
     """
@@ -111,7 +111,7 @@ def stream(
         raise TypeError(f"deltas takes a Deltas that is kept between reports, got {deltas!r}")
     request = Request(checked_attributes(resource), SCOPE, scope_version())
     points = Points(start_ns, ends_ns, deltas)
-    return requests(registry, reader, points, request, size("max_points", max_points))
+    return requests(registry, reader, points, request, size("batch_size", batch_size))
 
 
 def requests(

@@ -60,15 +60,15 @@ def stream(
     timestamp_ns: Whole,
     labels: Mapping[str, str] = NO_LABELS,
     staleness: Staleness | None = None,
-    max_samples: Whole = MAX_SAMPLES,
+    batch_size: Whole = MAX_SAMPLES,
     reader: str = "remote-write",
 ) -> Iterator[bytes]:
-    """Return an iterator over whole requests of at most `max_samples` samples; else as `render`.
+    """Return an iterator over whole requests of at most `batch_size` samples; else as `render`.
 
     Options are checked at once.
     """
     series = encoded(registry, timestamp_ns, labels, staleness, reader)
-    return requests(series, size("max_samples", max_samples), compressor())
+    return requests(series, size("batch_size", batch_size), compressor())
 
 
 def requests(

@@ -1,26 +1,53 @@
-"""What reporters can be told, and how it is checked."""
+"""Options that every reporter has, and the signature that shows them."""
 
-from typing import TypedDict, TypeVar
+import inspect
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple, TypedDict, TypeVar, get_type_hints
 
-from metrics.clock import Clock
-from metrics.options import seconds
+from metrics.clock import SYSTEM_CLOCK, Clock
+from metrics.options import labels, seconds
+from metrics.reporters._push.reporter import BUFFERED, BUFFERED_BYTES, INTERVAL, TIMEOUT
 
 CONNECT_TIMEOUT = 3.0
-"""Seconds that connecting may take, unless told otherwise."""
+"""Default time limit of a connection, in seconds."""
 
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
+
+H = TypeVar("H", bound=Callable[..., object])
 T = TypeVar("T")
 
 
-class Options(TypedDict, total=False):
-    """What every reporter can be told; None is the default, as a configuration may give it.
+class Option(NamedTuple):
+    """Default and description of an option."""
 
-    name: what it is called in the log and in its own metrics, `reporter/<name>/sent` and others.
-    interval: seconds between two reports, or a duration such as "1m30s"; 10 by default.
-    timeout: seconds that one delivery may take, or a duration; 5 by default.
-    buffered: payloads that are kept for a server that is away, 1000 by default.
-    buffered_bytes: bytes that are kept for it, all payloads together, 16 MiB by default.
-    clock: where time comes from.
-    """
+    default: object
+    description: str
+
+
+SHARED = {
+    "name": Option(
+        None, "name in the log and in `reporter/<name>/sent`; the destination's if None"
+    ),
+    "interval": Option(INTERVAL, 'seconds between two reports, or a duration such as "1m30s"'),
+    "timeout": Option(TIMEOUT, "seconds one delivery may take, or a duration"),
+    "buffered": Option(BUFFERED, "number of payloads kept for a server that is unavailable"),
+    "buffered_bytes": Option(BUFFERED_BYTES, "bytes kept for it, all payloads together"),
+    "clock": Option(SYSTEM_CLOCK, "source of time"),
+    "connect_timeout": Option(CONNECT_TIMEOUT, "seconds a connection may take, or a duration"),
+    "compress": Option(True, "whether payloads are compressed with gzip"),
+    "ca_file": Option(None, "path of the trusted certificates; the system's if None"),
+    "namespace": Option("", "prefix of all names"),
+    "labels": Option(
+        NO_LABELS,
+        'labels of every series that has no label of the same name: a mapping, or "zone=eu,rack=7"',
+    ),
+}
+"""Options that several destinations have."""
+
+
+class Options(TypedDict, total=False):
+    """Options of every reporter; None is the default, as a configuration may give it."""
 
     name: str | None
     interval: float | str | None
@@ -31,31 +58,61 @@ class Options(TypedDict, total=False):
 
 
 class ConnectionOptions(Options, total=False):
-    """What a reporter that keeps a connection can be told besides.
-
-    connect_timeout: seconds that connecting may take, or a duration; 3 by default.
-    """
+    """Options of a reporter that keeps a connection."""
 
     connect_timeout: float | str | None
 
 
 class HttpOptions(ConnectionOptions, total=False):
-    """What a reporter over HTTP can be told besides.
-
-    compress: False sends payloads as they are, not gzipped.
-    ca_file: certificates to trust, instead of those that the system trusts.
-    """
+    """Options of a reporter over HTTP."""
 
     compress: bool | None
     ca_file: str | None
 
 
+def list_options(accepted: type, **own: Option) -> Callable[[H], H]:
+    """Decorate a hook: its signature and its docstring list its options one by one.
+
+    Args:
+        accepted: `Options` or a class derived from it, which the hook takes as `**options`.
+        own: options that only this destination has, or whose defaults differ there.
+    """
+    known = {**SHARED, **own}
+    types = get_type_hints(accepted)
+    texts = "\n".join([f"    {name}: {known[name].description}." for name in types])
+    keywords = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=known[name].default, annotation=annotation
+        )
+        for name, annotation in types.items()
+    ]
+
+    def decorate(hook: H) -> H:
+        signature = inspect.signature(hook)
+        parameters = [*list(signature.parameters.values())[:-1], *keywords]
+        vars(hook)["__signature__"] = signature.replace(parameters=parameters)
+        hook.__doc__ = f"{inspect.cleandoc(hook.__doc__ or '')}\n\nOptions:\n{texts}\n"
+        return hook
+
+    return decorate
+
+
 def check_known(options: Options, accepted: type) -> None:
-    """Raise TypeError for an option that does not exist, which is mistyped most likely."""
+    """Raise TypeError for an unknown option."""
     known = accepted.__annotations__
     unknown = sorted(options.keys() - known.keys())
     if unknown:
-        raise TypeError(f"there is no option {unknown[0]!r}; there are {', '.join(sorted(known))}")
+        raise TypeError(
+            f"unknown option {unknown[0]!r}; the options are {', '.join(sorted(known))}"
+        )
+
+
+def constant_labels(value: Mapping[str, str] | str | None) -> dict[str, str]:
+    """Return the option `labels` as a mapping; raise TypeError or ValueError if it is malformed."""
+    found = labels(value, "labels")
+    if "" in found:
+        raise ValueError(f"invalid labels {value!r}: use names that are not empty")
+    return found
 
 
 def checked_name(name: str | None, default: str) -> str:

@@ -42,7 +42,7 @@ def given(what: str, value: str | None) -> str:
             repeat it: it may be a secret.
     """
     if value is None or value == "":
-        raise ValueError(f"{what} is missing; give it to the reporter")
+        raise ValueError(f"option {what!r} is required")
     if not isinstance(value, str):
         raise TypeError(f"{what} takes a str, got one of type {type(value).__name__}")
     if not value.isprintable():

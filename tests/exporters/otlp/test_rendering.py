@@ -66,7 +66,7 @@ def test_a_registry_with_nothing_in_it_is_no_request():
 @pytest.mark.parametrize("limit", [1, 2, 7, 1000])
 def test_no_request_has_more_points_than_asked_for(limit):
     whole = points(otlp.render(everything(), **TIMES))
-    requests = list(otlp.stream(everything(), **TIMES, max_points=limit))
+    requests = list(otlp.stream(everything(), **TIMES, batch_size=limit))
     assert len(requests) == -(-len(whole) // limit)
     split = [points(request) for request in requests]
     assert all(0 < len(part) <= limit for part in split)
@@ -74,7 +74,7 @@ def test_no_request_has_more_points_than_asked_for(limit):
 
 
 def test_each_request_has_the_resource():
-    for request in otlp.stream(hits(10), **TIMES, max_points=3, resource={"service.name": "a"}):
+    for request in otlp.stream(hits(10), **TIMES, batch_size=3, resource={"service.name": "a"}):
         (one,) = read(request).resource_metrics
         assert one.resource.attributes[0].value.string_value == "a"
 
@@ -88,8 +88,8 @@ def test_the_children_of_a_family_are_points_of_one_metric():
 
 def test_the_page_is_its_requests_one_after_the_other():
     registry = hits(10)
-    whole = otlp.render(registry, **TIMES, max_points=4)
-    assert whole == b"".join(otlp.stream(registry, **TIMES, max_points=4))
+    whole = otlp.render(registry, **TIMES, batch_size=4)
+    assert whole == b"".join(otlp.stream(registry, **TIMES, batch_size=4))
     assert len(points(whole)) == 10
 
 
@@ -98,7 +98,7 @@ def test_requests_come_before_all_is_read():
     registry = Registry()
     for name in "abc":
         registry.int_gauge(name, function=lambda name=name: read_so_far.update([name]) or 1)
-    stream = otlp.stream(registry, **TIMES, max_points=1)
+    stream = otlp.stream(registry, **TIMES, batch_size=1)
     assert not read_so_far
     next(stream)
     assert read_so_far == {"a": 1}
@@ -162,7 +162,7 @@ def test_what_resets_resets_for_its_reader_alone():
         ({"timestamp_ns": 1.5}, TypeError, "timestamp_ns"),
         ({"start_ns": NOW_NS + 1}, ValueError, "start_ns takes a time before"),
         ({"start_ns": None}, TypeError, "start_ns"),
-        ({"max_points": 0}, ValueError, "max_points"),
+        ({"batch_size": 0}, ValueError, "batch_size"),
         ({"deltas": "delta"}, TypeError, "deltas takes a Deltas"),
         ({"resource": None}, TypeError, "resource takes a mapping"),
         ({"resource": {"a": None}}, TypeError, "'a': None"),

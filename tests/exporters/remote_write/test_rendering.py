@@ -94,7 +94,7 @@ def test_requests_hold_as_many_samples_as_they_may():
     requests = [read(one) for one in remote_write.stream(registry, timestamp_ns=NOW_NS)]
     assert [len(request) for request in requests] == [2000, 2000, 500]
     assert sum(one.value for request in requests for one in request) == sum(range(4500))
-    few = remote_write.stream(registry, timestamp_ns=NOW_NS, max_samples=1500)
+    few = remote_write.stream(registry, timestamp_ns=NOW_NS, batch_size=1500)
     assert [len(read(one)) for one in few] == [1500, 1500, 1500]
 
 
@@ -161,7 +161,7 @@ def test_a_pass_that_was_broken_off_has_told_too():
     hits.labels("b").inc()
     staleness = Staleness()
     options = {"timestamp_ns": NOW_NS, "staleness": staleness}
-    next(remote_write.stream(registry, max_samples=1, **options))
+    next(remote_write.stream(registry, batch_size=1, **options))
     registry.unregister("hits")
     (one,) = read(remote_write.render(registry, **options))
     assert dict(one.labels)["shop"] == "a"
@@ -177,7 +177,7 @@ def test_a_pass_that_was_broken_off_has_told_too():
         ({"labels": {"a-b": "x"}}, ValueError, "label name 'a-b' is malformed"),
         ({"labels": {"__name__": "x"}}, ValueError, "label name '__name__' is malformed"),
         ({"labels": {"le": "x"}}, ValueError, "label name 'le' is reserved"),
-        ({"max_samples": 0}, ValueError, "max_samples"),
+        ({"batch_size": 0}, ValueError, "batch_size"),
     ],
 )
 def test_a_wrong_option_is_an_error_at_once(options, error, message):

@@ -1,6 +1,7 @@
 """What a reporter is told is checked at the start, and kept secret where it has to be."""
 
 import gzip
+import inspect
 import json
 import logging
 import threading
@@ -9,8 +10,20 @@ import pytest
 from dependency_injector import providers
 
 from metrics import Registry
-from metrics.lifecycle import MetricsContainer, Resource, subscribe
-from metrics.reporters._push.options import HttpOptions
+from metrics.lifecycle import Fault, MetricsContainer, Resource, check, subscribe
+from metrics.reporters import (
+    file,
+    graphite,
+    influxdb,
+    log,
+    opentsdb,
+    otlp,
+    pushgateway,
+    remote_write,
+    statsd,
+    syslog,
+)
+from metrics.reporters._push.options import HttpOptions, Options
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._transports.endpoint import endpoint_of
 from metrics.reporters._transports.secrets import basic
@@ -25,6 +38,25 @@ from tests.reporters.workers import workers
 
 OFTEN = 0.002
 TOKEN = "s3cr3t-t0ken"
+
+HOOKS = [
+    file.append,
+    file.replace,
+    graphite.tcp,
+    influxdb.v1,
+    influxdb.v2,
+    log.to_logger,
+    opentsdb.http,
+    opentsdb.tcp,
+    otlp.http,
+    pushgateway.http,
+    remote_write.http,
+    statsd.tcp,
+    statsd.udp,
+    syslog.tcp,
+    syslog.udp,
+    syslog.unix,
+]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +78,7 @@ TOKEN = "s3cr3t-t0ken"
         ({"name": ""}, ValueError, "name takes"),
         ({"name": "a\nb"}, ValueError, "name takes"),
         ({"name": 5}, TypeError, "name takes"),
-        ({"intervall": 5}, TypeError, "no option 'intervall'; there are buffered, "),
+        ({"intervall": 5}, TypeError, "unknown option 'intervall'; the options are buffered, "),
     ],
 )
 @pytest.mark.parametrize("enabled", [True, False])
@@ -172,3 +204,25 @@ def test_secrets_are_nowhere_to_be_seen(caplog):
     assert "answered 401 bad *** and ***" in text
     assert TOKEN not in text
     assert encoded not in text
+
+
+def test_help_lists_every_option_with_its_default_and_its_description():
+    parameters = inspect.signature(influxdb.v2).parameters
+    assert parameters["interval"].default == 10.0
+    assert parameters["namespace"].default == ""
+    assert parameters["url"].default is inspect.Parameter.empty
+    assert [name for name in parameters if name not in influxdb.v2.__doc__] == []
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: f"{hook.__module__}.{hook.__name__}")
+def test_every_hook_names_its_options_in_its_signature(hook):
+    kinds = [each.kind for each in inspect.signature(hook).parameters.values()]
+    assert inspect.Parameter.VAR_KEYWORD not in kinds
+    assert set(Options.__annotations__) <= set(inspect.signature(hook).parameters)
+
+
+def test_a_container_with_a_misspelt_option_fails_the_check_before_it_starts():
+    class Misspelt(MetricsContainer):
+        report = Resource(log.to_logger, MetricsContainer.registry, intervall=3)
+
+    assert [problem.fault for problem in check(Misspelt())] == [Fault.SIGNATURE]

@@ -108,6 +108,6 @@ def test_a_name_that_is_not_resolved_is_given_up_when_aborted(udp_to, monkeypatc
 def test_an_address_that_cannot_be_is_an_error_at_once():
     with pytest.raises(TypeError, match="port"):
         Udp("localhost", "8125")
-    with pytest.raises(ValueError, match="host is missing"):
+    with pytest.raises(ValueError, match="option 'host' is required"):
         Udp("", 8125)
     assert repr(Udp("localhost", 8125)) == "<Udp localhost:8125>"
