@@ -28,9 +28,9 @@ NEVER_COMPILED = {
     "_blocks",  # is entered seldom, and its classes are made for one block each
     "_calls",  # mypyc drops the cause of `raise ... from`
     "_expiry",  # mypyc fails to load a named tuple with a field of type object
-    "_family",  # a compiled generic class crashes with weak references (CPython 3.11)
     "_reservoir",  # a compiled protocol cannot be inherited from
     "_snapshot",  # as _reservoir
+    "_typed_family",  # has a generic class, and compiled ones crash with weak references
     "_wrapping",  # wraps coroutines and generators, whose kind inspect does not see when compiled
 }
 
