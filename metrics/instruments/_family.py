@@ -33,8 +33,6 @@ OVERFLOW = "_overflow"
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 """Last character of a truncated label value."""
 
-NO_LABELS: Mapping[str, object] = MappingProxyType({})
-
 
 @final
 class FamilySnapshot(Snapshot):
@@ -253,28 +251,32 @@ class Family(Shared):
             texts = self._texts(self._in_order(values, named) if named else values)
             return self._children.pop(texts, None) is not None
 
-    def remove_matching(self, labels: Mapping[str, object] = NO_LABELS, /, **named: object) -> int:
+    def remove_matching(self, *labels: Mapping[str, object], **named: object) -> int:
         """Drop all children that have these label values, with any other labels.
 
         The overflow child stays: only `clear` drops it.
 
         Args:
-            labels: label values by name.
-            named: the same as keywords.
+            labels: mappings of names to label values.
+            named: label values by name.
 
         Returns:
             The number of children dropped.
 
         Raises:
-            TypeError: `labels` is not a mapping.
+            TypeError: an argument is not a mapping.
             ValueError: a name is not one of the family's labels, or no label is passed.
         """
-        if not isinstance(labels, Mapping):
-            raise TypeError(
-                f"labels {labels!r} are of type {type(labels).__name__}: pass a mapping of names "
-                "to values, or keywords"
-            )
-        wanted = {**labels, **named}
+        # mypyc knows no positional-only parameter, and a label may be called `labels`.
+        wanted: dict[object, object] = {}
+        for each in labels:
+            if not isinstance(each, Mapping):
+                raise TypeError(
+                    f"labels {each!r} are of type {type(each).__name__}: pass a mapping of names "
+                    "to values, or keywords"
+                )
+            wanted.update(each)
+        wanted.update(named)
         if not wanted:
             raise ValueError(
                 f"no label to match: pass a value for one or more of {self._labelnames}, or use "
