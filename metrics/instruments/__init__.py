@@ -14,7 +14,6 @@ from metrics.instruments._counter import UpDownCounter as UpDownCounter
 from metrics.instruments._counter import UpDownCounterSnapshot as UpDownCounterSnapshot
 from metrics.instruments._ewma import EWMA as EWMA
 from metrics.instruments._expdecay import ExpDecayReservoir as ExpDecayReservoir
-from metrics.instruments._family import Family as Family
 from metrics.instruments._family import FamilySnapshot as FamilySnapshot
 from metrics.instruments._gauge import Gauge as Gauge
 from metrics.instruments._gauge import GaugeSnapshot as GaugeSnapshot
@@ -35,4 +34,5 @@ from metrics.instruments._state_set import StateSet as StateSet
 from metrics.instruments._state_set import StateSetSnapshot as StateSetSnapshot
 from metrics.instruments._timer import Timer as Timer
 from metrics.instruments._timer import TimerSnapshot as TimerSnapshot
+from metrics.instruments._typed_family import Family as Family
 from metrics.instruments._uniform import UniformReservoir as UniformReservoir

@@ -125,13 +125,15 @@ class BucketHistogram(Cumulative):
             finite("BucketHistogram.update()", number)  # which raises for infinity and NaN
             for listener in self._listeners:
                 listener.append(number)
-        bucket = (
+        # Compiled code keeps an i64 unboxed, and adds to an element with `+=` by a call.
+        bucket: i64 = (
             first_not_below(self._ascending, number)
             if IS_COMPILED
             else bisect_left(self._bounds, number)
         )
+        counts = self._counts
         # No call stands between these three, so no other thread runs between them.
-        self._counts[bucket] += 1
+        counts[bucket] = counts[bucket] + 1
         self._sum += number
         self._count += 1
 

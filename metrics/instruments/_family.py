@@ -1,12 +1,15 @@
-"""Families: one instrument for each combination of label values."""
+"""Families: one instrument for each combination of label values.
+
+Compiled, and therefore not generic; `_typed_family` has the generic class of type checkers.
+"""
 
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from operator import itemgetter
-from types import MappingProxyType
-from typing import Any, Generic, TypeVar, cast, final
+from types import GenericAlias, MappingProxyType
+from typing import Any, cast, final
 
 from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
@@ -17,8 +20,6 @@ from metrics.instruments._expiry import Idleness, is_unchanged
 from metrics.instruments._labels import checked_labelnames, label_text, text_of
 from metrics.instruments._shared import Shared
 from metrics.instruments._snapshot import Instrument, Snapshot, Tickable
-
-I = TypeVar("I", bound=Instrument)  # noqa: E741 - the only type variable here
 
 MAX_CHILDREN = 2000
 """Default limit for the number of children of a family."""
@@ -31,8 +32,6 @@ OVERFLOW = "_overflow"
 
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 """Last character of a truncated label value."""
-
-NO_LABELS: Mapping[str, object] = MappingProxyType({})
 
 
 @final
@@ -91,8 +90,7 @@ class FamilySnapshot(Snapshot):
         return hash((self._labelnames, children, self._overflowed, self._truncated))
 
 
-@final
-class Family(Shared, Generic[I]):
+class Family(Shared):
     """Children of one kind, distinguished by label values: requests by method and status.
 
     Get a child with `labels` and update it like any instrument. A lookup of an existing child is
@@ -152,9 +150,9 @@ class Family(Shared, Generic[I]):
 
     def __init__(
         self,
-        kind: type[I],
+        kind: type[Any],
         labelnames: Iterable[str],
-        factory: Callable[[], I] | None = None,
+        factory: Callable[[], Any] | None = None,
         max_children: Whole = MAX_CHILDREN,
         *,
         clock: Clock = SYSTEM_CLOCK,
@@ -166,7 +164,7 @@ class Family(Shared, Generic[I]):
         self._pick: Callable[[dict[str, object]], Any]
         if self._labelnames:
             self._pick = itemgetter(*self._labelnames)
-        self._factory = kind if factory is None else factory
+        self._factory: Callable[[], Any] = kind if factory is None else factory
         self._max_children = checked_size("Family(max_children)", max_children)
         self._max_label_length = (
             sys.maxsize
@@ -179,9 +177,9 @@ class Family(Shared, Generic[I]):
             if expire_after is None
             else Idleness(positive("Family(expire_after)", expire_after))
         )
-        self._children: dict[tuple[str, ...], I] = {}
+        self._children: dict[tuple[str, ...], Any] = {}
         self._overflow_values = (OVERFLOW,) * len(self._labelnames)
-        self._overflow: I | None = None
+        self._overflow: Instrument | None = None
         self._overflowed = 0
         self._truncated = 0
         # A signal handler may request a child while its own thread is creating one.
@@ -190,8 +188,13 @@ class Family(Shared, Generic[I]):
         if not self._labelnames:
             self._child(())
 
+    @classmethod
+    def __class_getitem__(cls, kind: object) -> GenericAlias:
+        """Return `Family[kind]`, for annotations."""
+        return GenericAlias(cls, kind)
+
     @property
-    def kind(self) -> type[I]:
+    def kind(self) -> type[Any]:
         """Type of the children."""
         return self._kind
 
@@ -215,7 +218,7 @@ class Family(Shared, Generic[I]):
         """Number of requests with a label value longer than the limit."""
         return self._truncated
 
-    def labels(self, *values: object, **named: object) -> I:
+    def labels(self, *values: object, **named: object) -> Any:
         """Return the child with these label values, by position or by name; create it if needed.
 
         Values that are not str (a status code, an enum) are converted to str. A request with such
@@ -227,14 +230,12 @@ class Family(Shared, Generic[I]):
         if named:
             values = self._in_order(values, named)
         try:
-            return self._children[values]  # type: ignore[index] # no other values are found
-        except (KeyError, TypeError):
-            # The child is new, or the values are not str or too long, or have no hash.
-            texts = self._texts(values)
-        child = None if texts is values else self._children.get(texts)
-        return self._child(texts) if child is None else child
+            child = self._children.get(values)  # type: ignore[arg-type] # finds no others
+        except TypeError:
+            child = None  # a value has no hash
+        return self._converted(values) if child is None else child
 
-    def prototype(self) -> I:
+    def prototype(self) -> Any:
         """Return a new instrument like the children, but not one of them."""
         return self._factory()
 
@@ -250,28 +251,32 @@ class Family(Shared, Generic[I]):
             texts = self._texts(self._in_order(values, named) if named else values)
             return self._children.pop(texts, None) is not None
 
-    def remove_matching(self, labels: Mapping[str, object] = NO_LABELS, /, **named: object) -> int:
+    def remove_matching(self, *labels: Mapping[str, object], **named: object) -> int:
         """Drop all children that have these label values, with any other labels.
 
         The overflow child stays: only `clear` drops it.
 
         Args:
-            labels: label values by name.
-            named: the same as keywords.
+            labels: mappings of names to label values.
+            named: label values by name.
 
         Returns:
             The number of children dropped.
 
         Raises:
-            TypeError: `labels` is not a mapping.
+            TypeError: an argument is not a mapping.
             ValueError: a name is not one of the family's labels, or no label is passed.
         """
-        if not isinstance(labels, Mapping):
-            raise TypeError(
-                f"labels {labels!r} are of type {type(labels).__name__}: pass a mapping of names "
-                "to values, or keywords"
-            )
-        wanted = {**labels, **named}
+        # mypyc knows no positional-only parameter, and a label may be called `labels`.
+        wanted: dict[object, object] = {}
+        for each in labels:
+            if not isinstance(each, Mapping):
+                raise TypeError(
+                    f"labels {each!r} are of type {type(each).__name__}: pass a mapping of names "
+                    "to values, or keywords"
+                )
+            wanted.update(each)
+        wanted.update(named)
         if not wanted:
             raise ValueError(
                 f"no label to match: pass a value for one or more of {self._labelnames}, or use "
@@ -305,7 +310,7 @@ class Family(Shared, Generic[I]):
             if not self._labelnames:
                 self._child(())
 
-    def children(self) -> dict[tuple[str, ...], I]:
+    def children(self) -> dict[tuple[str, ...], Any]:
         """Return label values to child, in the order of the label values; overflow comes last."""
         with self._guard():
             children = dict(sorted(self._children.copy().items()))
@@ -314,7 +319,7 @@ class Family(Shared, Generic[I]):
         return children
 
     @property
-    def table(self) -> tuple[list[tuple[str, ...]], list[I]]:
+    def table(self) -> tuple[list[tuple[str, ...]], list[Any]]:
         """Label values and children now, side by side, in the order of creation.
 
         Cheap copies, for readers of many children.
@@ -385,6 +390,12 @@ class Family(Shared, Generic[I]):
         # With a single name an itemgetter returns the value itself.
         return found if len(named) > 1 else (found,)
 
+    def _converted(self, values: tuple[object, ...]) -> Any:
+        """Return the child whose labels are the text of these values; create it if needed."""
+        texts = self._texts(values)
+        child = None if texts is values else self._children.get(texts)
+        return self._child(texts) if child is None else child
+
     def _texts(self, values: tuple[object, ...]) -> tuple[str, ...]:
         """Return label values as the key of a child; `values` itself if it is one."""
         if len(values) != len(self._labelnames):
@@ -411,7 +422,7 @@ class Family(Shared, Generic[I]):
             "pass all of them by position or all by name"
         )
 
-    def _child(self, values: tuple[str, ...]) -> I:
+    def _child(self, values: tuple[str, ...]) -> Any:
         # New children are created fast: no call that can do without one.
         with self._lock if self._generation == _fork.generation else self._guard():
             child = self._children.get(values)

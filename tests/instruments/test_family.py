@@ -306,6 +306,18 @@ def test_a_label_may_be_named_like_the_parameter():
     assert family.remove_matching({"self": "b"}, labels="a") == 1
 
 
+def test_labels_to_match_may_come_from_several_mappings(four):
+    assert four.remove_matching({"method": "GET"}, {"status": "200"}) == 1
+    assert len(four.children()) == 3
+
+
+@pytest.mark.parametrize("labels", [("method",), ({"method": "GET"}, None)])
+def test_labels_to_match_that_are_no_mapping_are_refused(four, labels):
+    with pytest.raises(TypeError, match="pass a mapping"):
+        four.remove_matching(*labels)
+    assert len(four.children()) == 4
+
+
 def test_labels_that_cannot_match_are_refused_and_drop_nothing(four):
     with pytest.raises(ValueError, match=r"use clear\(\)"):
         four.remove_matching()
@@ -314,8 +326,6 @@ def test_labels_that_cannot_match_are_refused_and_drop_nothing(four):
     for labels in ({"code": "200"}, {"method": "GET", "code": "200"}, {1: "200"}):
         with pytest.raises(ValueError, match=r"unknown label .*\('method', 'status'\)"):
             four.remove_matching(labels)
-    with pytest.raises(TypeError, match="pass a mapping"):
-        four.remove_matching("method")
     assert len(four.children()) == 4
 
 
