@@ -74,15 +74,27 @@ MACROS = """
     (likely((nargs) == 1 && (kwnames) == NULL) \\
          ? (*(value) = *(args), 1) \\
          : CPyArg_ParseStackAndKeywordsOneArg(args, nargs, kwnames, parser, value))
-#define CPyArg_ParseStackAndKeywordsSimple(args, nargs, kwnames, parser, ...) \\
-    (likely((nargs) <= 1 && (kwnames) == NULL && (parser)->kwtuple != NULL && \\
-            (Py_ssize_t)(nargs) >= (parser)->min && (Py_ssize_t)(nargs) <= (parser)->max) \\
+#define PARSE(least, args, nargs, kwnames, parser, ...) \\
+    (likely((nargs) <= 1 && (nargs) >= (least) && (kwnames) == NULL) \\
          ? ((nargs) == 0 || (*FIRST(__VA_ARGS__, 0) = *(args), 1)) \\
          : CPyArg_ParseStackAndKeywordsSimple(args, nargs, kwnames, parser, __VA_ARGS__))
 #define PyFloat_AsDouble(value) \\
     (likely(PyFloat_CheckExact(value)) ? PyFloat_AS_DOUBLE(value) : PyFloat_AsDouble(value))
+#define COLD __attribute__((cold))
+#else
+#define PARSE(least, ...) CPyArg_ParseStackAndKeywordsSimple(__VA_ARGS__)
+#define COLD
 #endif
 """
+
+# A parser of arguments that may be positional, with its required ones, and its call. Their number
+# is a constant here; read from the parser, it would be three fields in memory for each update.
+PARSER = re.compile(
+    r'(parser = \{"(O*)[|:](?:(?!CPyArg_Parse).)*)CPyArg_ParseStackAndKeywordsSimple\(', re.DOTALL
+)
+
+# The part of an update that makes an exemplar, which the compiler keeps apart from the usual part.
+TRACED = re.compile(r"^ *(char CPyDef_\w+_traced\(.*\)) \{", re.MULTILINE)
 
 # Last words of compilers, linkers, mypy and Python.
 COMPLAINT = re.compile(r"(?<!-)\b\w*error\b.*:|\bcannot find\b|\bfailed: ", re.IGNORECASE)
@@ -190,13 +202,16 @@ def extensions() -> list:
 
 
 def inline(modules: list) -> None:
-    """Add `MACROS` to the C code of extension modules, below the functions of the same names."""
+    """Add `MACROS` and their calls to the C code of extension modules, below its functions."""
     for file in {Path(file) for module in modules for file in module.sources}:
         code = file.read_text(encoding="utf-8")
         head, include, body = code.partition('#include "__native_internal_')
         if include:
             rest, line_feed, body = body.partition("\n")
-            file.write_text(head + include + rest + line_feed + MACROS + body, encoding="utf-8")
+            body = PARSER.sub(lambda found: f"{found[1]}PARSE({len(found[2])}, ", body)
+            cold = "".join([f"{function} COLD;\n" for function in TRACED.findall(body)])
+            code = head + include + rest + line_feed + MACROS + cold + body
+            file.write_text(code, encoding="utf-8")
 
 
 def document(modules: list) -> None:
