@@ -100,8 +100,8 @@ def test_a_public_name_has_a_signature_with_the_names_of_its_parameters(name):
     ("function", "expected"),
     [
         (Counter, {}),
-        (Counter().inc, {"n": 1}),
-        (FloatCounter().inc, {"n": 1.0}),
+        (Counter().inc, {"n": 1, "exemplar": None}),
+        (FloatCounter().inc, {"n": 1.0, "exemplar": None}),
         (Gauge, {"function": None}),
         (Healthcheck(bool).snapshot, {"reader": ""}),
         (GaugeSnapshot, {"value": inspect.Parameter.empty}),
@@ -113,7 +113,7 @@ def test_a_public_name_has_a_signature_with_the_names_of_its_parameters(name):
         (UniformReservoir, {"size": 1028, "rng": ...}),
         (ResettingReservoir, {"size": DEFAULT_SIZE}),
         (BucketHistogram, {"bounds": inspect.Parameter.empty}),
-        (Timer().update, {"seconds": inspect.Parameter.empty}),
+        (Timer().update, {"seconds": inspect.Parameter.empty, "exemplar": None}),
     ],
     ids=lambda value: getattr(value, "__qualname__", None),
 )
@@ -139,7 +139,7 @@ def test_a_signature_has_the_kinds_of_the_parameters():
 
 
 def test_a_method_of_a_class_takes_the_instrument_first():
-    assert list(inspect.signature(Counter.inc).parameters) == ["self", "n"]
+    assert list(inspect.signature(Counter.inc).parameters) == ["self", "n", "exemplar"]
     assert inspect.signature(Counter.inc).bind(Counter(), n=2).arguments["n"] == 2
 
 

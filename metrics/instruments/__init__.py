@@ -13,6 +13,7 @@ from metrics.instruments._counter import FloatUpDownCounter as FloatUpDownCounte
 from metrics.instruments._counter import UpDownCounter as UpDownCounter
 from metrics.instruments._counter import UpDownCounterSnapshot as UpDownCounterSnapshot
 from metrics.instruments._ewma import EWMA as EWMA
+from metrics.instruments._exemplars import Exemplar as Exemplar
 from metrics.instruments._expdecay import ExpDecayReservoir as ExpDecayReservoir
 from metrics.instruments._family import FamilySnapshot as FamilySnapshot
 from metrics.instruments._gauge import Gauge as Gauge

@@ -6,6 +6,7 @@ from itertools import accumulate
 from math import sqrt
 from typing import final
 
+from metrics.instruments._exemplars import Exemplar, with_exemplars
 from metrics.instruments._sample import total
 from metrics.instruments._snapshot import Snapshot
 
@@ -21,7 +22,7 @@ class BucketHistogramSnapshot(Snapshot):
     empty all are 0.
     """
 
-    __slots__ = ("_bounds", "_counts", "_estimated", "_sum")
+    __slots__ = ("_bounds", "_counts", "_estimated", "_exemplars", "_sum")
     fields = ("bounds", "counts", "sum", "estimated")
 
     def __init__(
@@ -30,11 +31,13 @@ class BucketHistogramSnapshot(Snapshot):
         counts: Sequence[int],
         sum: float,  # noqa: A002 - the field's name for it
         estimated: bool = False,
+        exemplars: tuple[Exemplar | None, ...] = (),
     ) -> None:
         self._bounds = bounds
         self._counts = counts
         self._sum = sum
         self._estimated = estimated
+        self._exemplars = exemplars
 
     @property
     def bounds(self) -> tuple[float, ...]:
@@ -69,6 +72,11 @@ class BucketHistogramSnapshot(Snapshot):
         it for the middle, as go-ethereum's RuntimeHistogram does.
         """
         return self._estimated
+
+    @property
+    def exemplars(self) -> tuple[Exemplar | None, ...]:
+        """Exemplar of each single bucket, None for a bucket without one; empty without any."""
+        return self._exemplars
 
     @property
     def total_count(self) -> int:
@@ -167,6 +175,10 @@ class BucketHistogramSnapshot(Snapshot):
             return self._bounds[-1], self._bounds[-1]
         high = self._bounds[index]
         return (self._bounds[index - 1] if index else min(high, 0.0)), high
+
+    def __reduce__(self) -> tuple[object, ...]:
+        values = (self._bounds, self.counts, self._sum, self._estimated)
+        return BucketHistogramSnapshot, with_exemplars(values, self._exemplars)
 
     def to_dict(self) -> dict[str, object]:
         """Return count, mean and sum, and the cumulative buckets under their bounds."""

@@ -9,7 +9,8 @@ from typing import Final, final
 from metrics._native import i64
 from metrics.instruments._arguments import Real, Whole, finite, natural, real
 from metrics.instruments._bucket_snapshot import BucketHistogramSnapshot
-from metrics.instruments._cumulative import Cumulative
+from metrics.instruments._cumulative import Traceable
+from metrics.instruments._exemplars import ExemplarLabels
 
 DURATION_BOUNDS: tuple[float, ...] = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
@@ -62,7 +63,7 @@ def first_not_below(bounds: list[float], value: float) -> i64:
 
 
 @final
-class BucketHistogram(Cumulative):
+class BucketHistogram(Traceable):
     """Counts of values in buckets with fixed upper bounds. Prometheus' classic histogram.
 
     Safe to update from any thread, without a lock; sum, count and buckets of a snapshot always
@@ -110,12 +111,17 @@ class BucketHistogram(Cumulative):
         self._listeners: tuple[list[float], ...] = ()
         self._silence = 0.0
 
-    def update(self, value: Real) -> None:
+    def update(self, value: Real, exemplar: ExemplarLabels | None = None) -> None:
         """Count `value`.
 
+        Args:
+            value: the value.
+            exemplar: labels of this update, such as its trace, in place of the labels that the
+                registry's function returns; dropped if they are longer than 128 characters.
+
         Raises:
-            TypeError: `value` is not a number.
-            ValueError: `value` is infinite or NaN.
+            TypeError: `value` is not a number, or `exemplar` not a mapping of str to str.
+            ValueError: `value` is infinite or NaN, or the name of a label is malformed.
         """
         # A variable of type float: compiled code unboxes the argument once.
         number = value if type(value) is float else real("BucketHistogram.update()", value)
@@ -131,11 +137,24 @@ class BucketHistogram(Cumulative):
             if IS_COMPILED
             else bisect_left(self._bounds, number)
         )
+        if exemplar is not None or self._exemplars is not None:
+            self._update_traced(number, bucket, exemplar)
+            return
         counts = self._counts
         # No call stands between these three, so no other thread runs between them.
         counts[bucket] = counts[bucket] + 1
         self._sum += number
         self._count += 1
+
+    def _update_traced(self, number: float, bucket: i64, labels: ExemplarLabels | None) -> None:
+        exemplar = self._create_exemplar(number, labels)
+        counts = self._counts
+        # As in `update`.
+        counts[bucket] = counts[bucket] + 1
+        self._sum += number
+        self._count += 1
+        if exemplar is not None:
+            self._own_exemplars().keep(exemplar, int(bucket))
 
     def set_counts(
         self,
@@ -184,6 +203,7 @@ class BucketHistogram(Cumulative):
         self._sum = number
         self._count = count
         self._estimated = estimated
+        self._drop_exemplars()
 
     def _estimate(self, counts: list[int]) -> float:
         """Return the sum of the values in buckets, each taken for the lower edge of its bucket."""
@@ -203,6 +223,7 @@ class BucketHistogram(Cumulative):
         self._count = 0
         self._sum = 0.0
         self._estimated = False
+        self._drop_exemplars()
 
     @property
     def count(self) -> int:
@@ -225,7 +246,8 @@ class BucketHistogram(Cumulative):
             # Making the copy may run the garbage collector and with it a callback that updates, or
             # that sets other counts of the same total: they are in another list.
             if count == self._count and present is self._counts:
-                return BucketHistogramSnapshot(self._bounds, counts, total, estimated)
+                exemplars = self._latest_exemplars(len(counts))
+                return BucketHistogramSnapshot(self._bounds, counts, total, estimated, exemplars)
 
     def __repr__(self) -> str:
         return f"BucketHistogram(count={self._count}, bounds={self._bounds})"

@@ -3,10 +3,10 @@
 from math import inf
 from typing import final
 
-from metrics.clock import SYSTEM_CLOCK
 from metrics.instruments._arguments import Real, Whole, amount, finite, integer, natural, real
 from metrics.instruments._blocks import ExceptionCount, Exceptions, InProgress
-from metrics.instruments._cumulative import Clearable
+from metrics.instruments._cumulative import Traceable
+from metrics.instruments._exemplars import Exemplar, ExemplarLabels, Exemplars, with_exemplars
 from metrics.instruments._shared import Shared
 from metrics.instruments._snapshot import Snapshot
 
@@ -15,16 +15,29 @@ from metrics.instruments._snapshot import Snapshot
 class CounterSnapshot(Snapshot):
     """Value of a `Counter` or a `FloatCounter`."""
 
-    __slots__ = ("_count",)
+    __slots__ = ("_count", "_exemplars")
     fields = ("count",)
 
-    def __init__(self, count: int | float) -> None:  # noqa: PYI041 - a float holds no large int
+    def __init__(
+        self,
+        count: int | float,  # noqa: PYI041 - a float holds no large int
+        exemplars: tuple[Exemplar | None, ...] = (),
+    ) -> None:
         self._count = count
+        self._exemplars = exemplars
 
     @property
     def count(self) -> int | float:
         """Total since creation or the last `clear`; an exact int for a `Counter`."""
         return self._count
+
+    @property
+    def exemplars(self) -> tuple[Exemplar | None, ...]:
+        """The exemplar of the latest increment that had one."""
+        return self._exemplars
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return CounterSnapshot, with_exemplars((self._count,), self._exemplars)
 
     @property
     def scalar(self) -> int | float | None:
@@ -38,29 +51,43 @@ class CounterSnapshot(Snapshot):
 
 
 @final
-class Counter(Clearable):
+class Counter(Traceable):
     """Count of events; only grows. Safe to update from any thread, without a lock."""
 
     __slots__ = ("_count",)
 
     def __init__(self) -> None:
-        # As `Clearable` does; a call would take a tenth of the time of a new child.
+        # As `Traceable` does; a call would take a tenth of the time of a new child.
         self._created = 0.0
-        self._clock = SYSTEM_CLOCK
+        self._exemplars: Exemplars | None = None
         self._count = 0
 
-    def inc(self, n: Whole = 1) -> None:
+    def inc(self, n: Whole = 1, exemplar: ExemplarLabels | None = None) -> None:
         """Add `n` events.
 
+        Args:
+            n: the number of events.
+            exemplar: labels of this increment, such as its trace, in place of the labels that the
+                registry's function returns; dropped if they are longer than 128 characters.
+
         Raises:
-            TypeError: `n` is not an int.
-            ValueError: `n` is negative.
+            TypeError: `n` is not an int, or `exemplar` not a mapping of str to str.
+            ValueError: `n` is negative, or the name of a label is malformed.
         """
-        # A variable of type int: compiled code unboxes the argument once.
-        number = n if type(n) is int else -1
-        if number < 0:
-            number = natural("Counter.inc()", n)
+        if exemplar is None and self._exemplars is None:
+            # A variable of type int: compiled code unboxes the argument once.
+            number = n if type(n) is int else -1
+            if number < 0:
+                number = natural("Counter.inc()", n)
+            self._count += number
+        else:
+            self._inc_traced(natural("Counter.inc()", n), exemplar)
+
+    def _inc_traced(self, number: int, labels: ExemplarLabels | None) -> None:
+        exemplar = self._create_exemplar(number, labels)
         self._count += number
+        if exemplar is not None:
+            self._own_exemplars().keep(exemplar)
 
     def count_exceptions(self, exception: Exceptions = Exception) -> ExceptionCount:
         """Return a block, also a decorator, that counts the exceptions leaving it.
@@ -79,12 +106,14 @@ class Counter(Clearable):
     def clear(self) -> None:
         """Reset the total to 0."""
         # A reader that finds the new time finds the new total: it reads the time first.
-        now = self._clock.time()
+        now = self._time()
         self._count = 0
         self._created = now
+        self._drop_exemplars()
 
     def _after_fork(self) -> None:
         self._count = 0
+        self._drop_exemplars()
 
     @property
     def count(self) -> int:
@@ -93,14 +122,14 @@ class Counter(Clearable):
 
     def snapshot(self, reader: str = "") -> CounterSnapshot:
         """Return the present count."""
-        return CounterSnapshot(self._count)
+        return CounterSnapshot(self._count, self._latest_exemplars())
 
     def __repr__(self) -> str:
         return f"Counter(count={self._count})"
 
 
 @final
-class FloatCounter(Clearable):
+class FloatCounter(Traceable):
     """Sum of amounts, such as seconds or joules; only grows.
 
     Safe to update from any thread, without a lock.
@@ -109,23 +138,37 @@ class FloatCounter(Clearable):
     __slots__ = ("_count",)
 
     def __init__(self) -> None:
-        # As `Clearable` does; a call would take a tenth of the time of a new child.
+        # As `Traceable` does; a call would take a tenth of the time of a new child.
         self._created = 0.0
-        self._clock = SYSTEM_CLOCK
+        self._exemplars: Exemplars | None = None
         self._count = 0.0
 
-    def inc(self, n: Real = 1.0) -> None:
+    def inc(self, n: Real = 1.0, exemplar: ExemplarLabels | None = None) -> None:
         """Add `n`.
 
+        Args:
+            n: the amount.
+            exemplar: labels of this increment, such as its trace, in place of the labels that the
+                registry's function returns; dropped if they are longer than 128 characters.
+
         Raises:
-            TypeError: `n` is not a number.
-            ValueError: `n` is negative, infinite or NaN.
+            TypeError: `n` is not a number, or `exemplar` not a mapping of str to str.
+            ValueError: `n` is negative, infinite or NaN, or the name of a label is malformed.
         """
-        # A variable of type float: compiled code unboxes the argument once.
-        number = n if type(n) is float else real("FloatCounter.inc()", n)
-        if not 0.0 <= number < inf:
-            amount("FloatCounter.inc()", number)  # which raises
+        if exemplar is None and self._exemplars is None:
+            # A variable of type float: compiled code unboxes the argument once.
+            number = n if type(n) is float else real("FloatCounter.inc()", n)
+            if not 0.0 <= number < inf:
+                amount("FloatCounter.inc()", number)  # which raises
+            self._count += number
+        else:
+            self._inc_traced(amount("FloatCounter.inc()", n), exemplar)
+
+    def _inc_traced(self, number: float, labels: ExemplarLabels | None) -> None:
+        exemplar = self._create_exemplar(number, labels)
         self._count += number
+        if exemplar is not None:
+            self._own_exemplars().keep(exemplar)
 
     def count_exceptions(self, exception: Exceptions = Exception) -> ExceptionCount:
         """Return a block, also a decorator, that counts the exceptions leaving it.
@@ -144,12 +187,14 @@ class FloatCounter(Clearable):
     def clear(self) -> None:
         """Reset the total to 0."""
         # A reader that finds the new time finds the new total: it reads the time first.
-        now = self._clock.time()
+        now = self._time()
         self._count = 0.0
         self._created = now
+        self._drop_exemplars()
 
     def _after_fork(self) -> None:
         self._count = 0.0
+        self._drop_exemplars()
 
     @property
     def count(self) -> float:
@@ -158,7 +203,7 @@ class FloatCounter(Clearable):
 
     def snapshot(self, reader: str = "") -> CounterSnapshot:
         """Return the present total."""
-        return CounterSnapshot(self._count)
+        return CounterSnapshot(self._count, self._latest_exemplars())
 
     def __repr__(self) -> str:
         return f"FloatCounter(count={self._count})"

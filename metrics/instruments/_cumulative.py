@@ -1,6 +1,13 @@
 """Cumulative instruments: totals with the time since which they count."""
 
 from metrics.clock import SYSTEM_CLOCK, Clock
+from metrics.instruments._exemplars import (
+    EXPLICIT,
+    Exemplar,
+    ExemplarLabels,
+    Exemplars,
+    ExemplarSource,
+)
 from metrics.instruments._shared import Shared
 
 
@@ -33,16 +40,72 @@ class Cumulative(Shared):
         """Set the time of creation to `now`, read from the owner's clock."""
         self._created = now
 
+    def _attach(self, source: ExemplarSource) -> None:
+        """Take exemplars of further updates from a source; the default takes none."""
 
-class Clearable(Cumulative):
-    """Base of cumulative instruments that can be cleared, at a time of their owner's clock."""
+    def _detach(self, source: ExemplarSource) -> None:
+        """Take exemplars from a source no longer."""
 
-    __slots__ = ("_clock",)
+
+class Traceable(Cumulative):
+    """Base of cumulative instruments whose updates take exemplars.
+
+    Most have neither exemplars nor a clock other than the system's: `_exemplars` is None then, and
+    all that an update pays is the comparison.
+    """
+
+    __slots__ = ("_exemplars",)
 
     def __init__(self) -> None:
         self._created = 0.0
-        self._clock: Clock = SYSTEM_CLOCK
+        self._exemplars: Exemplars | None = None
 
     def _begin(self, now: float, clock: Clock) -> None:
         self._created = now
-        self._clock = clock
+        if self._exemplars is not None or clock is not SYSTEM_CLOCK:
+            self._own_exemplars().clock = clock
+
+    def _attach(self, source: ExemplarSource) -> None:
+        self._own_exemplars().source = source
+
+    def _detach(self, source: ExemplarSource) -> None:
+        exemplars = self._exemplars
+        # Another registry may have attached its own source since.
+        if exemplars is not None and exemplars.source is source:
+            exemplars.source = EXPLICIT
+
+    def _own_exemplars(self) -> Exemplars:
+        """Return the exemplars of the instrument, created at the first need."""
+        exemplars = self._exemplars
+        if exemplars is None:
+            exemplars = self._exemplars = Exemplars()
+        return exemplars
+
+    def _create_exemplar(
+        self,
+        value: int | float,  # noqa: PYI041 - as in Exemplars
+        labels: ExemplarLabels | None,
+    ) -> Exemplar | None:
+        """Return the exemplar of an update, before the update counts.
+
+        Raises:
+            TypeError: `labels` is not a mapping of str to str.
+            ValueError: the name of a label is malformed.
+        """
+        return self._own_exemplars().create(value, labels)
+
+    def _latest_exemplars(self, size: int = 1) -> tuple[Exemplar | None, ...]:
+        """Return the exemplar of each of `size` numbers; an empty tuple if there is none."""
+        exemplars = self._exemplars
+        return () if exemplars is None else exemplars.latest(size)
+
+    def _drop_exemplars(self) -> None:
+        """Drop the exemplars of updates that no longer count."""
+        exemplars = self._exemplars
+        if exemplars is not None:
+            exemplars.clear()
+
+    def _time(self) -> float:
+        """Return the time of the owner's clock, in seconds since the Unix epoch."""
+        exemplars = self._exemplars
+        return (SYSTEM_CLOCK if exemplars is None else exemplars.clock).time()

@@ -16,6 +16,7 @@ from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments._arguments import Real, Whole, checked_clock, positive
 from metrics.instruments._arguments import size as checked_size
 from metrics.instruments._cumulative import Cumulative
+from metrics.instruments._exemplars import ExemplarSource
 from metrics.instruments._expiry import Idleness, is_unchanged
 from metrics.instruments._labels import checked_labelnames, label_text, text_of
 from metrics.instruments._shared import Shared
@@ -133,6 +134,7 @@ class Family(Shared):
     __slots__ = (
         "_children",
         "_clock",
+        "_exemplars",
         "_factory",
         "_generation",
         "_idleness",
@@ -178,6 +180,7 @@ class Family(Shared):
             else Idleness(positive("Family(expire_after)", expire_after))
         )
         self._children: dict[tuple[str, ...], Any] = {}
+        self._exemplars: ExemplarSource | None = None
         self._overflow_values = (OVERFLOW,) * len(self._labelnames)
         self._overflow: Instrument | None = None
         self._overflowed = 0
@@ -354,6 +357,23 @@ class Family(Shared):
                 children[values] = value
         return FamilySnapshot(self._labelnames, children, self._overflowed, self._truncated)
 
+    def _attach(self, source: ExemplarSource) -> None:
+        """Take exemplars of the updates of all children, later ones too, from a source."""
+        with self._guard():
+            self._exemplars = source
+            for child in self.table[1]:
+                if isinstance(child, Cumulative):
+                    child._attach(source)  # noqa: SLF001 - the same method of another object
+
+    def _detach(self, source: ExemplarSource) -> None:
+        """Take exemplars from a source no longer."""
+        with self._guard():
+            if self._exemplars is source:
+                self._exemplars = None
+            for child in self.table[1]:
+                if isinstance(child, Cumulative):
+                    child._detach(source)  # noqa: SLF001 - as above
+
     def _after_fork(self) -> None:
         # Children stay: the program may hold one, and its counts belong on the page.
         children: list[Instrument] = [*self._children.values()]
@@ -435,6 +455,8 @@ class Family(Shared):
                 child = self._factory()
                 if isinstance(child, Cumulative):
                     child._begin(self._clock.time(), self._clock)  # noqa: SLF001 - for owners
+                    if self._exemplars is not None:
+                        child._attach(self._exemplars)  # noqa: SLF001 - as above
                 # The factory may be the program's own code and have created the child meanwhile.
                 return self._children.setdefault(values, child)
             self._overflowed += 1
@@ -442,6 +464,8 @@ class Family(Shared):
                 child = self._overflow = self._factory()
                 if isinstance(child, Cumulative):
                     child._begin(self._clock.time(), self._clock)  # noqa: SLF001 - for owners
+                    if self._exemplars is not None:
+                        child._attach(self._exemplars)  # noqa: SLF001 - as above
             return self._overflow
 
     def _drop_idle(self, idleness: Idleness) -> None:

@@ -2,8 +2,9 @@
 
 from typing import final
 
+from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments._arguments import Real, check_methods
-from metrics.instruments._cumulative import Clearable
+from metrics.instruments._cumulative import Cumulative
 from metrics.instruments._expdecay import ExpDecayReservoir
 from metrics.instruments._reservoir import Reservoir
 from metrics.instruments._sample import HistogramSnapshot
@@ -11,7 +12,7 @@ from metrics.instruments._shared import Shared
 
 
 @final
-class Histogram(Clearable):
+class Histogram(Cumulative):
     """Distribution of values: sizes of responses, lengths of queues.
 
     Safe to update from any thread, without a lock.
@@ -24,10 +25,11 @@ class Histogram(Clearable):
         TypeError: `reservoir` lacks a method of reservoirs.
     """
 
-    __slots__ = ("_decaying", "_reservoir")
+    __slots__ = ("_clock", "_decaying", "_reservoir")
 
     def __init__(self, reservoir: Reservoir | None = None) -> None:
         super().__init__()
+        self._clock: Clock = SYSTEM_CLOCK
         self._reservoir: Reservoir = ExpDecayReservoir() if reservoir is None else reservoir
         # Compiled code calls the methods of a known class directly.
         self._decaying = self._reservoir if isinstance(self._reservoir, ExpDecayReservoir) else None
@@ -56,6 +58,10 @@ class Histogram(Clearable):
         now = self._clock.time()
         self._reservoir.clear()
         self._created = now
+
+    def _begin(self, now: float, clock: Clock) -> None:
+        self._created = now
+        self._clock = clock
 
     def _after_fork(self) -> None:
         if isinstance(self._reservoir, Shared):

@@ -5,8 +5,9 @@ from typing import final
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments._arguments import Real, Whole, checked_clock, natural, positive
 from metrics.instruments._blocks import ExceptionCount, Exceptions
-from metrics.instruments._cumulative import Cumulative
+from metrics.instruments._cumulative import Traceable
 from metrics.instruments._ewma import IDLE, INTERVAL, average, interval_of
+from metrics.instruments._exemplars import Exemplar, ExemplarLabels, with_exemplars
 from metrics.instruments._snapshot import Snapshot
 
 
@@ -14,17 +15,24 @@ from metrics.instruments._snapshot import Snapshot
 class MeterSnapshot(Snapshot):
     """Count and rates of a `Meter`, in events per second."""
 
-    __slots__ = ("_count", "_rate1", "_rate5", "_rate15", "_rate_mean")
+    __slots__ = ("_count", "_exemplars", "_rate1", "_rate5", "_rate15", "_rate_mean")
     fields = ("count", "rate1", "rate5", "rate15", "rate_mean")
 
     def __init__(
-        self, count: int, rate1: float, rate5: float, rate15: float, rate_mean: float
+        self,
+        count: int,
+        rate1: float,
+        rate5: float,
+        rate15: float,
+        rate_mean: float,
+        exemplars: tuple[Exemplar | None, ...] = (),
     ) -> None:
         self._count = count
         self._rate1 = rate1
         self._rate5 = rate5
         self._rate15 = rate15
         self._rate_mean = rate_mean
+        self._exemplars = exemplars
 
     @property
     def count(self) -> int:
@@ -50,6 +58,15 @@ class MeterSnapshot(Snapshot):
     def rate_mean(self) -> float:
         """Mean since creation, in events per second."""
         return self._rate_mean
+
+    @property
+    def exemplars(self) -> tuple[Exemplar | None, ...]:
+        """The exemplar of the latest mark that had one."""
+        return self._exemplars
+
+    def __reduce__(self) -> tuple[object, ...]:
+        values = (self._count, self._rate1, self._rate5, self._rate15, self._rate_mean)
+        return MeterSnapshot, with_exemplars(values, self._exemplars)
 
     def to_dict(self) -> dict[str, object]:
         """Return the numbers under go-ethereum's keys for a meter."""
@@ -77,7 +94,7 @@ class MeterSnapshot(Snapshot):
         return self
 
 
-class Rates(Cumulative):
+class Rates(Traceable):
     """Moving averages of one growing count over 1, 5 and 15 minutes.
 
     The averages are written in one go, so that a reader never sees them from different ticks.
@@ -171,14 +188,14 @@ class Rates(Cumulative):
         self._ticked = False
         self._start = self._ticked_at = self._clock.monotonic()
 
-    def _read(self, count: int) -> MeterSnapshot:
+    def _read(self, count: int, exemplars: tuple[Exemplar | None, ...] = ()) -> MeterSnapshot:
         """Return a snapshot of the rates with `count`, the present count."""
         elapsed = self._clock.monotonic() - self._start
         mean = count / elapsed if elapsed > 0.0 else 0.0
         rate1 = self._rate1
         rate5 = self._rate5
         rate15 = self._rate15
-        return MeterSnapshot(count, rate1 * 1e9, rate5 * 1e9, rate15 * 1e9, mean)
+        return MeterSnapshot(count, rate1 * 1e9, rate5 * 1e9, rate15 * 1e9, mean, exemplars)
 
 
 @final
@@ -208,18 +225,32 @@ class Meter(Rates):
         super().__init__(interval, clock, "Meter")
         self._count = 0
 
-    def mark(self, n: Whole = 1) -> None:
+    def mark(self, n: Whole = 1, exemplar: ExemplarLabels | None = None) -> None:
         """Count `n` events.
 
+        Args:
+            n: the number of events.
+            exemplar: labels of this mark, such as its trace, in place of the labels that the
+                registry's function returns; dropped if they are longer than 128 characters.
+
         Raises:
-            TypeError: `n` is not an int.
-            ValueError: `n` is negative.
+            TypeError: `n` is not an int, or `exemplar` not a mapping of str to str.
+            ValueError: `n` is negative, or the name of a label is malformed.
         """
+        if exemplar is not None or self._exemplars is not None:
+            self._mark_traced(natural("Meter.mark()", n), exemplar)
+            return
         # A variable of type int: compiled code unboxes the argument once.
         number = n if type(n) is int else -1
         if number < 0:
             number = natural("Meter.mark()", n)
         self._count += number
+
+    def _mark_traced(self, number: int, labels: ExemplarLabels | None) -> None:
+        exemplar = self._create_exemplar(number, labels)
+        self._count += number
+        if exemplar is not None:
+            self._own_exemplars().keep(exemplar)
 
     def count_exceptions(self, exception: Exceptions = Exception) -> ExceptionCount:
         """Return a block, also a decorator, that counts the exceptions leaving it.
@@ -252,6 +283,7 @@ class Meter(Rates):
     def _after_fork(self) -> None:
         self._count = 0
         self._restart()
+        self._drop_exemplars()
 
     @property
     def count(self) -> int:
@@ -260,7 +292,7 @@ class Meter(Rates):
 
     def snapshot(self, reader: str = "") -> MeterSnapshot:
         """Return the count now, and the rates as of the last tick."""
-        return self._read(self._count)
+        return self._read(self._count, self._latest_exemplars())
 
     def __repr__(self) -> str:
         return f"Meter(count={self._count})"

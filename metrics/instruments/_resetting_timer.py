@@ -5,6 +5,7 @@ from typing import final
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments._arguments import Whole
 from metrics.instruments._durations import Durations
+from metrics.instruments._exemplars import ExemplarLabels
 from metrics.instruments._resetting import DEFAULT_SIZE, ResettingReservoir
 from metrics.instruments._sample import HistogramSnapshot
 
@@ -31,7 +32,7 @@ class ResettingTimer(Durations):
         super().__init__("ResettingTimer(clock)", clock)
         self._reservoir = ResettingReservoir(size)
 
-    def _record(self, seconds: float) -> None:
+    def _record(self, seconds: float, exemplar: ExemplarLabels | None) -> None:
         self._reservoir.update(seconds)
 
     def _after_fork(self) -> None:

@@ -12,6 +12,7 @@ from metrics._native import mypyc_attr
 
 if TYPE_CHECKING:
     from metrics.instruments._bucket_snapshot import BucketHistogramSnapshot
+    from metrics.instruments._exemplars import Exemplar
     from metrics.instruments._meter import MeterSnapshot
     from metrics.instruments._sample import HistogramSnapshot
 
@@ -62,7 +63,7 @@ class Snapshot:
 
     A snapshot can be pickled for another process, compiled or interpreted. A subclass of your own
     lists its properties in `fields`, and its constructor takes them in that order. Formats read
-    the views: `scalar`, `total`, `distribution`, `rates` and `points`.
+    the views: `scalar`, `total`, `distribution`, `rates`, `points` and `exemplars`.
     """
 
     __slots__ = ()
@@ -104,6 +105,15 @@ class Snapshot:
     @property
     def points(self) -> "tuple[Point, ...]":
         """Numbers distinguished by labels of their own: info labels, states; none for others."""
+        return ()
+
+    @property
+    def exemplars(self) -> "tuple[Exemplar | None, ...]":
+        """Latest exemplar of the total, or of each bucket and None for a bucket without one.
+
+        Empty without any exemplar. They lead to examples of the value and are no part of it:
+        `==`, `repr` and `to_dict` leave them out, while a pickled snapshot has them.
+        """
         return ()
 
     def to_dict(self) -> dict[str, object]:

@@ -8,6 +8,12 @@ from metrics.instruments._bucket_snapshot import BucketHistogramSnapshot
 from metrics.instruments._buckets import DURATION_BOUNDS, BucketHistogram
 from metrics.instruments._durations import Durations, Stopwatch
 from metrics.instruments._ewma import INTERVAL
+from metrics.instruments._exemplars import (
+    Exemplar,
+    ExemplarLabels,
+    ExemplarSource,
+    checked_exemplar,
+)
 from metrics.instruments._histogram import Histogram
 from metrics.instruments._meter import MeterSnapshot, Rates
 from metrics.instruments._sample import HistogramSnapshot
@@ -46,6 +52,11 @@ class TimerSnapshot(Snapshot):
     def rates(self) -> MeterSnapshot:
         """Count and rates of the events."""
         return self._rates
+
+    @property
+    def exemplars(self) -> tuple[Exemplar | None, ...]:
+        """Exemplars of the buckets of the durations."""
+        return self._durations.exemplars
 
     @property
     def count(self) -> int:
@@ -101,13 +112,36 @@ class Timer(Durations):
         self._histogram = histogram
         self._rates = Rates(interval, clock)
 
-    def _record(self, seconds: float) -> None:
-        self._histogram.update(seconds)
+    def _record(self, seconds: float, exemplar: ExemplarLabels | None) -> None:
+        histogram = self._histogram
+        if isinstance(histogram, BucketHistogram):
+            histogram.update(seconds, exemplar)
+        else:
+            histogram.update(seconds)
 
-    def time(self) -> Stopwatch:
-        """Return a context manager that records how long its block took, even if it raises."""
+    def time(self, exemplar: ExemplarLabels | None = None) -> Stopwatch:
+        """Return a context manager that records how long its block took, even if it raises.
+
+        Args:
+            exemplar: labels of this duration, as `update` takes them. A registry's function is
+                called at the end of the block.
+
+        Raises:
+            TypeError: `exemplar` is not a mapping of str to str.
+            ValueError: the name of a label is malformed.
+        """
         # As inherited: CPython 3.11 specializes calls of compiled methods of the own class only.
-        return Stopwatch(self)
+        return Stopwatch(self, None if exemplar is None else dict(checked_exemplar(exemplar)))
+
+    def _begin(self, now: float, clock: Clock) -> None:
+        self._created = now
+        self._histogram._begin(now, clock)  # noqa: SLF001 - the same method of another object
+
+    def _attach(self, source: ExemplarSource) -> None:
+        self._histogram._attach(source)  # noqa: SLF001 - as above
+
+    def _detach(self, source: ExemplarSource) -> None:
+        self._histogram._detach(source)  # noqa: SLF001 - as above
 
     def tick(self) -> None:
         """Advance the rates and the sample by one interval. The ticker calls this."""

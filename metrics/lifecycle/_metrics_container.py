@@ -1,4 +1,4 @@
-"""Reusable part of a program's graph: a registry, its ticker and their clock."""
+"""Reusable part of a program's graph: a registry, its ticker, their clock and its exemplars."""
 
 from typing import ClassVar
 
@@ -6,15 +6,18 @@ from dependency_injector import providers
 
 from metrics import resources
 from metrics.clock import SYSTEM_CLOCK, SystemClock
+from metrics.instruments._inner import ExemplarFunction
 from metrics.lifecycle._container import LifecycleContainer
 from metrics.lifecycle._resource import Resource
 
 
 class MetricsContainer(LifecycleContainer):
-    """A registry, the ticker of its instruments, and the clock of both.
+    """A registry, the ticker of its instruments, the clock of both, and a source of exemplars.
 
     Subclass it and declare your instruments below, or embed it with
-    `metrics = providers.Container(MetricsContainer, config=config.metrics)`.
+    `metrics = providers.Container(MetricsContainer, config=config.metrics)`. Both replace a
+    provider by an argument of its name: `exemplars=providers.Object(current_span)` is the function
+    that returns the labels of the present update, as `Registry` takes it; None by default.
 
     Configuration, all of it optional; None and empty text mean the default:
         enabled: False, "false", "no", "off" or 0 gives no-op instruments and no worker. Let an
@@ -35,6 +38,7 @@ class MetricsContainer(LifecycleContainer):
 
     config = providers.Configuration()
     clock: providers.Object[SystemClock] = providers.Object(SYSTEM_CLOCK)
+    exemplars: providers.Object[ExemplarFunction | None] = providers.Object(None)
     ticker = Resource(
         resources.ticker, interval=config.tick_interval, clock=clock, enabled=config.enabled
     )
@@ -45,4 +49,5 @@ class MetricsContainer(LifecycleContainer):
         clock=clock,
         enabled=config.enabled,
         labels=config.labels,
+        exemplars=exemplars,
     )

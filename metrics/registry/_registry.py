@@ -11,6 +11,8 @@ from metrics.instruments import Family, Instrument, Snapshot
 from metrics.instruments._inner import (
     INTERVAL,
     Cumulative,
+    ExemplarFunction,
+    ExemplarSource,
     Shared,
     TickSource,
     check_methods,
@@ -44,10 +46,29 @@ class Registry(Shared, Shortcuts):
             when the program ticks them.
         clock: the clock of the instruments that the registry creates.
         enabled: False makes every instrument a no-op and the registry always empty.
+        exemplars: returns the labels of the exemplar of the present update, or None; see below.
+
+    `exemplars` is called at each update of a counter, a meter, a bucket histogram or a timer with
+    buckets, in the thread and the context of the update. An update with an `exemplar=` of its own
+    does not call it. If it raises, the update has no exemplar; the first failure is logged. For the
+    current span of OpenTelemetry, if it is sampled:
+
+        from opentelemetry.trace import get_current_span
+
+        def current_span():
+            context = get_current_span().get_span_context()
+            if not context.trace_flags.sampled:
+                return None
+            return {
+                "trace_id": format(context.trace_id, "032x"),
+                "span_id": format(context.span_id, "016x"),
+            }
+
+        registry = Registry(exemplars=current_span)
 
     Raises:
-        TypeError: `prefix` is not a str, `labels` not a mapping of str to str, or `ticker` or
-            `clock` lacks a method.
+        TypeError: `prefix` is not a str, `labels` not a mapping of str to str, `exemplars` not a
+            function, or `ticker` or `clock` lacks a method.
         ValueError: `prefix` or the name of a label is malformed.
     """
 
@@ -59,11 +80,13 @@ class Registry(Shared, Shortcuts):
         ticker: TickSource | None = None,
         clock: Clock = SYSTEM_CLOCK,
         enabled: bool = True,
+        exemplars: ExemplarFunction | None = None,
     ) -> None:
         full_prefix = joined_prefix("", checked_name("prefix", prefix)) if prefix else ""
         if ticker is not None:
             check_ticker("Registry(ticker)", ticker)
-        self._store = Store(full_prefix, tick_interval(ticker))
+        source = None if exemplars is None else ExemplarSource(exemplars)
+        self._store = Store(full_prefix, tick_interval(ticker), exemplars=source)
         self._labels = checked_labels(labels)
         self._ticker = ticker
         self._clock = checked_clock("Registry(clock)", clock)
@@ -95,10 +118,17 @@ class Registry(Shared, Shortcuts):
         """False when the registry returns no-ops."""
         return self._enabled
 
+    @property
+    def exemplars(self) -> ExemplarFunction | None:
+        """The function that returns the labels of exemplars."""
+        source = self._store.exemplars
+        return None if source is None else source.function
+
     def child(self, prefix: str, *, labels: Mapping[str, str] | None = None) -> "Registry":
         """Return a registry with a longer prefix and more constant labels, in the same table.
 
-        A label of the parent's name replaces that of the parent.
+        A label of the parent's name replaces that of the parent. Ticker, clock and exemplars are
+        the parent's.
 
         Raises:
             TypeError: `prefix` is not a str, or `labels` not a mapping of str to str.

@@ -6,8 +6,8 @@ from typing import TypeVar, cast, final
 
 from metrics import _fork
 from metrics.clock import Clock
-from metrics.instruments import Healthcheck
-from metrics.instruments._inner import Cumulative, Shared
+from metrics.instruments import Family, Healthcheck
+from metrics.instruments._inner import Cumulative, ExemplarSource, Shared
 from metrics.registry._entries import Entries, Entry, type_of
 from metrics.registry._farewells import Farewells
 from metrics.registry._healthchecks import run_stale
@@ -25,7 +25,8 @@ class Store:
     Args:
         prefix: the prefix of the entries that are read.
         interval: seconds between two ticks of the registry's ticker.
-        parent: a store whose table of names this one shares.
+        parent: a store whose table of names this one shares, and whose source of exemplars.
+        exemplars: source of the exemplars of all instruments; None without a function.
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class Store:
         "_interval",
         "_kept",
         "_warned",
+        "exemplars",
         "farewells",
         "prefix",
         "table",
@@ -40,8 +42,15 @@ class Store:
         "watchers",
     )
 
-    def __init__(self, prefix: str, interval: float, parent: "Store | None" = None) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        interval: float,
+        parent: "Store | None" = None,
+        exemplars: ExemplarSource | None = None,
+    ) -> None:
         self.prefix = prefix
+        self.exemplars: ExemplarSource | None = exemplars if parent is None else parent.exemplars
         self._interval = interval
         self.table: Entries = Entries() if parent is None else parent.table
         self.farewells: Farewells = Farewells() if parent is None else parent.farewells
@@ -154,6 +163,8 @@ class Store:
             except BaseException:
                 self.table.remove(entry.name)
                 raise
+            if self.exemplars is not None and isinstance(entry.instrument, (Cumulative, Family)):
+                entry.instrument._attach(self.exemplars)
             for watcher in self.watchers:
                 watcher(entry)
             entry.settled = True
@@ -163,7 +174,7 @@ class Store:
         with self.table.lock:
             if self.table.remove(entry.name, entry.instrument) is None:
                 return False
-            self._stop_ticking(entry)
+            self._leave(entry)
         try:
             self.farewells.retain(entry)
         except Exception as error:  # noqa: BLE001 - it is unregistered, readable or not
@@ -175,7 +186,7 @@ class Store:
         self.farewells.drop(owners)
         for entry in self.table.owned_by(owners):
             if self.table.remove(entry.name, entry.instrument) is not None:
-                self._stop_ticking(entry)
+                self._leave(entry)
 
     def renew(self, clock: Clock) -> list[Exception]:
         """Start totals at zero in a forked process, whose parent still reports them.
@@ -205,7 +216,12 @@ class Store:
             entry.registered = now
         return errors
 
-    def _stop_ticking(self, entry: Entry) -> None:
+    def _leave(self, entry: Entry) -> None:
+        """Stop ticking an unregistered instrument, and tracing its updates."""
         # The instrument may have another name, with this ticker or another one.
-        if entry.ticker is not None and not self.table.is_shared(entry):
+        if self.table.is_shared(entry):
+            return
+        if entry.ticker is not None:
             entry.ticker.discard(entry.instrument)  # type: ignore[arg-type] # it is ticking
+        if self.exemplars is not None and isinstance(entry.instrument, (Cumulative, Family)):
+            entry.instrument._detach(self.exemplars)

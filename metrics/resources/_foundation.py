@@ -7,7 +7,7 @@ from metrics import options
 from metrics._fork import survives_fork
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import remaining
-from metrics.instruments._inner import INTERVAL, TickSource
+from metrics.instruments._inner import INTERVAL, ExemplarFunction, TickSource
 from metrics.registry import Registry
 from metrics.ticker import Ticker
 
@@ -52,6 +52,7 @@ def registry(
     clock: Clock = SYSTEM_CLOCK,
     enabled: bool | int | str | None = None,
     labels: Mapping[str, str | float | None] | str | None = None,
+    exemplars: ExemplarFunction | None = None,
 ) -> Iterator[Registry]:
     """Create a registry; instruments that are left in it at the stop are removed.
 
@@ -62,9 +63,11 @@ def registry(
         enabled: the switch as `metrics.options.boolean` takes it, on by default; switched off,
             every instrument is a no-op.
         labels: constant labels of all instruments, as `metrics.options.labels` takes them.
+        exemplars: returns the labels of an exemplar, or None, at each update; see `Registry`.
 
     Raises:
-        TypeError, ValueError: `prefix` or `labels` are malformed, or `enabled` is no switch.
+        TypeError, ValueError: `prefix` or `labels` are malformed, `enabled` is no switch, or
+            `exemplars` no function.
     """
     names = Registry(
         prefix or "",
@@ -72,6 +75,7 @@ def registry(
         ticker=ticker,
         clock=clock,
         enabled=options.boolean(enabled, "enabled", default=True),
+        exemplars=exemplars,
     )
     try:
         yield names

@@ -74,19 +74,19 @@ def test_a_type_is_named_after_where_it_is_defined(instrument):
     ("function", "expected"),
     [
         (Counter, {}),
-        (Counter.inc, {"n": 1}),
+        (Counter.inc, {"n": 1, "exemplar": None}),
         (Counter.snapshot, {"reader": ""}),
-        (FloatCounter.inc, {"n": 1.0}),
+        (FloatCounter.inc, {"n": 1.0, "exemplar": None}),
         (UpDownCounter.dec, {"n": 1}),
         (Gauge, {"function": None}),
         (Gauge.set, {"value": inspect.Parameter.empty}),
-        (Meter.mark, {"n": 1}),
+        (Meter.mark, {"n": 1, "exemplar": None}),
         (EWMA.update, {"n": 1}),
         (Histogram, {"reservoir": None}),
         (Histogram.update, {"value": inspect.Parameter.empty}),
-        (Timer.update, {"seconds": inspect.Parameter.empty}),
-        (Timer.update_ns, {"ns": inspect.Parameter.empty}),
-        (Timer.time, {}),
+        (Timer.update, {"seconds": inspect.Parameter.empty, "exemplar": None}),
+        (Timer.update_ns, {"ns": inspect.Parameter.empty, "exemplar": None}),
+        (Timer.time, {"exemplar": None}),
         (Healthcheck.unhealthy, {"error": inspect.Parameter.empty}),
         (Healthcheck.check, {}),
     ],
@@ -110,7 +110,7 @@ def test_arguments_are_taken_by_name():
 
 def test_wrong_arguments_are_a_type_error_that_names_the_method():
     with pytest.raises(TypeError, match=r"inc\(\)"):
-        Counter().inc(1, 2)
+        Counter().inc(1, None, 2)
     with pytest.raises(TypeError, match=r"inc\(\)"):
         Counter().inc(m=1)
     with pytest.raises(TypeError, match=r"set\(\).*'value'"):

@@ -16,6 +16,7 @@ from metrics import (
     BucketHistogram,
     Counter,
     CounterSnapshot,
+    Exemplar,
     Family,
     Healthcheck,
     Meter,
@@ -43,8 +44,8 @@ FINAL = [
     for kind in (getattr(metrics, name) for name in metrics.__all__)
     if isinstance(kind, type)
     and not issubclass(kind, Exception)
-    # A clock has no state, and one of a program's own may derive from it.
-    and kind not in {Snapshot, SystemClock}
+    # A clock has no state, and one of a program's own may derive from it; an exemplar is a tuple.
+    and kind not in {Exemplar, Snapshot, SystemClock}
     and not getattr(kind, "_is_protocol", False)
 ]
 LIVE = [kind for kind in FINAL if not kind.__name__.endswith("Snapshot")]
