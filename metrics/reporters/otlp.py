@@ -60,7 +60,7 @@ def http(
 ) -> AbstractContextManager[Reporter]:
     """Send a registry to a collector at each interval and at the end.
 
-    The names of metrics and attributes are those of OpenTelemetry's semantic conventions, see
+    Metrics and attributes have the names of OpenTelemetry's semantic conventions, see
     `metrics.exporters.otlp.render`. With cumulative temporality a lost payload costs no counts: the
     next one has them. With delta temporality it does.
 

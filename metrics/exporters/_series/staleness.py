@@ -21,7 +21,7 @@ class Staleness:
 
     def begin(self) -> None:
         """Begin a report of all series."""
-        # An abandoned report may have been sent in part.
+        # Some of an abandoned report may have been sent.
         self._known |= self._present
         self._present = set()
 

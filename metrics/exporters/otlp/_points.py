@@ -246,7 +246,7 @@ def metric_of(
 ) -> Metric:
     """Return the metric of a subject with data of one of the types."""
     return Metric(
-        name=encodable(subject.name),
+        name=subject.name,
         description=encodable(subject.series.entry.description),
         unit=subject.unit,
         sum=sum,

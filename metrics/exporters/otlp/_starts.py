@@ -1,4 +1,4 @@
-"""Start times of cumulative series.
+"""Times at which cumulative series start.
 
 The rules: https://opentelemetry.io/docs/specs/otel/metrics/data-model/#resets-and-gaps
 """
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 Key = tuple[str, Labels]
 
 
-class Start(NamedTuple):
-    """Start of a series, with the total and the time of its newest report."""
+class LastReport(NamedTuple):
+    """Newest report of a series: its start, its total and its time."""
 
     start_ns: int
     total: Number
@@ -27,7 +27,7 @@ class Start(NamedTuple):
 
 @final
 class Starts:
-    """Start times of the cumulative series of one destination, in nanoseconds since 1970.
+    """Times at which the cumulative series of one destination start, in nanoseconds since 1970.
 
     A series starts when its instrument is created (registered, if it does not know), or cleared. A
     total that falls for another reason was 0 after the report before, and starts there. Each
@@ -38,8 +38,8 @@ class Starts:
     __slots__ = ("_created", "_entry", "_known", "_present", "_timestamp_ns")
 
     def __init__(self) -> None:
-        self._known: dict[Key, Start] = {}
-        self._present: dict[Key, Start] = {}
+        self._known: dict[Key, LastReport] = {}
+        self._present: dict[Key, LastReport] = {}
         self._timestamp_ns = 0
         # Creation times of the children of the entry that is being read, by label values.
         self._entry: Entry | None = None
@@ -47,7 +47,7 @@ class Starts:
 
     def begin(self, timestamp_ns: int) -> None:
         """Begin a report of the values at a time."""
-        # An abandoned report may have been sent in part.
+        # Some of an abandoned report may have been sent.
         self._known.update(self._present)
         self._present = {}
         self._timestamp_ns = timestamp_ns
@@ -65,7 +65,7 @@ class Starts:
             if total < known.total and start_ns == known.start_ns:
                 start_ns = known.timestamp_ns
         start_ns = min(start_ns, self._timestamp_ns)
-        self._present[key] = Start(start_ns, total, self._timestamp_ns)
+        self._present[key] = LastReport(start_ns, total, self._timestamp_ns)
         return start_ns
 
     def end(self) -> None:
@@ -81,7 +81,7 @@ class Starts:
             self._entry = entry
             self._created = created_times(entry.instrument)
         values = tuple([value for _, value in one.labels[len(entry.labels) :]])
-        return int((self._created.get(values) or entry.registered) * SECOND)
+        return max(int((self._created.get(values) or entry.registered) * SECOND), 0)
 
 
 def created_times(instrument: Instrument) -> dict[tuple[str, ...], float]:

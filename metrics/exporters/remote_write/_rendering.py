@@ -36,8 +36,8 @@ def render(
 ) -> bytes:
     """Return the values of a registry as one `WriteRequest`, compressed with snappy.
 
-    The samples are those of Prometheus' text format, with its names, labels and base units, and so
-    are the types and help texts of the metadata.
+    Samples are the same as in Prometheus' text format, with its names, labels and base units, and
+    so are the types and help texts of the metadata.
 
     Args:
         registry: the registry to read.

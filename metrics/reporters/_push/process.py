@@ -1,4 +1,4 @@
-"""Identity of this process, by which destinations tell its series from those of others."""
+"""Identity of this process, by which destinations distinguish its series from other series."""
 
 import os
 import sys
