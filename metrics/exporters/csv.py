@@ -19,7 +19,7 @@ CONTENT_TYPE = "text/csv; charset=utf-8; header=present"
 COLUMNS = ("timestamp", "name", "labels", "field", "value")
 
 GUARDED = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
-"""What text begins with that a spreadsheet may take for a formula, and what guards it."""
+"""Beginnings of text that a spreadsheet may take for a formula, and the guard before them."""
 
 
 def render(
@@ -52,28 +52,28 @@ def render(
 def stream(
     registry: Registry, *, timestamp_ns: Whole, header: bool = True, reader: str = "csv"
 ) -> Iterator[bytes]:
-    """Yield what `render` returns in chunks of some tens of KB, each of whole rows."""
+    """Yield the page that `render` returns in chunks of some tens of KB, each of whole rows."""
     seconds, rest = divmod(checked_ns(timestamp_ns), SECOND)
     return chunked(rows(registry, f"{seconds}.{rest:09d}", header=header, reader=reader))
 
 
 def rows(registry: Registry, timestamp: str, *, header: bool, reader: str) -> Iterator[str]:
-    """Yield the rows, those of one instrument or child at a time."""
-    waiting = Waiting()
-    writer = csv.writer(waiting)
+    """Yield the rows of one instrument or child at a time."""
+    buffer = RowBuffer()
+    writer = csv.writer(buffer)
     if header:
         writer.writerow(COLUMNS)
-        yield waiting.taken()
+        yield buffer.take()
     for one in series(registry, reader):
-        name = guarded(one.name)
+        name = guard(one.name)
         labels = labels_text(one.labels)
         for field, value in flat(one.snapshot.to_dict()):
-            writer.writerow((timestamp, name, labels, guarded(field), cell(value)))
-        yield waiting.taken()
+            writer.writerow((timestamp, name, labels, guard(field), cell(value)))
+        yield buffer.take()
 
 
 def flat(values: dict[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield fields and values; one in another has both names, with a dot between them."""
+    """Yield fields and values; a field in another one has both names, with a dot between them."""
     for field, value in values.items():
         if isinstance(value, dict):
             yield from flat(value, f"{prefix}{field}.")
@@ -82,22 +82,22 @@ def flat(values: dict[str, object], prefix: str = "") -> Iterator[tuple[str, obj
 
 
 def cell(value: object) -> str:
-    """Return a value as it is written; None is empty."""
+    """Return the text of a cell; empty for None."""
     if value is None:
         return ""
     if isinstance(value, int | float):
         return repr(bounded(value))
-    return guarded(str(value))
+    return guard(str(value))
 
 
-def guarded(text: str) -> str:
-    """Return a text that a spreadsheet takes for nothing but text."""
+def guard(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(GUARDED) else text
 
 
 @final
-class Waiting:
-    """What a `csv.writer` has written since somebody took it."""
+class RowBuffer:
+    """Rows of a `csv.writer` that have not been yielded yet."""
 
     __slots__ = ("_rows",)
 
@@ -105,11 +105,11 @@ class Waiting:
         self._rows: list[str] = []
 
     def write(self, row: str) -> None:
-        """Keep a row."""
+        """Add a row."""
         self._rows.append(row)
 
-    def taken(self) -> str:
-        """Return the rows and keep none."""
+    def take(self) -> str:
+        """Remove and return the rows."""
         text = "".join(self._rows)
         self._rows = []
         return text

@@ -42,7 +42,7 @@ def render(
 def stream(
     registry: Registry, *, duration_unit: str = "nanoseconds", reader: str = "expvar"
 ) -> Iterator[bytes]:
-    """Yield what `render` returns in chunks of some tens of KB."""
+    """Yield the page that `render` returns in chunks of some tens of KB."""
     times = per_second(duration_unit)
     stems = {name.rpartition(".")[0] for name in registry.names()}
     return chunked(written(members(keyed(series(registry, reader)), times, stems)))
@@ -54,9 +54,9 @@ def members(
     """Yield keys and values, each key once.
 
     Args:
-        all_series: what to write, with keys.
-        times: what durations are multiplied by.
-        stems: what stands before the last dot of a name.
+        all_series: keys and series.
+        times: the factor of durations.
+        stems: the texts before the last dot of the names in the registry.
     """
     taken: dict[str, tuple[str, Fields]] = {}
     for key, one in all_series:
@@ -65,7 +65,7 @@ def members(
             if field:
                 yield f"{key}.{field}", value
                 continue
-            # A counter may be called what one number of a meter is; the meter comes before it.
+            # A counter may have the key of a number of a meter, which comes before it.
             stem, _, last = key.rpartition(".")
             name, fields = taken.get(stem, ("", {}))
             if last in fields:

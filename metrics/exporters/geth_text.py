@@ -49,7 +49,7 @@ def render(
 def stream(
     registry: Registry, *, duration_unit: str = "nanoseconds", reader: str = "text"
 ) -> Iterator[bytes]:
-    """Yield what `render` returns in chunks of some tens of KB, each of whole instruments."""
+    """Yield the text that `render` returns in chunks of some tens of KB, each of whole series."""
     times = per_second(duration_unit)
     return chunked(paragraph(one, times) for one in series(registry, reader))
 
@@ -59,7 +59,7 @@ def paragraph(one: Series, times: int) -> str:
 
     Args:
         one: the series.
-        times: what durations are multiplied by.
+        times: the factor of durations.
     """
     kind = one.kind.geth if one.kind else "metric"
     heading = one_line(f"{kind} {key_of(one)}")
@@ -108,16 +108,16 @@ def averages(rates: MeterSnapshot) -> Rows:
 
 
 def number(value: Number) -> str:
-    """Return the number of a counter or a gauge: go-ethereum pads ints only."""
+    """Return the number of a counter or a gauge; go-ethereum pads ints only."""
     value = bounded(value)
     return f"{value:9d}" if isinstance(value, int) else f"{value:f}"
 
 
 def extreme(value: float) -> str:
-    """Return a number that is an int in go-ethereum, without losing what is behind the point."""
+    """Return a number that is an int in go-ethereum; a fraction is kept."""
     return number(int(value)) if value.is_integer() else statistic(value)
 
 
 def statistic(value: float) -> str:
-    """Return a number that is not one of the values themselves."""
+    """Return a number that is computed from the values."""
     return f"{value:12.2f}"

@@ -1,4 +1,4 @@
-"""Graphite's plaintext protocol, with its tags or without.
+"""Graphite's plaintext protocol, with tags or without.
 
 The format: https://graphite.readthedocs.io/en/latest/feeding-carbon.html and
 https://graphite.readthedocs.io/en/latest/tags.html
@@ -29,11 +29,11 @@ CONTENT_TYPE = "text/plain; charset=utf-8"
 STYLES = ("tags", "nodes")
 
 RESERVED = frozenset({"name"})
-"""The tag that the server puts a path into."""
+"""Tag that the server keeps for the path."""
 
 IN_NAME = re.compile(r"[;!^=~\s\x00-\x1f\x7f]")
 
-# carbon takes a path that ends with `"}` for one of OpenMetrics.
+# carbon reads a path that ends with `"}` as a name of OpenMetrics.
 IN_VALUE = re.compile(r"[;\s\x00-\x1f\x7f]|\A~|(?<=\")\}\Z")
 
 
@@ -93,14 +93,14 @@ def stream(
     duration_unit: str = "milliseconds",
     reader: str = "graphite",
 ) -> Iterator[bytes]:
-    """Yield what `render` returns in chunks of some tens of KB, each of them whole lines."""
+    """Yield the page that `render` returns in chunks of some tens of KB, each of whole lines."""
     if label_style not in STYLES:
         raise ValueError(f"label_style is one of {', '.join(STYLES)}; got {label_style!r}")
     end = f" {checked_seconds(timestamp_ns)}\n"
     namespace = checked_prefix("namespace", namespace)
     tags = checked_tags(tags)
     times = per_second(duration_unit)
-    place = tagged if label_style == "tags" else nested
+    place = tag_path if label_style == "tags" else node_path
     all_series = numbered(series(registry, reader))
     return chunked(
         f"{stem}.{path(field)}{tail} {decimal(value)}{end}"
@@ -109,25 +109,25 @@ def stream(
     )
 
 
-def tagged(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, str]:
-    """Return what stands before the field and after it when labels are tags."""
+def tag_path(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, str]:
+    """Return the text before the field and the text after it, with labels as tags."""
     pairs = merged(tags, one.labels, tag_name, tag_value, RESERVED)
     return path(namespace, one.name), "".join([f";{name}={value}" for name, value in pairs])
 
 
-def nested(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, str] | None:
-    """Return what stands before the field when labels are nodes; None for info labels."""
+def node_path(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, str] | None:
+    """Return the text before the field, with labels as nodes; None for info labels."""
     if one.is_info:
         return None
     return path(namespace, one.name, *nodes(tags, one.labels)), ""
 
 
-@lru_cache(maxsize=1024)  # there are few names, and all series have them
+@lru_cache(maxsize=1024)  # there are few names, and most series share them
 def tag_name(name: str) -> str:
-    """Return the name of a tag, with what the server does not take as `_`."""
+    """Return the name of a tag; characters that the server refuses become `_`."""
     return IN_NAME.sub("_", name)
 
 
 def tag_value(value: str) -> str:
-    """Return the value of a tag, with what the server does not take as `_`."""
+    """Return the value of a tag; characters that the server refuses become `_`."""
     return IN_VALUE.sub("_", value)

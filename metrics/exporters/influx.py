@@ -23,10 +23,10 @@ CONTENT_TYPE = "text/plain; charset=utf-8"
 PERCENTILES = {"p50": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99, "p999": 0.999, "p9999": 0.9999}
 
 MEASUREMENTS = {"counter": "count", "healthcheck": "gauge"}
-"""go-ethereum's words for kinds whose measurements end in another one."""
+"""Last words of measurements that differ from go-ethereum's word for the kind."""
 
 RESERVED = frozenset({"time", "_field", "_measurement"})
-"""Tags that the server has a use of its own for."""
+"""Tags that the server keeps for itself."""
 
 SPECIAL = re.compile(r"[\x00-\x1f\x7f,= ]|\\(?=[\\\x00-\x1f\x7f,= ]|\Z)")
 
@@ -87,7 +87,7 @@ def stream(
     duration_unit: str = "nanoseconds",
     reader: str = "influx",
 ) -> Iterator[bytes]:
-    """Yield what `render` returns in chunks of some tens of KB, each of them whole lines."""
+    """Yield the page that `render` returns in chunks of some tens of KB, each of whole lines."""
     end = "\n" if timestamp_ns is None else f" {checked_ns(timestamp_ns)}\n"
     namespace = checked_prefix("namespace", namespace)
     tags = checked_tags(tags)
@@ -96,20 +96,20 @@ def stream(
 
 
 def line(one: Series, namespace: str, tags: Mapping[str, str], times: int, end: str) -> str:
-    """Return the line of a series; nothing when it has no field."""
-    kind, fields = measured(one, times)
+    """Return the line of a series; an empty text if it has no field."""
+    kind, fields = kind_and_fields(one, times)
     texts = [
         f"{name}={text}" for name, value in sorted(fields.items()) if (text := field_text(value))
     ]
     if not texts:
         return ""
-    pairs = merged(tags, one.labels, escaped, escaped, RESERVED)
+    pairs = merged(tags, one.labels, escape, escape, RESERVED)
     labels = "".join([f",{name}={value}" for name, value in pairs])
     return f"{measurement(f'{namespace}{one.name}.{kind}')}{labels} {','.join(texts)}{end}"
 
 
-def measured(one: Series, times: int) -> tuple[str, Fields]:
-    """Return go-ethereum's word for the kind of a series, and its fields."""
+def kind_and_fields(one: Series, times: int) -> tuple[str, Fields]:
+    """Return the last word of the measurement of a series, and its fields."""
     kind = one.kind.geth if one.kind else ""
     snapshot = one.snapshot
     sample, rates = snapshot.distribution, snapshot.rates
@@ -134,15 +134,15 @@ def measured(one: Series, times: int) -> tuple[str, Fields]:
 
 
 def is_field(value: object) -> TypeGuard[Number | str]:
-    """Return whether a value can be one of a field."""
+    """Return whether a field can have a value."""
     return isinstance(value, int | float | str)
 
 
 def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> Fields:
-    """Return what every distribution has, each but the count multiplied."""
+    """Return the fields of every distribution, each but the count multiplied."""
     least = sample.min * times
     greatest = sample.max * times
-    # go-ethereum writes these two as ints when it counts nanoseconds.
+    # go-ethereum, whose durations are nanoseconds, writes these two as ints.
     whole = times == per_second("nanoseconds")
     values = sample.percentiles(PERCENTILES.values())
     return {
@@ -155,7 +155,7 @@ def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int
 
 
 def spread(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> Fields:
-    """Return a distribution with its standard deviation and variance."""
+    """Return the fields of a distribution, with its standard deviation and variance."""
     return {
         **distribution(sample, times),
         "stddev": sample.stddev * times,
@@ -164,12 +164,12 @@ def spread(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> F
 
 
 def averages(rates: MeterSnapshot) -> Fields:
-    """Return the moving averages of a meter or a timer."""
+    """Return the fields of the moving averages of a meter or a timer."""
     return {"m1": rates.rate1, "m5": rates.rate5, "m15": rates.rate15}
 
 
 def field_text(value: Number | str) -> str:
-    """Return the value of a field; nothing for what the server refuses."""
+    """Return the text of a field's value; an empty text if the server refuses the value."""
     if isinstance(value, str):
         text = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{text}"'
@@ -180,18 +180,18 @@ def field_text(value: Number | str) -> str:
 
 
 def measurement(name: str) -> str:
-    """Return the name of a measurement, escaped; it is no comment, and `=` is nothing special."""
-    text = escaped(name).replace("\\=", "=")
+    """Return the name of a measurement, escaped: `#` would begin a comment, `=` stays."""
+    text = escape(name).replace("\\=", "=")
     return f"_{text[1:]}" if text.startswith("#") else text
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """Return the name or the value of a tag, escaped."""
-    return SPECIAL.sub(escape, text)
+    return SPECIAL.sub(escape_character, text)
 
 
-def escape(found: re.Match[str]) -> str:
-    """Return what stands for a character that cannot stand for itself."""
+def escape_character(found: re.Match[str]) -> str:
+    """Return the escape sequence of a special character."""
     character = found[0]
     if character == "\\":
         return "/"

@@ -44,7 +44,7 @@ def render(registry: Registry, *, reader: str = "log") -> bytes:
 
 
 def stream(registry: Registry, *, reader: str = "log") -> Iterator[bytes]:
-    """Yield what `render` returns in chunks of some tens of KB, each of whole lines."""
+    """Yield the text that `render` returns in chunks of some tens of KB, each of whole lines."""
     return chunked(f"{line(one)}\n" for one in series(registry, reader))
 
 
@@ -63,12 +63,12 @@ def pairs(one: Series) -> list[str]:
             return ["healthy=true"]
         return ["healthy=false", f'error="{escape_label(error)}"']
     write = writer_of(one.entry.unit)
-    found = measured(one.snapshot, write or rounded)
+    found = number_pairs(one.snapshot, write or rounded)
     return found if write else [*found, f"unit={one.entry.unit}"]
 
 
-def measured(snapshot: Snapshot, write: Writer) -> list[str]:
-    """Return the numbers of a snapshot."""
+def number_pairs(snapshot: Snapshot, write: Writer) -> list[str]:
+    """Return the pairs of the numbers of a snapshot."""
     sample, rates = snapshot.distribution, snapshot.rates
     if sample is not None:
         # Rates of a timer are events, not seconds, a second.
@@ -81,7 +81,7 @@ def measured(snapshot: Snapshot, write: Writer) -> list[str]:
 
 
 def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, write: Writer) -> list[str]:
-    """Return the numbers of a distribution; of an empty one the count alone."""
+    """Return the pairs of a distribution; the count alone if it is empty."""
     numbers = {"min": sample.min, "mean": sample.mean, "max": sample.max}
     numbers.update(zip(PERCENTILES, sample.percentiles(QUANTILES), strict=True))
     found = [f"{name}={write(value)}" for name, value in numbers.items()] if sample.count else []
@@ -89,6 +89,6 @@ def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, write: Wri
 
 
 def averages(rates: MeterSnapshot, write: Writer) -> list[str]:
-    """Return the rates of a meter or a timer."""
+    """Return the pairs of the rates of a meter or a timer."""
     windows = {"1m": rates.rate1, "5m": rates.rate5, "15m": rates.rate15, "rate": rates.rate_mean}
     return [f"{window}={write(rate)}/s" for window, rate in windows.items()]

@@ -1,4 +1,4 @@
-"""OpenTSDB: `put` lines as telnet clients send them, and JSON for its HTTP API.
+"""OpenTSDB: `put` lines of its telnet protocol, and JSON for its HTTP API.
 
 The formats: https://opentsdb.net/docs/build/html/user_guide/writing/index.html and
 https://opentsdb.net/docs/build/html/api_http/put.html
@@ -32,11 +32,11 @@ CONTENT_TYPE = "text/plain; charset=utf-8"
 JSON_CONTENT_TYPE = "application/json"
 
 POINTS = 50
-"""Points in one JSON array, as many as OpenTSDB advises."""
+"""Points in one JSON array, the number that OpenTSDB recommends."""
 
 
-class Point(NamedTuple):
-    """One number: its metric, and its value as it is written."""
+class TaggedNumber(NamedTuple):
+    """One number: its metric, the text of its value, and its tags."""
 
     metric: str
     value: str
@@ -101,7 +101,7 @@ def stream(
     duration_unit: str = "milliseconds",
     reader: str = "opentsdb",
 ) -> Iterator[bytes]:
-    """Yield what `render` returns in chunks of some tens of KB, each of them whole lines."""
+    """Yield the lines that `render` returns in chunks of some tens of KB, each of whole lines."""
     seconds = checked_seconds(timestamp_ns)
     found = points(registry, host, namespace, tags, duration_unit, reader)
     return chunked(put_line(point, seconds) for point in found)
@@ -117,7 +117,7 @@ def render_json(
     duration_unit: str = "milliseconds",
     reader: str = "opentsdb",
 ) -> bytes:
-    """Return the same as `render` as one JSON array of points, of whatever size."""
+    """Return the values that `render` returns as one JSON array of points."""
     seconds = checked_seconds(timestamp_ns)
     found = points(registry, host, namespace, tags, duration_unit, reader)
     return array([point_json(point, seconds) for point in found])
@@ -134,9 +134,9 @@ def stream_json(
     batch_size: int = POINTS,
     reader: str = "opentsdb",
 ) -> Iterator[bytes]:
-    """Yield the same as `render` as JSON arrays, each of them the body of one request.
+    """Yield the values that `render` returns as JSON arrays, each the body of one request.
 
-    Args are those of `render`, and the number of points of one array: `batch_size`.
+    Takes the options of `render`, and the number of points of one array: `batch_size`.
     """
     seconds = checked_seconds(timestamp_ns)
     found = points(registry, host, namespace, tags, duration_unit, reader)
@@ -153,8 +153,8 @@ def points(
     tags: Mapping[str, str],
     duration_unit: str,
     reader: str,
-) -> Iterator[Point]:
-    """Check the options; return an iterator over every number of a registry."""
+) -> Iterator[TaggedNumber]:
+    """Check the options; return an iterator over all numbers of a registry."""
     if not checked_prefix("host", host):
         raise ValueError("host is the name of this machine, got an empty str")
     namespace = checked_prefix("namespace", namespace).rstrip(".")
@@ -162,25 +162,25 @@ def points(
     times = per_second(duration_unit)
     place = partial(place_of, namespace, all_tags)
     return (
-        Point(f"{stem}.{plain(field)}", decimal(value), pairs)
+        TaggedNumber(f"{stem}.{plain(field)}", decimal(value), pairs)
         for one, (stem, pairs) in placed(numbered(series(registry, reader)), place)
         for field, value in fields(one, times).items()
     )
 
 
 def place_of(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, Labels]:
-    """Return what stands before the field of a metric, and the tags."""
+    """Return the text before the field of a metric, and the tags."""
     pairs = merged(tags, one.labels, tag_name, plain)
     return plain(f"{namespace}.{one.name}" if namespace else one.name), tuple(pairs)
 
 
-def put_line(point: Point, seconds: int) -> str:
-    """Return a point as a telnet client sends it."""
+def put_line(point: TaggedNumber, seconds: int) -> str:
+    """Return a point as a line of the telnet protocol."""
     tags = " ".join([f"{name}={value}" for name, value in point.tags])
     return f"put {point.metric} {seconds} {point.value} {tags}\n"
 
 
-def point_json(point: Point, seconds: int) -> str:
+def point_json(point: TaggedNumber, seconds: int) -> str:
     """Return a point as a JSON object."""
     metric = json.dumps(point.metric, ensure_ascii=False)
     tags = json.dumps(dict(point.tags), ensure_ascii=False)

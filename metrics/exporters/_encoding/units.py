@@ -93,12 +93,27 @@ CODES = {
 
 OWN = frozenset(CODES.values())
 
+SINGULARS = {
+    "series": "series",
+    "ies": "y",
+    "sses": "ss",
+    "xes": "x",
+    "ches": "ch",
+    "shes": "sh",
+    "ss": "ss",
+    "us": "us",
+    "is": "is",
+    "s": "",
+}
+"""Endings of English nouns in the plural to the singular; the first that fits."""
+
 
 @lru_cache(maxsize=1024)
 def code_of(unit: str) -> str:
-    """Return the code of a unit; one that has none is an annotation, which counts as 1.
+    """Return the UCUM code of a unit; one that has none is an annotation, which counts as 1.
 
-    `bytes` is `By`, `requests` is `{requests}`, and a code is itself. No unit is no code.
+    `bytes` is `By`, a code is itself, and no unit is no code. `requests` is `{request}`: the
+    semantic conventions have annotations in the singular.
     """
     if not unit or unit in OWN:
         return unit
@@ -106,7 +121,19 @@ def code_of(unit: str) -> str:
     if code is not None:
         return code
     # An annotation holds ASCII characters other than braces and space.
-    return "{" + "".join([c if "!" <= c <= "~" and c not in "{}" else "_" for c in unit]) + "}"
+    return (
+        "{"
+        + "".join([c if "!" <= c <= "~" and c not in "{}" else "_" for c in singular(unit)])
+        + "}"
+    )
+
+
+def singular(noun: str) -> str:
+    """Return a regular English noun in the singular; any other text unchanged."""
+    for ending, end in SINGULARS.items():
+        if noun.endswith(ending):
+            return noun.removesuffix(ending) + end
+    return noun
 
 
 def code_of_rate(code: str) -> str:

@@ -39,8 +39,8 @@ class Sample(NamedTuple):
     value: Number
 
 
-def samples(registry: Registry, reader: str) -> Iterator[Sample]:
-    """Yield the samples that a page of Prometheus' text format has, instrument by instrument.
+def samples(registry: Registry, reader: str) -> Iterator[tuple[Form, Sample]]:
+    """Yield the samples of a page of Prometheus' text format, each with its metric family.
 
     Other threads get their turns meanwhile.
 
@@ -60,7 +60,8 @@ def samples(registry: Registry, reader: str) -> Iterator[Sample]:
                 turns.offer()
             for form in layout.forms(child):
                 if is_free(entry, form, taken):
-                    yield from samples_of(form, form.labels(values), child)
+                    for sample in samples_of(form, form.labels(values), child):
+                        yield form, sample
 
 
 def children(entry: Entry, snapshot: Snapshot) -> Iterator[tuple[TextLayout, Values, Snapshot]]:

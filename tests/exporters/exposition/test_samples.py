@@ -17,7 +17,8 @@ from tests.exporters.page_reading import Custom, page
 
 
 def read(registry: Registry) -> list[tuple[str, dict[str, str], float]]:
-    return [(one.name, dict(one.labels), float(one.value)) for one in samples(registry, "samples")]
+    found = samples(registry, "samples")
+    return [(one.name, dict(one.labels), float(one.value)) for _, one in found]
 
 
 def test_names_labels_and_values_are_those_of_the_page():
