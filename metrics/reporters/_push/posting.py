@@ -12,6 +12,7 @@ from metrics.reporters._push.payloads import Read, compressed
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import Endpoint
 from metrics.reporters._transports.http import RETRIED, Http, Problem, no_problem
+from metrics.reporters._transports.transport import Transport
 
 
 class Request(NamedTuple):
@@ -36,10 +37,27 @@ def posting(
     request: Request,
     options: HttpOptions,
     accepted: type = HttpOptions,
+    transport: Transport | None = None,
 ) -> Iterator[Reporter]:
-    """Report over HTTP while the block runs; as `reporting`."""
+    """Report over HTTP while the block runs; as `reporting`.
+
+    `transport` delivers the payloads; `http_transport` of the request unless it is given.
+    """
+    what = compressed(read) if checked_bool("compress", options.get("compress")) else read
+    transport = transport or http_transport(request, options)
+    with reporting(registry, kind, what, transport, options, accepted) as reporter:
+        yield reporter
+
+
+def http_transport(request: Request, options: HttpOptions) -> Http:
+    """Return the transport that sends each payload as the body of a request.
+
+    Raises:
+        ModuleNotFoundError: urllib3 is not installed.
+        TypeError, ValueError: an option is malformed.
+    """
     compress = checked_bool("compress", options.get("compress"))
-    transport = Http(
+    return Http(
         request.endpoint,
         method=request.method,
         headers={**request.headers, "Content-Encoding": "gzip"} if compress else request.headers,
@@ -49,9 +67,6 @@ def posting(
         problem=request.problem,
         retried=request.retried,
     )
-    what = compressed(read) if compress else read
-    with reporting(registry, kind, what, transport, options, accepted) as reporter:
-        yield reporter
 
 
 def trusting(ca_file: str | None) -> SSLContext | None:

@@ -72,10 +72,10 @@ class Sender:
         lost = self._outbox.add(payload)
         if not lost:
             return
-        self._statistics.dropped.inc(lost)
         if self._outbox.newest_only and self._outbox.oldest() is payload:
-            # Whoever wants the newest alone does not miss what it replaces.
+            # Whoever wants the newest alone does not miss what it replaces: that is no drop.
             return
+        self._statistics.dropped.inc(lost)
         if not self._lost:
             logger.error(
                 "%s drops payloads, the oldest first: it keeps %s, and the newest has "

@@ -160,10 +160,12 @@ def test_where_the_newest_replaces_what_was_before_nothing_is_said_of_it(caplog)
     bench.clock.advance(60)
     bench.sender.deliver()
     assert bench.transport.payloads == [b"3"]
-    assert bench.counts == (1, 1, 2)
+    assert bench.counts == (1, 1, 0)
     assert [line.split()[0] for line in lines(caplog)] == ["WARNING", "INFO"]
+    assert lines(caplog)[-1].endswith("it dropped no payload")
     bench.add(b"x" * 11)
     assert lines(caplog)[-1].startswith("ERROR db drops payloads")
+    assert bench.counts == (1, 1, 1)
 
 
 def test_what_is_refused_is_dropped_not_retried_and_logged_once(bench, caplog):
