@@ -1,6 +1,5 @@
 """Registry of a page, resolved at each request: of a container, of a provider, or itself."""
 
-from asyncio import Future
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -44,8 +43,8 @@ def resolve(source: Source) -> Registry:
                 "the registry is not running: its container has not started, or has stopped"
             )
         found = found()
-    if isinstance(found, Future) and found.done():
-        # Of a registry that depends on an async resource.
+    if callable(getattr(found, "done", None)) and found.done():
+        # The future of a registry that depends on an async resource.
         found = found.result()
     if not isinstance(found, Registry):
         raise TypeError(f"invalid registry {found!r}: {RULE}")

@@ -15,9 +15,9 @@ itself and not a function that calls it, which would start the container at the 
 
 Starlette and FastAPI answer a request for `/metrics` with a redirect to `/metrics/` if an
 application is mounted at `/metrics`, before the application is called. Prometheus follows it. To
-have none, use `metrics` with `add_route`, or mount `exposition` at `/`, where requests for other
-paths are answered as if it was not there: by routes that were added later, a redirect to or from a
-trailing slash, or the 404 of the application.
+have none, add `metrics` with `add_route`, once more for `/metrics/` if needed; or mount
+`exposition` at `/`, where requests for other paths are answered as if it was not there: by routes
+that were added later, a redirect to or from a trailing slash, or the 404 of the application.
 """
 
 import asyncio

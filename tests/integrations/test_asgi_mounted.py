@@ -1,6 +1,8 @@
 """The applications in real frameworks, at any path, beside the routes of the host."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 from fastapi import APIRouter, FastAPI
@@ -28,6 +30,16 @@ def registry() -> Registry:
 
 async def home(request) -> PlainTextResponse:
     return PlainTextResponse("home")
+
+
+def test_no_framework_is_loaded():
+    code = (
+        "import sys, metrics.integrations.wsgi; assert 'asyncio' not in sys.modules; "
+        "import metrics.integrations.asgi; "
+        "print({'starlette', 'uvicorn', 'dependency_injector'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 @frameworks

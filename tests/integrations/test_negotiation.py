@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metrics.exporters import openmetrics, prometheus
 from metrics.integrations import _negotiation
 from metrics.integrations._negotiation import (
     FORMATS,
@@ -89,6 +90,11 @@ OM_1_ESCAPED = f"{OM_1}; escaping=underscores"
 )
 def test_a_client_gets_the_format_that_it_prefers(accept: str, content_type):
     assert negotiate(accept).content_type == content_type
+
+
+def test_the_content_types_are_those_of_the_exporters():
+    assert negotiate("").content_type == prometheus.CONTENT_TYPE
+    assert negotiate(OM).content_type == openmetrics.CONTENT_TYPE
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from metrics.integrations._exposition import HEALTH
 from metrics.integrations._pages import RENDERINGS, seconds_to_wait
 from metrics.integrations.uvicorn import serve
 from tests.forks import forking, in_child
-from tests.integrations.asking import ask, ask_wsgi, asked
+from tests.integrations.asking import Answer, ask, ask_wsgi, asked
 from tests.processes import until
 
 PATIENCE = 10.0
@@ -62,6 +62,18 @@ def hanging(registry) -> Iterator[Hanging]:
     until(lambda: not pages(), "the end of the renderings")
 
 
+def abandon(app, path: str, entered: threading.Event) -> None:
+    """Scrape a page that hangs, and hang up when it does."""
+    entered.clear()
+
+    async def scrape() -> None:
+        task = asyncio.create_task(asked(app, path, **LONG))
+        assert await asyncio.to_thread(entered.wait, PATIENCE)
+        task.cancel()
+
+    asyncio.run(scrape())
+
+
 async def settle() -> None:
     """Let all tasks run until they wait for other threads."""
     for _ in range(10):
@@ -76,6 +88,7 @@ def test_abandoned_scrapes_leave_the_threads_of_the_event_loop_alone(registry, h
         # More than the loop's executor has threads; half of the clients hang up.
         tasks = [asyncio.create_task(asked(app, "/metrics", **LONG)) for _ in range(40)]
         await settle()
+        assert hanging.entered.wait(PATIENCE)
         for task in tasks:
             task.cancel()
         answers = await asyncio.gather(*[asked(app, "/metrics", **SHORT) for _ in range(40)])
@@ -95,6 +108,7 @@ def test_the_answer_names_the_hanging_instrument_and_the_log_has_it_once(
     create, ask, registry, hanging, caplog
 ):
     app = create(registry)
+    abandon(asgi.metrics(registry), "/", hanging.entered)
     for _ in range(3):
         answer = ask(app, "/metrics", **SHORT)
         assert answer.status == 503
@@ -116,18 +130,21 @@ def test_the_answer_names_the_hanging_instrument_and_the_log_has_it_once(
     assert ask(app, "/metrics").status == 200
     # It works again, so that the next time is news.
     hanging.release.clear()
+    abandon(asgi.metrics(registry), "/", hanging.entered)
     assert ask(app, "/metrics", **SHORT).status == 503
     assert len(caplog.records) == 2
 
 
 @pytest.mark.parametrize("path", ["/metrics.json", "/debug/metrics", "/debug/metrics/prometheus"])
 def test_every_page_names_the_hanging_instrument(path, registry, hanging):
-    answer = ask(asgi.exposition(registry), path, **SHORT)
+    app = asgi.exposition(registry)
+    abandon(app, path, hanging.entered)
+    answer = ask(app, path, **SHORT)
     assert answer.status == 503
     assert "Gauge 'slow'" in answer.text
 
 
-def test_children_of_a_family_are_named_by_the_family(caplog):
+def test_an_instrument_of_another_class_is_named_as_well(caplog):
     registry, hanging = Registry("shop"), Hanging()
 
     class Slow:
@@ -136,6 +153,7 @@ def test_children_of_a_family_are_named_by_the_family(caplog):
             raise ValueError
 
     registry.register("stock", Slow())
+    abandon(asgi.metrics(registry), "/", hanging.entered)
     assert "Slow 'shop/stock'" in ask(asgi.metrics(registry), "/", **SHORT).text
     hanging.release.set()
     until(lambda: not pages(), "the end of the rendering")
@@ -189,7 +207,7 @@ def test_a_client_that_hangs_up_does_not_end_the_rendering_of_others(registry, h
 
 def test_another_page_is_served_while_one_hangs(registry, hanging):
     app = asgi.exposition(registry)
-    assert ask(app, "/metrics", **SHORT).status == 503
+    abandon(app, "/metrics", hanging.entered)
     answer = ask(app, "/metrics?name[]=hits_total")
     assert (answer.status, answer.text.splitlines()[-1]) == (200, "hits_total 1")
     other = Registry()
@@ -199,8 +217,8 @@ def test_another_page_is_served_while_one_hangs(registry, hanging):
 
 def test_two_pages_that_hang_delay_all_others_and_are_named(registry, hanging):
     app = asgi.exposition(registry)
-    assert ask(app, "/metrics", **SHORT).status == 503
-    assert ask(app, "/metrics.json", **SHORT).status == 503
+    for path in ("/metrics", "/metrics.json"):
+        abandon(app, path, hanging.entered)
     other = asgi.metrics(Registry())
     for query in ("", "?name[]=a", "?name[]=b"):
         answer = ask(other, f"/{query}", **SHORT)
@@ -215,10 +233,10 @@ def test_two_pages_that_hang_delay_all_others_and_are_named(registry, hanging):
 
 def test_a_page_in_the_queue_is_rendered_when_a_thread_is_free(registry, hanging):
     app, other = asgi.exposition(registry), asgi.metrics(Registry())
+    for path in ("/metrics", "/metrics.json"):
+        abandon(app, path, hanging.entered)
 
     async def scrape() -> None:
-        for path in ("/metrics", "/metrics.json"):
-            assert (await asked(app, path, **SHORT)).status == 503
         queued = asyncio.create_task(asked(other, "/", **LONG))
         await settle()
         hanging.release.set()
@@ -234,16 +252,25 @@ def test_idle_pages_have_no_thread(registry):
 
 
 def test_a_slow_page_names_no_instrument_that_is_not_being_read(registry, monkeypatch):
-    release = threading.Event()
+    entered, release = threading.Event(), threading.Event()
 
     def slow(chunks: Iterator[bytes]) -> bytes:
         body = b"".join(chunks)
+        entered.set()
         release.wait(PATIENCE)
         return body
 
     monkeypatch.setattr(_pages, "compress", slow)
     app = asgi.metrics(registry)
-    answer = ask(app, "/", accept_encoding="gzip", **SHORT)
+
+    async def scrape() -> Answer:
+        task = asyncio.create_task(asked(app, "/", accept_encoding="gzip", **LONG))
+        assert await asyncio.to_thread(entered.wait, PATIENCE)
+        answer = await asked(app, "/", accept_encoding="gzip", **SHORT)
+        task.cancel()
+        return answer
+
+    answer = asyncio.run(scrape())
     assert (answer.status, answer.text) == (
         503,
         "the page was not ready within 0.009 s; select fewer names, or raise the scrape timeout\n",
@@ -258,7 +285,9 @@ def test_an_instrument_that_raises_does_not_stay_named(registry, hanging):
 
     registry.gauge("a", function=fail)
     registry.gauge("zz", function=fail)
-    assert "Gauge 'slow'" in ask(asgi.metrics(registry), "/", **SHORT).text
+    app = asgi.metrics(registry)
+    abandon(app, "/", hanging.entered)
+    assert "for the value of Gauge 'slow', whose" in ask(app, "/", **SHORT).text
 
 
 def test_a_page_that_cannot_be_rendered_is_500_without_the_reason(registry, monkeypatch, caplog):
@@ -292,8 +321,9 @@ def test_health_checks_have_threads_of_their_own(create, registry, hanging):
     registry.healthcheck("db", check, timeout=0.01)
     request = ask if create is asgi.exposition else ask_wsgi
     app = create(registry, health_timeout=PATIENCE)
+    pages_of = asgi.exposition(registry)
     for path in ("/metrics", "/metrics.json"):
-        assert request(app, path, **SHORT).status == 503
+        abandon(pages_of, path, hanging.entered)
     answer = request(app, "/healthz")
     assert answer.status == 503
     assert "FAIL db: " in answer.text
@@ -371,7 +401,7 @@ class TestForked:
     def test_a_child_renders_pages_while_those_of_its_parent_hang(self, registry, hanging):
         app = asgi.exposition(registry)
         for path in ("/metrics", "/metrics.json"):
-            assert ask(app, path, **SHORT).status == 503
+            abandon(app, path, hanging.entered)
         parent = os.getpid()
 
         def scrape() -> list[int]:
