@@ -89,7 +89,16 @@ class Entry(Shared):
 class Entries:
     """Full names to entries, in name order. Safe to use from any thread."""
 
-    __slots__ = ("_by_name", "_generation", "_in_order", "_names_of", "_position", "kept", "lock")
+    __slots__ = (
+        "_by_name",
+        "_generation",
+        "_in_order",
+        "_names_of",
+        "_position",
+        "closed",
+        "kept",
+        "lock",
+    )
 
     def __init__(self) -> None:
         self._by_name: dict[str, Entry] = {}
@@ -97,6 +106,8 @@ class Entries:
         self._names_of: dict[tuple[int, int], int] = {}
         self._in_order: tuple[Entry, ...] | None = ()
         self._position = 0
+        # Whether the resource that created the registry has stopped.
+        self.closed = False
         # State of exporters, by format, about all entries.
         self.kept: dict[str, object] = {}
         self._generation: int = _fork.generation

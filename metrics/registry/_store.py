@@ -1,5 +1,6 @@
 """Instruments of a registry, as exporters, reporters and the test kit read them."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar, cast, final
@@ -19,6 +20,16 @@ Watcher = Callable[[Entry], object]
 
 
 @final
+class ReadProgress:
+    """Progress of one read: the entry whose value is being read."""
+
+    __slots__ = ("entry",)
+
+    def __init__(self) -> None:
+        self.entry: Entry | None = None
+
+
+@final
 class Store:
     """Entries under one prefix, and the state that readers keep between two reads.
 
@@ -32,6 +43,7 @@ class Store:
         "_checks",
         "_interval",
         "_kept",
+        "_reading",
         "_warned",
         "farewells",
         "prefix",
@@ -49,6 +61,7 @@ class Store:
         self.unreadable = Unreadable()
         self._checks: tuple[tuple[Entry, ...], list[Entry]] = ((), [])
         self._kept: dict[str, object] = {}
+        self._reading: dict[int, ReadProgress] = {}
         self._warned: set[str] = set() if parent is None else parent._warned
 
     def entries(self) -> tuple[Entry, ...]:
@@ -86,15 +99,32 @@ class Store:
             # A successor under the same name replaces the one that is unregistered.
             by_name = {entry.name: entry for entry in (*unregistered, *entries)}
             entries = tuple([by_name[name] for name in sorted(by_name)])
-        for entry in entries:
-            try:
-                value = read(entry)
-            except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
-                self.unreadable.add(entry, error)
+        thread = threading.get_ident()
+        outer, reading = self._reading.get(thread), ReadProgress()
+        self._reading[thread] = reading
+        try:
+            for entry in entries:
+                reading.entry = entry
+                try:
+                    value = read(entry)
+                except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
+                    self.unreadable.add(entry, error)
+                else:
+                    reading.entry = None
+                    if self.unreadable:
+                        self.unreadable.discard(entry)
+                    yield entry, value
+        finally:
+            if outer is None:
+                self._reading.pop(thread, None)
             else:
-                if self.unreadable:
-                    self.unreadable.discard(entry)
-                yield entry, value
+                # The function of an instrument has read the registry.
+                self._reading[thread] = outer
+
+    def entry_in_read(self, thread: int) -> Entry | None:
+        """Return the entry that a thread is reading now, given by its identifier; None if none."""
+        reading = self._reading.get(thread)
+        return None if reading is None else reading.entry
 
     def keep(self, reader: str, create: Callable[[], R]) -> R:
         """Return the state that a reader keeps between two reads, created the first time.
@@ -188,6 +218,7 @@ class Store:
         """
         self.farewells.renew()
         self.unreadable = Unreadable()
+        self._reading = {}
         # Increments since the parent's last report do not apply to totals that start at zero.
         self._kept = {}
         errors: list[Exception] = []

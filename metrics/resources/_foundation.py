@@ -9,6 +9,7 @@ from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import remaining
 from metrics.instruments._inner import INTERVAL, TickSource
 from metrics.registry import Registry
+from metrics.registry._inner import close
 from metrics.ticker import Ticker
 
 
@@ -76,4 +77,4 @@ def registry(
     try:
         yield names
     finally:
-        names.clear()
+        close(names)
