@@ -36,7 +36,17 @@ SHARED = {
     "clock": Option(SYSTEM_CLOCK, "source of time"),
     "connect_timeout": Option(CONNECT_TIMEOUT, "seconds a connection may take, or a duration"),
     "compress": Option(True, "whether payloads are compressed with gzip"),
-    "ca_file": Option(None, "path of the trusted certificates; the system's if None"),
+    "ca_file": Option(None, "path of the trusted certificates, in PEM; the system's if None"),
+    "client_cert": Option(None, "path of the client's certificate, in PEM"),
+    "client_key": Option(None, "path of its private key, unless that is in `client_cert`"),
+    "proxy": Option(
+        None, "URL of an http or https proxy, such as `http://user:password@proxy.example:3128`"
+    ),
+    "trust_env": Option(
+        False,
+        "whether `https_proxy`, `http_proxy`, `no_proxy` (or in upper case) and `SSL_CERT_FILE` "
+        "are used; no other environment variable is",
+    ),
     "namespace": Option("", "prefix of all names"),
     "labels": Option(
         NO_LABELS,
@@ -68,6 +78,10 @@ class HttpOptions(ConnectionOptions, total=False):
 
     compress: bool | None
     ca_file: str | None
+    client_cert: str | None
+    client_key: str | None
+    proxy: str | None
+    trust_env: bool | str | None
 
 
 def list_options(accepted: type, **own: Option) -> Callable[[H], H]:
