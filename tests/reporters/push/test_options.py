@@ -10,7 +10,6 @@ import pytest
 from dependency_injector import providers
 
 from metrics import Registry
-from metrics.clock import SYSTEM_CLOCK
 from metrics.lifecycle import Fault, MetricsContainer, Resource, check, subscribe
 from metrics.reporters import (
     file,
@@ -33,6 +32,7 @@ from metrics.reporters._transports.transport import Unavailable
 from metrics.testing import ManualClock
 from tests.processes import until
 from tests.reporters.containers import After, started
+from tests.reporters.leaping import LeapingClock
 from tests.reporters.registries import recording
 from tests.reporters.servers import Server, Web, response, saying
 from tests.reporters.standins import Recorded
@@ -176,24 +176,9 @@ def test_the_proxy_of_the_environment_is_used_on_request_alone(environment, prox
         assert (len(direct.requests), len(proxied.requests)) == (2, 1)
 
 
-class Leaping:
-    """The clock of the machine, with a leap of the monotonic time."""
-
-    leap = 0.0
-
-    def monotonic(self) -> float:
-        return SYSTEM_CLOCK.monotonic() + self.leap
-
-    def monotonic_ns(self) -> int:
-        return SYSTEM_CLOCK.monotonic_ns() + round(self.leap * 1e9)
-
-    time = staticmethod(SYSTEM_CLOCK.time)
-    time_ns = staticmethod(SYSTEM_CLOCK.time_ns)
-
-
 def test_connections_age_by_the_clock_of_the_reporter():
     web = Web(response(204))
-    clock, registry = Leaping(), Registry()
+    clock, registry = LeapingClock(), Registry()
     with Server(web) as server:
         request = Request(endpoint_of(server.url), {})
         options = {"interval": OFTEN, "clock": clock}
