@@ -5,10 +5,11 @@ The format: go-ethereum, `metrics/writer.go`.
 
 from collections.abc import Iterator
 
-from metrics.exporters._encoding.framing import chunked
-from metrics.exporters._encoding.json import finite_only, info_text, one_line, text_of
+from metrics.exporters._encoding.framing import chunked, one_line
+from metrics.exporters._encoding.json import finite_only, text_of
 from metrics.exporters._encoding.numbers import Number, bounded
 from metrics.exporters._encoding.units import per_second
+from metrics.exporters._series.fields import info_text
 from metrics.exporters._series.series import Series, key_of, series
 from metrics.instruments import (
     BucketHistogramSnapshot,

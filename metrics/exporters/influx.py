@@ -9,10 +9,10 @@ from math import isfinite
 from typing import TypeGuard
 
 from metrics.exporters._encoding.framing import chunked
-from metrics.exporters._encoding.json import info_text
 from metrics.exporters._encoding.names import NO_TAGS, checked_prefix, checked_tags, merged
 from metrics.exporters._encoding.numbers import Number, decimal, finite
 from metrics.exporters._encoding.units import checked_ns, per_second
+from metrics.exporters._series.fields import info_text
 from metrics.exporters._series.scalar import number_of
 from metrics.exporters._series.series import Series, series
 from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, MeterSnapshot

@@ -1,3 +1,5 @@
+"""Numbers read back as they were, in the notation of each format."""
+
 import math
 from math import inf, nan
 
@@ -10,7 +12,7 @@ from metrics.exporters._encoding.numbers import bounded, canonical, decimal, fin
 
 
 @given(st.integers(-(2**1023) + 1, 2**1023 - 1) | st.floats(allow_nan=False))
-def test_what_a_float_can_hold_stays_as_it_is(value):
+def test_a_number_within_the_range_of_floats_stays_as_it_is(value):
     assert bounded(value) == value
     assert type(bounded(value)) is type(value)
     float(bounded(value))
@@ -39,7 +41,7 @@ def test_an_int_is_exact_up_to_64_bits_and_a_float_beyond(value):
 
 
 @pytest.mark.parametrize("value", [nan, inf, -inf, 10**400, -(10**400), None, "1"])
-def test_what_is_no_finite_number_is_none(value):
+def test_a_value_that_is_no_finite_number_is_none(value):
     assert finite(value) is None
 
 
