@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from metrics.exporters._encoding.framing import chunked
+from metrics.exporters._encoding.framing import join_chunks
 from metrics.exporters._encoding.names import (
     NO_TAGS,
     checked_prefix,
     checked_tags,
-    merged,
+    merge_tags,
     nodes,
     path,
     plain,
@@ -113,7 +113,7 @@ def stream(
     reader: str = "statsd",
 ) -> Iterator[bytes]:
     """Yield the lines of `render` in chunks of some tens of KB, each of them whole lines."""
-    return chunked(
+    return join_chunks(
         lines(
             registry,
             deltas=deltas,
@@ -166,7 +166,7 @@ def series_in_pass(registry: Registry, deltas: Deltas, reader: str) -> Iterator[
 
 def place_by_tags(namespace: str, tags: Mapping[str, str], one: Series) -> Place:
     """Return the place of a series whose labels are tags."""
-    pairs = merged(tags, one.labels, tag_name, tag_value)
+    pairs = merge_tags(tags, one.labels, tag_name, tag_value)
     tail = ",".join([f"{name}:{value}" for name, value in pairs])
     return Place(path(namespace, one.name), f"|#{tail}" if tail else "", has_tags=True)
 

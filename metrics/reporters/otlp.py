@@ -19,7 +19,7 @@ from metrics.reporters._push.payloads import Reading
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
-from metrics.reporters._transports.secrets import given, given_in_ascii
+from metrics.reporters._transports.secrets import require, require_ascii
 
 PATH = "/v1/metrics"
 
@@ -81,7 +81,7 @@ def http(
         since = min(start_ns, time)
         return requests(registry, timestamp_ns=time, start_ns=since, reader=reader, deltas=deltas)
 
-    collector = endpoint_of(given("url", url))
+    collector = endpoint_of(require("url", url))
     request = Request(
         collector if collector.path.endswith(PATH) else collector.at(PATH),
         {**secrets, "Content-Type": otlp.CONTENT_TYPE},
@@ -108,7 +108,7 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
             raise ValueError(f"headers has a name that HTTP cannot send: {name!r}")
         if name.lower().startswith(("content-", "transfer-")):
             raise ValueError(f"headers has {name!r}, which the reporter sets itself")
-    return {name: given_in_ascii(f"header {name!r}", value) for name, value in headers.items()}
+    return {name: require_ascii(f"header {name!r}", value) for name, value in headers.items()}
 
 
 def problem(answer: bytes) -> str:

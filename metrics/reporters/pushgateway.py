@@ -17,7 +17,7 @@ from metrics.reporters._push.payloads import Reading
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
-from metrics.reporters._transports.secrets import basic, given
+from metrics.reporters._transports.secrets import basic, require
 
 
 @list_options(HttpOptions, buffered=Option(1, "no effect: only the newest values are kept"))
@@ -49,8 +49,8 @@ def http(
         ModuleNotFoundError: urllib3 is not installed.
         TypeError, ValueError: an option is missing or malformed.
     """
-    endpoint = endpoint_of(given("url", url)).at(
-        group_path(given("job", job), chosen(grouping, {}))
+    endpoint = endpoint_of(require("url", url)).at(
+        group_path(require("job", job), chosen(grouping, {}))
     )
     credentials = basic(username, password)
     headers = {"Content-Type": prometheus.CONTENT_TYPE, **credentials.headers}

@@ -23,7 +23,7 @@ from metrics.reporters._push.payloads import Reading
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
-from metrics.reporters._transports.secrets import Credentials, basic, given, given_in_ascii
+from metrics.reporters._transports.secrets import Credentials, basic, require, require_ascii
 
 PATH = "/api/v1/write"
 
@@ -92,7 +92,7 @@ def http(
         last_ns = next_ns if next_ns - reading.timestamp_ns < SET_BACK else reading.timestamp_ns
         return requests(registry, timestamp_ns=last_ns, reader=reading.reader)
 
-    server = endpoint_of(given("url", url))
+    server = endpoint_of(require("url", url))
     headers = {
         "Content-Encoding": "snappy",
         "Content-Type": remote_write.CONTENT_TYPE,
@@ -120,5 +120,5 @@ def credentials_of(
         return basic(username, password)
     if username or password:
         raise ValueError("bearer_token and username are two ways to authenticate; give one of them")
-    token = given_in_ascii("bearer_token", bearer_token)
+    token = require_ascii("bearer_token", bearer_token)
     return Credentials({"Authorization": f"Bearer {token}"}, (token,))

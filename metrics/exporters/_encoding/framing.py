@@ -22,7 +22,7 @@ def one_line(text: str) -> str:
     return "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in text])
 
 
-def chunked(texts: Iterable[str]) -> Iterator[bytes]:
+def join_chunks(texts: Iterable[str]) -> Iterator[bytes]:
     r"""Yield texts as UTF-8, joined to chunks of some tens of KB; no text is cut in two.
 
     Half a surrogate pair, which UTF-8 excludes, is written as `\udcff`.
@@ -36,15 +36,15 @@ def chunked(texts: Iterable[str]) -> Iterator[bytes]:
         waiting.append(text)
         held += len(text)
         if held >= CHUNK:
-            yield encoded("".join(waiting))
+            yield encode("".join(waiting))
             waiting = []
             held = 0
     if held:
-        yield encoded("".join(waiting))
+        yield encode("".join(waiting))
 
 
-def encoded(text: str) -> bytes:
-    """Return a text as UTF-8, as `chunked` writes it."""
+def encode(text: str) -> bytes:
+    """Return a text as UTF-8, as `join_chunks` writes it."""
     return text.encode(errors="backslashreplace")
 
 
@@ -63,15 +63,15 @@ def datagrams(
         TypeError: `size` is not an int.
         ValueError: `size` is not positive.
     """
-    return packed(texts, dropped, checked_size("size", size))
+    return pack(texts, dropped, checked_size("size", size))
 
 
-def packed(texts: Iterable[str], dropped: Callable[[str], object], size: int) -> Iterator[bytes]:
+def pack(texts: Iterable[str], dropped: Callable[[str], object], size: int) -> Iterator[bytes]:
     """Yield the payloads of `datagrams`."""
     waiting: list[bytes] = []
     held = 0
     for text in texts:
-        data = encoded(text.removesuffix("\n"))
+        data = encode(text.removesuffix("\n"))
         if len(data) > size:
             dropped(text)
             continue

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable, Iterator
 from math import isfinite
 
-from metrics.exporters._encoding.numbers import bounded
+from metrics.exporters._encoding.numbers import clamp
 
 
-def written(members: Iterable[tuple[str, object]]) -> Iterator[str]:
+def object_text(members: Iterable[tuple[str, object]]) -> Iterator[str]:
     """Yield the text of a JSON object, member by member."""
     separator = "{"
     for key, value in members:
@@ -25,6 +25,6 @@ def finite_only(value: object) -> object:
     """Return a copy in which NaN and infinities, large ints included, are None."""
     if isinstance(value, dict):
         return {key: finite_only(item) for key, item in value.items()}
-    if isinstance(value, int | float) and not isfinite(bounded(value)):
+    if isinstance(value, int | float) and not isfinite(clamp(value)):
         return None
     return value

@@ -1,4 +1,4 @@
-"""Names, tags and labels in the character sets of formats."""
+"""Character sets of formats: names, tags and labels."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -68,7 +68,7 @@ def checked_tags(tags: object) -> dict[str, str]:
     return dict(sorted(tags.items()))
 
 
-def merged(
+def merge_tags(
     tags: Mapping[str, str],
     labels: Iterable[tuple[str, str]],
     name_of: Callable[[str], str],

@@ -18,7 +18,7 @@ PLAIN_UNTIL = 1e6
 """Magnitude from which on Go writes a float with an exponent."""
 
 
-def bounded(value: Number) -> Number:
+def clamp(value: Number) -> Number:
     """Return a number; an int beyond the range of floats as an infinity."""
     if isinstance(value, int) and abs(value) >= LARGEST:
         return inf if value > 0 else -inf

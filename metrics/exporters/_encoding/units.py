@@ -5,7 +5,7 @@ from functools import lru_cache
 from math import isfinite
 
 from metrics._units import scale_of
-from metrics.exporters._encoding.numbers import Number, bounded
+from metrics.exporters._encoding.numbers import Number, clamp
 from metrics.instruments._inner import natural
 
 Writer = Callable[[Number], str]
@@ -67,28 +67,28 @@ def writer_of(unit: str) -> Writer | None:
     """Return the function that writes numbers of a unit; None if numbers do not show the unit."""
     scale = scale_of(unit)
     if scale.base == "seconds":
-        return lambda value: scaled(scale.of(value), DURATIONS, "s")
+        return lambda value: scale_text(scale.of(value), DURATIONS, "s")
     if scale.base == "bytes":
-        return lambda value: scaled(scale.of(value), SIZES, "B")
+        return lambda value: scale_text(scale.of(value), SIZES, "B")
     if unit == "percent":
-        return lambda value: f"{rounded(value)}%"
-    return rounded if unit in {"", "ratio"} else None
+        return lambda value: f"{round_text(value)}%"
+    return round_text if unit in {"", "ratio"} else None
 
 
-def scaled(
+def scale_text(
     value: Number, steps: tuple[tuple[float, str], ...], base: str, between: str = ""
 ) -> str:
     """Return a number in its largest unit that is not above it, or else in the smallest one."""
-    value = bounded(value)
+    value = clamp(value)
     if not value or not isfinite(value):
-        return rounded(value) + between + base
+        return round_text(value) + between + base
     step, name = next((step for step in steps if abs(value) >= step[0]), steps[-1])
-    return rounded(value / step) + between + name
+    return round_text(value / step) + between + name
 
 
 def size_text(size: int) -> str:
     """Return a number of bytes for a sentence: `16 MiB`."""
-    return scaled(size, SIZES, "B", " ")
+    return scale_text(size, SIZES, "B", " ")
 
 
 def several(count: int, one: str, many: str) -> str:
@@ -96,9 +96,9 @@ def several(count: int, one: str, many: str) -> str:
     return f"{count} {many}" if count > 1 else f"1 {one}" if count else f"no {one}"
 
 
-def rounded(value: Number) -> str:
+def round_text(value: Number) -> str:
     """Return a float with at least four significant digits; an int with all of its digits."""
-    value = bounded(value)
+    value = clamp(value)
     if isinstance(value, int):
         return str(value)
     return f"{value:.0f}" if WHOLE <= abs(value) < LONG else f"{value:.4g}"

@@ -26,7 +26,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 )
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from metrics.exporters._encoding.numbers import Number, bounded
+from metrics.exporters._encoding.numbers import Number, clamp
 from metrics.exporters._encoding.units import code_of, code_of_rate
 from metrics.exporters._exposition.families import SUMMARY_QUANTILES, WINDOWS
 from metrics.exporters._series.deltas import Deltas
@@ -148,7 +148,7 @@ class Points:
         if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
             point.as_int = value
         else:
-            point.as_double = bounded(value)
+            point.as_double = clamp(value)
         return point
 
     def _gauge(self, one: Series, code: str, labels: Attributes, value: Number) -> Metric:
@@ -257,7 +257,7 @@ def attribute(name: str, value: str | bool | float) -> KeyValue:
         case int() if -(1 << 63) <= value < 1 << 63:
             held = AnyValue(int_value=value)
         case _:
-            held = AnyValue(double_value=bounded(value))
+            held = AnyValue(double_value=clamp(value))
     return KeyValue(key=valid(name), value=held)
 
 

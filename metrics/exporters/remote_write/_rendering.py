@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from metrics.exporters._encoding.numbers import bounded
+from metrics.exporters._encoding.numbers import clamp
 from metrics.exporters._encoding.units import MILLISECOND, checked_ns
 from metrics.exporters._exposition.samples import Sample, samples
 from metrics.exporters._series.series import Labels
@@ -100,7 +100,7 @@ def written(
     for sample in samples(registry, reader):
         labels = labels_of(sample, given)
         staleness.add(labels)
-        yield time_series(labels, double(bounded(sample.value)), at)
+        yield time_series(labels, double(clamp(sample.value)), at)
     for labels in staleness.ended():
         yield time_series(labels, STALE, at)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 
 from metrics.instruments._inner import Whole, integer
-from metrics.reporters._transports.secrets import given
+from metrics.reporters._transports.secrets import require
 
 PORTS = {"http": 80, "https": 443}
 
@@ -32,8 +32,8 @@ class Endpoint(NamedTuple):
 
         Args:
             path: appended to the path of this address unless that ends with it; already quoted.
-            query: parameters, quoted here; empty ones are left out. The parameters of this address
-                stay, except those with the same names.
+            query: parameters, quoted here; empty ones are left out. They replace parameters of this
+                address that have the same names; its other parameters stay.
         """
         own = {name: value for name, value in (query or {}).items() if value}
         kept = [text for text in self.query.split("&") if text and name_of(text) not in own]
@@ -120,7 +120,7 @@ def checked_host(option: str, host: str) -> str:
         TypeError: `host` is not a str.
         ValueError: `host` cannot be the name of a server.
     """
-    name = given(option, host)
+    name = require(option, host)
     try:
         name.encode("idna")
     except UnicodeError as error:

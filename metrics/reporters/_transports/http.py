@@ -68,8 +68,8 @@ class Http:
         endpoint: the address of the requests.
         method: the method of the requests.
         headers: their headers, credentials included.
-        secrets: texts that no error may show, should the server repeat them; those of the query
-            and of the proxy need not be among them.
+        secrets: texts that no error may show, should the server repeat them; secrets of the query
+            and of the proxy are redacted without being among them.
         connect_timeout: seconds that connecting may take.
         context: TLS settings; by default the server needs a certificate that the system trusts.
         proxy: the proxy, which forwards http requests and tunnels https.

@@ -34,7 +34,7 @@ def basic(username: str | None, password: str | None) -> Credentials:
     """
     if not username and not password:
         return Credentials({}, ())
-    user, secret = given("username", username), given("password", password)
+    user, secret = require("username", username), require("password", password)
     if ":" in user:
         raise ValueError(
             "invalid username with a colon: basic authentication cannot send it; use another user"
@@ -48,7 +48,7 @@ def encode_basic(user: str, password: str) -> str:
     return b64encode(f"{user}:{password}".encode()).decode()
 
 
-def given(option: str, value: str | None) -> str:
+def require(option: str, value: str | None) -> str:
     """Return the value of a required option.
 
     Raises:
@@ -67,9 +67,9 @@ def given(option: str, value: str | None) -> str:
     return value
 
 
-def given_in_ascii(option: str, value: str | None) -> str:
-    """Return the value of a required option that HTTP sends as a header; raise as `given`."""
-    text = given(option, value)
+def require_ascii(option: str, value: str | None) -> str:
+    """Return the value of a required option that HTTP sends as a header; raise as `require`."""
+    text = require(option, value)
     if not text.isascii():
         raise ValueError(
             f"invalid {option} with a character outside ASCII: HTTP cannot send it; use ASCII text"

@@ -23,7 +23,7 @@ def client_context(
     """Return the TLS settings of a client, which verifies the server's certificate.
 
     Args:
-        ca_file: path of the trusted certificates, in PEM; those of the system if None.
+        ca_file: path of the trusted certificates, in PEM; if None, the system's.
         client_cert: path of the client's certificate, followed by its chain, in PEM.
         client_key: path of its private key, in PEM; the key is in `client_cert` if None.
         trust_env: whether the environment variables SSL_CERT_FILE and SSL_CERT_DIR replace the
@@ -56,7 +56,7 @@ def trusting_system(trust_env: bool) -> SSLContext:
     """Return the TLS settings of a client that trusts the certificates of the system."""
     if trust_env or sys.platform == "win32":
         return create_default_context()
-    # OpenSSL's own paths: its defaults would be those of the environment, if it has any.
+    # OpenSSL's own paths: its defaults are the paths of the environment, if it has any.
     paths = get_default_verify_paths()
     cafile = paths.openssl_cafile if Path(paths.openssl_cafile).is_file() else None
     return create_default_context(cafile=cafile, capath=paths.openssl_capath)

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.exporters._encoding.framing import CHUNK, chunked, datagrams, one_line
+from metrics.exporters._encoding.framing import CHUNK, datagrams, join_chunks, one_line
 
 
 @given(st.lists(st.text(max_size=9)))
 def test_no_text_is_lost_or_added(texts):
-    joined = b"".join(chunked(texts))
+    joined = b"".join(join_chunks(texts))
     assert joined == "".join(texts).encode(errors="backslashreplace")
 
 
@@ -23,7 +23,7 @@ def test_a_chunk_is_yielded_before_the_rest_is_read():
             read.append(index)
             yield "x" * (CHUNK // 2)
 
-    chunks = chunked(texts())
+    chunks = join_chunks(texts())
     assert len(next(chunks)) == CHUNK
     assert read == [0, 1]
     assert [len(chunk) for chunk in chunks] == [CHUNK]
@@ -31,14 +31,14 @@ def test_a_chunk_is_yielded_before_the_rest_is_read():
 
 def test_no_text_is_cut_in_two():
     line = "x" * 1000 + "\n"
-    chunks = list(chunked([line] * 100))
+    chunks = list(join_chunks([line] * 100))
     assert len(chunks) > 1
     assert all(chunk.endswith(b"\n") for chunk in chunks)
 
 
 def test_no_texts_are_no_chunk():
-    assert list(chunked([])) == []
-    assert list(chunked(["", ""])) == []
+    assert list(join_chunks([])) == []
+    assert list(join_chunks(["", ""])) == []
 
 
 lines = st.lists(st.text(st.characters(exclude_characters="\n", codec="utf-8"), min_size=1))

@@ -6,7 +6,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.exporters._encoding.json import finite_only, written
+from metrics.exporters._encoding.json import finite_only, object_text
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 
@@ -17,15 +17,15 @@ def refuse(name):
 
 @given(st.dictionaries(st.text(), VALUES | st.dictionaries(st.text(), VALUES)))
 def test_an_object_reads_back_with_null_for_nan_and_infinities(members):
-    text = "".join(written(members.items()))
+    text = "".join(object_text(members.items()))
     assert json.loads(text, parse_constant=refuse) == finite_only(members)
 
 
 def test_a_number_outside_json_is_null_and_any_other_value_a_string():
     members = {"a": math.nan, "b": {"c": -math.inf, "d": 10**400}, "e": 1 + 2j}
-    text = "".join(written(members.items()))
+    text = "".join(object_text(members.items()))
     assert json.loads(text) == {"a": None, "b": {"c": None, "d": None}, "e": "(1+2j)"}
 
 
 def test_no_members_are_an_empty_object():
-    assert "".join(written([])) == "{}"
+    assert "".join(object_text([])) == "{}"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from metrics.exporters._encoding.names import (
     checked_prefix,
     checked_tags,
-    merged,
+    merge_tags,
     node,
     path,
     plain,
@@ -70,16 +70,16 @@ def test_a_tag_without_a_name_is_refused():
 
 
 def test_a_label_takes_the_place_of_a_tag():
-    assert merged({"host": "a", "z": "1"}, (("host", "b"),), str, str) == [
+    assert merge_tags({"host": "a", "z": "1"}, (("host", "b"),), str, str) == [
         ("host", "b"),
         ("z", "1"),
     ]
 
 
 def test_an_empty_value_is_left_out_and_takes_no_place():
-    assert merged({"host": "a", "z": ""}, (("host", ""),), str, str) == [("host", "a")]
+    assert merge_tags({"host": "a", "z": ""}, (("host", ""),), str, str) == [("host", "a")]
 
 
 def test_names_that_are_written_alike_stay_apart():
-    pairs = merged({}, (("a", "1"), ("A", "2"), ("time", "3")), str.upper, str, {"TIME"})
+    pairs = merge_tags({}, (("a", "1"), ("A", "2"), ("time", "3")), str.upper, str, {"TIME"})
     assert pairs == [("A", "2"), ("A_", "1"), ("TIME_", "3")]

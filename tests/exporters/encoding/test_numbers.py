@@ -8,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.utils import floatToGoString
 
-from metrics.exporters._encoding.numbers import bounded, canonical, decimal, finite, go_float
+from metrics.exporters._encoding.numbers import canonical, clamp, decimal, finite, go_float
 
 
 @given(st.integers(-(2**1023) + 1, 2**1023 - 1) | st.floats(allow_nan=False))
 def test_a_number_within_the_range_of_floats_stays_as_it_is(value):
-    assert bounded(value) == value
-    assert type(bounded(value)) is type(value)
-    float(bounded(value))
+    assert clamp(value) == value
+    assert type(clamp(value)) is type(value)
+    float(clamp(value))
 
 
 def test_an_int_beyond_every_float_is_infinite():
-    assert bounded(10**5000) == math.inf
-    assert bounded(-(10**5000)) == -math.inf
+    assert clamp(10**5000) == math.inf
+    assert clamp(-(10**5000)) == -math.inf
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -12,7 +12,7 @@ from metrics.exporters._encoding.units import (
     code_of,
     code_of_rate,
     per_second,
-    rounded,
+    round_text,
     several,
     size_text,
     writer_of,
@@ -56,17 +56,17 @@ def test_numbers_do_not_show_a_unit_without_a_sign():
 
 @given(st.integers(-(2**1023) + 1, 2**1023 - 1))
 def test_ints_are_exact(value):
-    assert int(rounded(value)) == value
+    assert int(round_text(value)) == value
 
 
 @given(st.floats(-1e308, 1e308))
 def test_floats_are_right_to_four_digits(value):
-    assert math.isclose(float(rounded(value)), value, rel_tol=6e-4, abs_tol=1e-323)
+    assert math.isclose(float(round_text(value)), value, rel_tol=6e-4, abs_tol=1e-323)
 
 
 @pytest.mark.parametrize("value", [9999.6, 999.96, 1e4, 1e14])
 def test_numbers_of_everyday_size_have_no_exponent(value):
-    assert "e" not in rounded(value)
+    assert "e" not in round_text(value)
 
 
 @pytest.mark.parametrize(
