@@ -190,7 +190,7 @@ def test_a_path_has_the_labels_in_their_order():
         ({"username": "me"}, ValueError, "option 'password' is required"),
         ({"password": PASSWORD}, ValueError, "option 'username' is required"),
         ({"username": "a:b", "password": PASSWORD}, ValueError, "invalid username with a colon"),
-        ({"compress": "yes"}, TypeError, "compress takes True or False"),
+        ({"compress": "yes"}, TypeError, "invalid compress 'yes': use True or False"),
         ({"group": {}}, TypeError, "unknown option 'group'"),
     ],
 )

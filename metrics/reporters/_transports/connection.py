@@ -17,6 +17,9 @@ from metrics.clock import SYSTEM_CLOCK, Clock
 Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 """One result of `socket.getaddrinfo`."""
 
+SocketAddress: TypeAlias = tuple[str | int, ...]
+"""Numeric host and port of a socket; empty for none."""
+
 THREAD_NAME = "metrics-reporter-lookup"
 
 NO_TIME = "no time left for the delivery"
@@ -174,7 +177,13 @@ class Connector:
         return self._abort_reason
 
     def connect(
-        self, host: str, port: int, timeout: float, kind: int = socket.SOCK_STREAM
+        self,
+        host: str,
+        port: int,
+        timeout: float,
+        kind: int = socket.SOCK_STREAM,
+        *,
+        last: SocketAddress = (),
     ) -> socket.socket:
         """Return a socket connected to the first address of `host` that accepts it.
 
@@ -183,6 +192,7 @@ class Connector:
             port: the port to connect to.
             timeout: seconds for the lookup and for all addresses together.
             kind: the kind of the socket.
+            last: the socket address to try after all others.
 
         Raises:
             OSError: no address could be connected to, or the connector was aborted.
@@ -191,6 +201,7 @@ class Connector:
         addresses = numeric_addresses(host, port, kind) or self._look_up(host, port, kind, timeout)
         if not addresses:
             raise OSError(f"{host!r} has no address")
+        addresses.sort(key=lambda address: address[4][:2] == last)
         return self.connect_any(addresses, ends - SYSTEM_CLOCK.monotonic(), timeout)
 
     def connect_any(

@@ -6,7 +6,12 @@ from logging import getLogger
 from typing import final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
-from metrics.reporters._transports.connection import Connector, NameWatch, close_descriptor
+from metrics.reporters._transports.connection import (
+    Connector,
+    NameWatch,
+    SocketAddress,
+    close_descriptor,
+)
 from metrics.reporters._transports.endpoint import checked_host, checked_port
 from metrics.reporters._transports.transport import Rejected, Unavailable
 
@@ -40,6 +45,9 @@ class Udp:
         self._connector = Connector()
         self._names = NameWatch(self._host, self._port, socket.SOCK_DGRAM, clock)
         self._socket: socket.socket | None = None
+        self._peer: SocketAddress = ()
+        # A name such as localhost may have an address where no server listens.
+        self._refused: SocketAddress = ()
 
     def send(self, payload: bytes, timeout: float) -> None:
         """Send a payload within `timeout` seconds.
@@ -58,6 +66,7 @@ class Udp:
                 ) from None
             reason = str(error)
             # After a failure the name is looked up again, because servers move.
+            self._refused = self._peer
             self.close()
             raise Unavailable(f"{self._host}:{self._port}: {reason}") from None
 
@@ -84,28 +93,35 @@ class Udp:
         if self._socket is None:
             with self._connector.within(timeout):
                 self._socket = self._connector.connect(
-                    self._host, self._port, timeout, socket.SOCK_DGRAM
+                    self._host, self._port, timeout, socket.SOCK_DGRAM, last=self._refused
                 )
+            self._peer = peer_of(self._socket)
             self._names.restart()
             return self._socket, True
         addresses = self._names.addresses()
-        peer = self._socket.getpeername()[:2]
-        if not addresses or peer in [address[4][:2] for address in addresses]:
+        if not addresses or self._peer in [address[4][:2] for address in addresses]:
             return self._socket, False
         self.close()
         with self._connector.within(timeout):
             self._socket = self._connector.connect_any(addresses, timeout)
+        old, self._peer = self._peer, peer_of(self._socket)
         logger.info(
             "%s:%d has moved from %s to %s, where datagrams go from now on",
             self._host,
             self._port,
-            peer[0],
-            self._socket.getpeername()[0],
+            old[0],
+            self._peer[0],
         )
         return self._socket, True
 
     def __repr__(self) -> str:
         return f"<Udp {self._host}:{self._port}>"
+
+
+def peer_of(sock: socket.socket) -> SocketAddress:
+    """Return the numeric host and port to which a socket is connected."""
+    peer: SocketAddress = sock.getpeername()
+    return peer[:2]
 
 
 def send_datagram(sock: socket.socket, payload: bytes, timeout: float, patience: float) -> None:

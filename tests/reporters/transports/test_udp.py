@@ -241,6 +241,21 @@ def test_a_name_with_several_addresses_stays_with_the_present_one(udp_to, listen
     assert caplog.text == ""
 
 
+def test_after_an_address_without_a_listener_the_next_one_gets_the_datagrams(
+    udp_to, listeners, names
+):
+    # As localhost, whose first address may be ::1, where a server may not listen.
+    server, other = listeners
+    other.close()
+    names.move(NAME, SECOND_LOOPBACK, LOOPBACK)
+    transport = udp_to(port_of(server), NAME)
+    with pytest.raises(Unavailable, match="refused"):
+        transport.send(b"1", DEADLINE)
+    for payload in (b"1", b"2"):
+        transport.send(payload, DEADLINE)
+    assert received(server) == [b"1", b"2"]
+
+
 def test_an_address_is_not_looked_up(udp_to, listeners, names):
     old, _ = listeners
     clock = ManualClock()
