@@ -7,8 +7,8 @@ import csv
 from collections.abc import Iterator
 from typing import final
 
-from metrics.exporters._encoding.framing import chunked
-from metrics.exporters._encoding.numbers import bounded
+from metrics.exporters._encoding.framing import join_chunks
+from metrics.exporters._encoding.numbers import clamp
 from metrics.exporters._encoding.units import SECOND, checked_ns
 from metrics.exporters._series.series import labels_text, series
 from metrics.instruments._inner import Whole
@@ -54,7 +54,7 @@ def stream(
 ) -> Iterator[bytes]:
     """Yield the page that `render` returns in chunks of some tens of KB, each of whole rows."""
     seconds, rest = divmod(checked_ns(timestamp_ns), SECOND)
-    return chunked(rows(registry, f"{seconds}.{rest:09d}", header=header, reader=reader))
+    return join_chunks(rows(registry, f"{seconds}.{rest:09d}", header=header, reader=reader))
 
 
 def rows(registry: Registry, timestamp: str, *, header: bool, reader: str) -> Iterator[str]:
@@ -86,7 +86,7 @@ def cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, int | float):
-        return repr(bounded(value))
+        return repr(clamp(value))
     return guard(str(value))
 
 

@@ -5,8 +5,8 @@ The keys: go-ethereum, `metrics/exp`, and https://pkg.go.dev/expvar.
 
 from collections.abc import Iterable, Iterator
 
-from metrics.exporters._encoding.framing import chunked
-from metrics.exporters._encoding.json import written
+from metrics.exporters._encoding.framing import join_chunks
+from metrics.exporters._encoding.json import object_text
 from metrics.exporters._encoding.units import per_second
 from metrics.exporters._series.clashes import warn_once
 from metrics.exporters._series.fields import Fields, named_values
@@ -45,7 +45,7 @@ def stream(
     """Yield the page that `render` returns in chunks of some tens of KB."""
     times = per_second(duration_unit)
     stems = {name.rpartition(".")[0] for name in registry.names()}
-    return chunked(written(members(keyed(series(registry, reader)), times, stems)))
+    return join_chunks(object_text(members(keyed(series(registry, reader)), times, stems)))
 
 
 def members(

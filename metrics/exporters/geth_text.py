@@ -5,10 +5,11 @@ The format: go-ethereum, `metrics/writer.go`.
 
 from collections.abc import Iterator
 
-from metrics.exporters._encoding.framing import chunked
-from metrics.exporters._encoding.json import finite_only, info_text, one_line, text_of
-from metrics.exporters._encoding.numbers import Number, bounded
+from metrics.exporters._encoding.framing import join_chunks, one_line
+from metrics.exporters._encoding.json import finite_only, text_of
+from metrics.exporters._encoding.numbers import Number, clamp
 from metrics.exporters._encoding.units import per_second
+from metrics.exporters._series.fields import info_text
 from metrics.exporters._series.series import Series, key_of, series
 from metrics.instruments import (
     BucketHistogramSnapshot,
@@ -51,7 +52,7 @@ def stream(
 ) -> Iterator[bytes]:
     """Yield the text that `render` returns in chunks of some tens of KB, each of whole series."""
     times = per_second(duration_unit)
-    return chunked(paragraph(one, times) for one in series(registry, reader))
+    return join_chunks(paragraph(one, times) for one in series(registry, reader))
 
 
 def paragraph(one: Series, times: int) -> str:
@@ -109,7 +110,7 @@ def averages(rates: MeterSnapshot) -> Rows:
 
 def number(value: Number) -> str:
     """Return the number of a counter or a gauge; go-ethereum pads ints only."""
-    value = bounded(value)
+    value = clamp(value)
     return f"{value:9d}" if isinstance(value, int) else f"{value:f}"
 
 

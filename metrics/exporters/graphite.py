@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
 
-from metrics.exporters._encoding.framing import chunked
+from metrics.exporters._encoding.framing import join_chunks
 from metrics.exporters._encoding.names import (
     NO_TAGS,
     checked_prefix,
     checked_tags,
-    merged,
+    merge_tags,
     nodes,
     path,
 )
@@ -102,7 +102,7 @@ def stream(
     times = per_second(duration_unit)
     place = tag_path if label_style == "tags" else node_path
     all_series = numbered(series(registry, reader))
-    return chunked(
+    return join_chunks(
         f"{stem}.{path(field)}{tail} {decimal(value)}{end}"
         for one, (stem, tail) in placed(all_series, partial(place, namespace, tags))
         for field, value in fields(one, times).items()
@@ -111,7 +111,7 @@ def stream(
 
 def tag_path(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, str]:
     """Return the text before the field and the text after it, with labels as tags."""
-    pairs = merged(tags, one.labels, tag_name, tag_value, RESERVED)
+    pairs = merge_tags(tags, one.labels, tag_name, tag_value, RESERVED)
     return path(namespace, one.name), "".join([f";{name}={value}" for name, value in pairs])
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import TypeGuard
 
-from metrics.exporters._encoding.framing import chunked
-from metrics.exporters._encoding.json import info_text
-from metrics.exporters._encoding.names import NO_TAGS, checked_prefix, checked_tags, merged
+from metrics.exporters._encoding.framing import join_chunks
+from metrics.exporters._encoding.names import NO_TAGS, checked_prefix, checked_tags, merge_tags
 from metrics.exporters._encoding.numbers import Number, decimal, finite
 from metrics.exporters._encoding.units import checked_ns, per_second
+from metrics.exporters._series.fields import info_text
 from metrics.exporters._series.scalar import number_of
 from metrics.exporters._series.series import Series, series
 from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, MeterSnapshot
@@ -92,7 +92,7 @@ def stream(
     namespace = checked_prefix("namespace", namespace)
     tags = checked_tags(tags)
     times = per_second(duration_unit)
-    return chunked(line(one, namespace, tags, times, end) for one in series(registry, reader))
+    return join_chunks(line(one, namespace, tags, times, end) for one in series(registry, reader))
 
 
 def line(one: Series, namespace: str, tags: Mapping[str, str], times: int, end: str) -> str:
@@ -103,7 +103,7 @@ def line(one: Series, namespace: str, tags: Mapping[str, str], times: int, end: 
     ]
     if not texts:
         return ""
-    pairs = merged(tags, one.labels, escape, escape, RESERVED)
+    pairs = merge_tags(tags, one.labels, escape, escape, RESERVED)
     labels = "".join([f",{name}={value}" for name, value in pairs])
     return f"{measurement(f'{namespace}{one.name}.{kind}')}{labels} {','.join(texts)}{end}"
 

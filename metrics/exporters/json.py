@@ -5,8 +5,8 @@ The format: RFC 8259.
 
 from collections.abc import Iterator
 
-from metrics.exporters._encoding.framing import chunked
-from metrics.exporters._encoding.json import written
+from metrics.exporters._encoding.framing import join_chunks
+from metrics.exporters._encoding.json import object_text
 from metrics.exporters._series.series import keyed, series
 from metrics.registry import Registry
 
@@ -31,4 +31,4 @@ def render(registry: Registry, *, reader: str = "json") -> bytes:
 def stream(registry: Registry, *, reader: str = "json") -> Iterator[bytes]:
     """Yield what `render` returns in chunks of some tens of KB."""
     members = ((key, one.snapshot.to_dict()) for key, one in keyed(series(registry, reader)))
-    return chunked(written(members))
+    return join_chunks(object_text(members))

@@ -9,9 +9,10 @@ For example:
 
 from collections.abc import Iterator
 
-from metrics.exporters._encoding.framing import chunked
-from metrics.exporters._encoding.json import finite_only, info_text, one_line, text_of
-from metrics.exporters._encoding.units import Writer, rounded, writer_of
+from metrics.exporters._encoding.framing import join_chunks, one_line
+from metrics.exporters._encoding.json import finite_only, text_of
+from metrics.exporters._encoding.units import Writer, round_text, writer_of
+from metrics.exporters._series.fields import info_text
 from metrics.exporters._series.series import Series, key_of, series
 from metrics.instruments import (
     BucketHistogramSnapshot,
@@ -31,7 +32,7 @@ PERCENTILES = ("p50", "p75", "p95", "p99", "p999")
 def render(registry: Registry, *, reader: str = "log") -> bytes:
     """Return the values of a registry as lines of text, one for each instrument or child.
 
-    Each line has the name, the labels and `key=value` pairs. Numbers are rounded to four digits;
+    Each line has the name, the labels and `key=value` pairs. Numbers are round_text to four digits;
     ints are exact. Durations and sizes come in the unit that suits them (`1.2ms`, `3.4MiB`);
     another unit than these stands at the end of the line. What a line cannot hold (line ends,
     escape sequences for a terminal) is escaped, so that no label makes a line of its own.
@@ -45,7 +46,7 @@ def render(registry: Registry, *, reader: str = "log") -> bytes:
 
 def stream(registry: Registry, *, reader: str = "log") -> Iterator[bytes]:
     """Yield the text that `render` returns in chunks of some tens of KB, each of whole lines."""
-    return chunked(f"{line(one)}\n" for one in series(registry, reader))
+    return join_chunks(f"{line(one)}\n" for one in series(registry, reader))
 
 
 def line(one: Series) -> str:
@@ -63,7 +64,7 @@ def pairs(one: Series) -> list[str]:
             return ["healthy=true"]
         return ["healthy=false", f'error="{escape_label(error)}"']
     write = writer_of(one.entry.unit)
-    found = number_pairs(one.snapshot, write or rounded)
+    found = number_pairs(one.snapshot, write or round_text)
     return found if write else [*found, f"unit={one.entry.unit}"]
 
 
@@ -72,7 +73,7 @@ def number_pairs(snapshot: Snapshot, write: Writer) -> list[str]:
     sample, rates = snapshot.distribution, snapshot.rates
     if sample is not None:
         # Rates of a timer are events, not seconds, a second.
-        return [*distribution(sample, write), *(averages(rates, rounded) if rates else [])]
+        return [*distribution(sample, write), *(averages(rates, round_text) if rates else [])]
     if rates is not None:
         return [f"count={write(rates.count)}", *averages(rates, write)]
     if snapshot.scalar is not None:
@@ -85,7 +86,7 @@ def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, write: Wri
     numbers = {"min": sample.min, "mean": sample.mean, "max": sample.max}
     numbers.update(zip(PERCENTILES, sample.percentiles(QUANTILES), strict=True))
     found = [f"{name}={write(value)}" for name, value in numbers.items()] if sample.count else []
-    return [f"count={rounded(sample.count)}", *found]
+    return [f"count={round_text(sample.count)}", *found]
 
 
 def averages(rates: MeterSnapshot, write: Writer) -> list[str]:

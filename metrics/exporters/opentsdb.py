@@ -10,12 +10,12 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from metrics.exporters._encoding.framing import chunked, encoded
+from metrics.exporters._encoding.framing import encode, join_chunks
 from metrics.exporters._encoding.names import (
     NO_TAGS,
     checked_prefix,
     checked_tags,
-    merged,
+    merge_tags,
     plain,
     tag_name,
 )
@@ -104,7 +104,7 @@ def stream(
     """Yield the lines that `render` returns in chunks of some tens of KB, each of whole lines."""
     seconds = checked_seconds(timestamp_ns)
     found = points(registry, host, namespace, tags, duration_unit, reader)
-    return chunked(put_line(point, seconds) for point in found)
+    return join_chunks(put_line(point, seconds) for point in found)
 
 
 def render_json(
@@ -170,7 +170,7 @@ def points(
 
 def place_of(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, Labels]:
     """Return the text before the field of a metric, and the tags."""
-    pairs = merged(tags, one.labels, tag_name, plain)
+    pairs = merge_tags(tags, one.labels, tag_name, plain)
     return plain(f"{namespace}.{one.name}" if namespace else one.name), tuple(pairs)
 
 
@@ -189,4 +189,4 @@ def point_json(point: TaggedNumber, seconds: int) -> str:
 
 def array(texts: list[str]) -> bytes:
     """Return JSON objects as an array."""
-    return encoded(f"[{','.join(texts)}]")
+    return encode(f"[{','.join(texts)}]")

@@ -1,4 +1,4 @@
-"""StatsD, as its first server speaks it, and Datadog's dialect with tags.
+"""Lines of StatsD: the dialect of its first server, and Datadog's dialect with tags.
 
 The formats: https://github.com/statsd/statsd/blob/master/docs/metric_types.md and
 https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/
@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from metrics.exporters._encoding.framing import chunked
+from metrics.exporters._encoding.framing import join_chunks
 from metrics.exporters._encoding.names import (
     NO_TAGS,
     checked_prefix,
     checked_tags,
-    merged,
+    merge_tags,
     nodes,
     path,
     plain,
@@ -36,13 +36,13 @@ __all__ = ["CONTENT_TYPE", "DIALECTS", "SAMPLES", "Deltas", "lines", "render", "
 DIALECTS = ("statsd", "dogstatsd")
 
 SAMPLES = 1000
-"""Durations of one resetting timer written at a time, unless told otherwise."""
+"""Default number of durations of one resetting timer in one report."""
 
 MILLISECONDS = per_second("milliseconds")
 
 
 class Place(NamedTuple):
-    """Where the numbers of a series go: what stands before the values and after them."""
+    """Texts before and after the values of a series, and whether its labels are tags."""
 
     path: str
     tail: str
@@ -59,35 +59,35 @@ def render(
     samples: int = SAMPLES,
     reader: str = "statsd",
 ) -> bytes:
-    """Return what has happened in a registry since the last look as lines, in name order.
+    """Return the updates of a registry since the last export as lines, in name order.
 
-    StatsD hears of events, so a counter is what it has grown by (`c`, left out when it has not),
-    and a resetting timer is each of its durations, in milliseconds (`ms`). What was put together
-    already cannot be taken apart again: meters, timers and histograms are what their count has
-    grown by, and each of their statistics as a gauge (`g`), durations in milliseconds. All other
-    values are gauges. A negative gauge is set to 0 first, because a sign means a change; in
-    Datadog's dialect it does not.
+    StatsD counts events: the value of a counter is its increment (`c`, left out if it is 0), and
+    that of a resetting timer each of its durations, in milliseconds (`ms`). Meters, timers and
+    histograms are the increment of their count, and a gauge (`g`) for each of their statistics,
+    durations in milliseconds. All other values are gauges. A negative gauge is set to 0 first,
+    because a sign means a change; in Datadog's dialect it does not.
 
-    Names and fields are go-ethereum's, with a dot for `/`, and `_` for what is no letter, ASCII
-    digit, `-` or `_`; a tag keeps its dots and slashes. A warning is logged when two series are the
-    same after that. NaN and infinities are left out.
+    Names and fields are go-ethereum's, with a dot for `/`, and `_` for characters other than
+    letters, ASCII digits, `-` and `_`; a tag keeps its dots and slashes, and its value its colons.
+    A warning is logged if two series have the same path and tags after that. NaN and infinities
+    are left out.
 
     Args:
-        registry: what to read.
-        deltas: what the server has been told so far; the same `Deltas()` at every look. What is
-            written counts as told.
-        namespace: what names begin with.
-        tags: given to every series that has no label of the same name.
-        dialect: `statsd` writes labels into the name, as `<name>.<label>.<value>`, and no info;
-            `dogstatsd` writes them as tags, and the facts of an info as the tags of a 1.
-        samples: durations of one resetting timer to write. Of more than that some are written,
-            evenly from the shortest to the longest, with the rate at which they were taken.
-        reader: who reads; what resets when it is read resets for this reader alone.
+        registry: the registry to read.
+        deltas: the totals that the server has; the same `Deltas()` at every export. Written
+            increments count as delivered.
+        namespace: the prefix of all names.
+        tags: tags of every series that has no label of the same name.
+        dialect: `statsd` writes labels into the name, as `<name>.<label>.<value>`, and leaves out
+            info instruments; `dogstatsd` writes labels as tags, and info labels as the tags of a 1.
+        samples: durations of one resetting timer to write. If there are more, some are written,
+            evenly from the shortest to the longest, with their sampling rate.
+        reader: the reader's name; values that reset at a read reset for this reader alone.
 
     Raises:
-        TypeError: `deltas` is none, `namespace` not a str, `tags` not str to str, or `samples` not
-            an int.
-        ValueError: a tag's name is empty, `dialect` unknown, or `samples` not positive.
+        TypeError: `deltas` is no `Deltas`, `namespace` no str, `tags` no mapping of str to str, or
+            `samples` no int.
+        ValueError: the name of a tag is empty, `dialect` unknown, or `samples` not positive.
     """
     return b"".join(
         stream(
@@ -112,8 +112,8 @@ def stream(
     samples: int = SAMPLES,
     reader: str = "statsd",
 ) -> Iterator[bytes]:
-    """Yield what `render` returns in chunks of some tens of KB, each of them whole lines."""
-    return chunked(
+    """Yield the lines of `render` in chunks of some tens of KB, each of them whole lines."""
+    return join_chunks(
         lines(
             registry,
             deltas=deltas,
@@ -136,42 +136,50 @@ def lines(
     samples: int = SAMPLES,
     reader: str = "statsd",
 ) -> Iterator[str]:
-    """Return an iterator over what `render` returns line by line, for `datagrams`.
+    """Return an iterator over the lines of `render`, for `datagrams`.
 
-    The two lines of a negative gauge come as one text, so that they travel together.
+    The two lines of a negative gauge are one text, so that they share a datagram.
     """
     if not isinstance(deltas, Deltas):
-        raise TypeError(f"deltas takes a Deltas that is kept between reports, got {deltas!r}")
+        raise TypeError(f"invalid deltas {deltas!r}: pass the same Deltas() at every export")
     if dialect not in DIALECTS:
-        raise ValueError(f"dialect is one of {', '.join(DIALECTS)}; got {dialect!r}")
+        raise ValueError(f"invalid dialect {dialect!r}: use one of {', '.join(DIALECTS)}")
     namespace = checked_prefix("namespace", namespace)
     tags = checked_tags(tags)
     samples = size("samples", samples)
-    place = tagged if dialect == "dogstatsd" else nested
+    place = place_by_tags if dialect == "dogstatsd" else place_by_path
     return (
         text
         for one, where in placed(
-            followed(registry, deltas, reader), partial(place, namespace, tags)
+            series_in_pass(registry, deltas, reader), partial(place, namespace, tags)
         )
         for text in texts_of(one, where, deltas, samples)
     )
 
 
-def followed(registry: Registry, deltas: Deltas, reader: str) -> Iterator[Series]:
-    """Yield every series, as one pass of `deltas`."""
-    deltas.begin(0, 0)  # nobody asks it for times
+def series_in_pass(registry: Registry, deltas: Deltas, reader: str) -> Iterator[Series]:
+    """Yield every series, within one pass of `deltas`."""
+    deltas.begin(0, 0)  # StatsD has no start times
     yield from numbered(series(registry, reader))
     deltas.end()
 
 
-def tagged(namespace: str, tags: Mapping[str, str], one: Series) -> Place:
+def place_by_tags(namespace: str, tags: Mapping[str, str], one: Series) -> Place:
     """Return the place of a series whose labels are tags."""
-    pairs = merged(tags, one.labels, tag_name, plain)
+    pairs = merge_tags(tags, one.labels, tag_name, tag_value)
     tail = ",".join([f"{name}:{value}" for name, value in pairs])
     return Place(path(namespace, one.name), f"|#{tail}" if tail else "", has_tags=True)
 
 
-def nested(namespace: str, tags: Mapping[str, str], one: Series) -> Place | None:
+def tag_value(text: str) -> str:
+    """Return the value of a tag as `plain` does; it keeps colons too, as in `url:http://x:80/`.
+
+    Servers separate name and value at the first colon.
+    """
+    return ":".join(map(plain, text.split(":")))
+
+
+def place_by_path(namespace: str, tags: Mapping[str, str], one: Series) -> Place | None:
     """Return the place of a series whose labels are in its name; None for info labels."""
     if one.is_info:
         return None
@@ -194,14 +202,14 @@ def texts_of(one: Series, where: Place, deltas: Deltas, samples: int) -> Iterato
 
 
 def gauge(at: Place, value: Number) -> str:
-    """Return the line of a gauge, or two."""
+    """Return the line of a gauge; two lines if it is negative in a dialect with signs."""
     text = decimal(value)
     set_first = f"{at.path}:0|g{at.tail}\n" if text[0] == "-" and not at.has_tags else ""
     return f"{set_first}{at.path}:{text}|g{at.tail}\n"
 
 
 def durations_of(snapshot: HistogramSnapshot, where: Place, samples: int) -> Iterator[str]:
-    """Yield a line for each duration of a resetting timer, or for some of very many."""
+    """Yield a line for each duration of a resetting timer, or for `samples` of them."""
     values = snapshot.values
     if len(values) > samples:
         step = len(values) / samples

@@ -22,7 +22,7 @@ from metrics.reporters._push.payloads import Reading, batched
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
-from metrics.reporters._transports.secrets import basic, given, given_in_ascii
+from metrics.reporters._transports.secrets import basic, require, require_ascii
 
 DURATION_UNIT = "nanoseconds"
 
@@ -67,10 +67,10 @@ def v1(
         ModuleNotFoundError: urllib3 is not installed.
         TypeError, ValueError: an option is missing or malformed.
     """
-    server = endpoint_of(given("url", url))
-    query = {"db": given("database", database)}
+    server = endpoint_of(require("url", url))
+    query = {"db": require("database", database)}
     if retention_policy:
-        query["rp"] = given("retention_policy", retention_policy)
+        query["rp"] = require("retention_policy", retention_policy)
     endpoint = server.at("/write", query)
     credentials = basic(username, password)
     request = Request(endpoint, credentials.headers, credentials.secrets)
@@ -100,9 +100,9 @@ def v2(
         ModuleNotFoundError: urllib3 is not installed.
         TypeError, ValueError: an option is missing or malformed.
     """
-    server = endpoint_of(given("url", url))
-    secret = given_in_ascii("token", token)
-    query = {"org": given("org", org), "bucket": given("bucket", bucket)}
+    server = endpoint_of(require("url", url))
+    secret = require_ascii("token", token)
+    query = {"org": require("org", org), "bucket": require("bucket", bucket)}
     endpoint = server.at("/api/v2/write", query)
     request = Request(endpoint, {"Authorization": f"Token {secret}"}, (secret,))
     return written(registry, request, options)

@@ -24,7 +24,7 @@ from metrics.reporters._push.payloads import Reading
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
-from metrics.reporters._transports.secrets import basic, given
+from metrics.reporters._transports.secrets import basic, require
 from metrics.reporters._transports.tcp import Tcp
 
 HOST = "127.0.0.1"
@@ -113,7 +113,7 @@ def http(
         ModuleNotFoundError: urllib3 is not installed.
         TypeError, ValueError: an option is missing or malformed.
     """
-    server = endpoint_of(given("url", url))
+    server = endpoint_of(require("url", url))
     points = checked(options)
     size = chosen(options.get("batch_size"), opentsdb.POINTS)
     opentsdb.stream_json(Registry(), timestamp_ns=0, batch_size=size, **points)
@@ -138,7 +138,7 @@ def http(
 def checked(options: OpenTsdbOptions) -> dict[str, Any]:
     """Return the options that are the exporter's; raise what it raises for those it refuses."""
     points: dict[str, Any] = {
-        "host": given("host_tag", chosen(options.get("host_tag"), socket.gethostname())),
+        "host": require("host_tag", chosen(options.get("host_tag"), socket.gethostname())),
         "namespace": chosen(options.get("namespace"), ""),
         "tags": constant_labels(options.get("labels")),
         "duration_unit": chosen(options.get("duration_unit"), "milliseconds"),

@@ -19,7 +19,7 @@ from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.process import process_uuid, program_name
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
-from metrics.reporters._transports.secrets import given, given_in_ascii
+from metrics.reporters._transports.secrets import require, require_ascii
 
 PATH = "/v1/metrics"
 
@@ -102,7 +102,7 @@ def http(
             reader=reader,
         )
 
-    collector = endpoint_of(given("url", url))
+    collector = endpoint_of(require("url", url))
     request = Request(
         collector if collector.path.endswith(PATH) else collector.at(PATH),
         {**secrets, "Content-Type": otlp.CONTENT_TYPE},
@@ -149,7 +149,7 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
             raise ValueError(
                 f"invalid name {name!r} in headers: the reporter sets this one; leave it out"
             )
-    return {name: given_in_ascii(f"header {name!r}", value) for name, value in headers.items()}
+    return {name: require_ascii(f"header {name!r}", value) for name, value in headers.items()}
 
 
 def problem(answer: bytes) -> str:

@@ -21,7 +21,7 @@ from metrics.reporters._push.posting import Request, http_transport, posting
 from metrics.reporters._push.reporter import TIMEOUT, Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
 from metrics.reporters._transports.http import Http
-from metrics.reporters._transports.secrets import basic, given
+from metrics.reporters._transports.secrets import basic, require
 from metrics.reporters._transports.transport import Rejected, Unavailable
 
 logger = getLogger(__name__)
@@ -76,7 +76,7 @@ def http(
         TypeError, ValueError: an option is missing or malformed.
     """
     groups = chosen(grouping, {})
-    endpoint = endpoint_of(given("url", url)).at(group_path(given("job", job), groups))
+    endpoint = endpoint_of(require("url", url)).at(group_path(require("job", job), groups))
     credentials = basic(username, password)
     request = Request(
         endpoint,

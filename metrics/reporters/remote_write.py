@@ -27,7 +27,7 @@ from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.process import process_name, program_name
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
-from metrics.reporters._transports.secrets import Credentials, basic, given, given_in_ascii
+from metrics.reporters._transports.secrets import Credentials, basic, require, require_ascii
 
 PATH = "/api/v1/write"
 
@@ -116,7 +116,7 @@ def http(
                 batch_size=batch_size,
             )
 
-    server = endpoint_of(given("url", url))
+    server = endpoint_of(require("url", url))
     headers = {
         "Content-Encoding": "snappy",
         "Content-Type": remote_write.CONTENT_TYPE,
@@ -191,5 +191,5 @@ def credentials_of(
         raise ValueError(
             "invalid bearer_token with a username or password: use one of the two to authenticate"
         )
-    token = given_in_ascii("bearer_token", bearer_token)
+    token = require_ascii("bearer_token", bearer_token)
     return Credentials({"Authorization": f"Bearer {token}"}, (token,))

@@ -14,7 +14,7 @@ from metrics.exporters._series.deltas import Deltas
 
 LINE = re.compile(
     r"(?P<name>[^:|@#\s]+):(?P<value>-?\d+(?:\.\d+)?)\|(?P<type>c|g|ms)"
-    r"(?:\|@(?P<rate>0\.\d+))?(?:\|#(?P<tags>[^:|@#,\s]+:[^:|@#,\s]+(?:,[^:|@#,\s]+:[^:|@#,\s]+)*))?"
+    r"(?:\|@(?P<rate>0\.\d+))?(?:\|#(?P<tags>[^:|@#,\s]+:[^|@#,\s]+(?:,[^:|@#,\s]+:[^|@#,\s]+)*))?"
 )
 
 
@@ -177,10 +177,24 @@ def test_labels_and_facts_are_tags_in_datadogs_dialect():
     registry.info("build").set({"version": "1.2"})
     registry.resetting_timer("pause").update(1)
     assert page(registry, dialect="dogstatsd", tags={"env": "x y"}) == (
-        "a:1|c|#env:x_y,method:GET,path:/a_b_c\n"
+        "a:1|c|#env:x_y,method:GET,path:/a:b_c\n"
         "build:1|g|#env:x_y,version:1.2\n"
         "pause:1000.0|ms|#env:x_y\n"
     )
+
+
+def test_only_the_first_colon_of_a_tag_separates_its_name_from_its_value():
+    registry = Registry()
+    registry.counters("a", labels=("url",)).labels("http://x:80/,b|c\n\r\u2028d:").inc()
+    assert page(registry, dialect="dogstatsd", tags={"ti:me": "12:30"}) == (
+        "a:1|c|#ti_me:12:30,url:http://x:80/_b_c___d:\n"
+    )
+
+
+def test_a_label_in_a_name_has_no_colon():
+    registry = Registry()
+    registry.counters("a", labels=("url",)).labels("x:80").inc()
+    assert page(registry) == "a.url.x_80:1|c\n"
 
 
 def test_labels_are_in_the_name_otherwise():

@@ -433,11 +433,11 @@ def test_a_payload_that_a_server_cannot_take_now_is_sent_again(status: int):
     ("options", "error", "message"),
     [
         ({"url": None}, ValueError, "option 'url' is required"),
-        ({"url": "localhost:9090"}, ValueError, "url 'localhost:9090' is no http or https URL"),
+        ({"url": "localhost:9090"}, ValueError, "invalid url 'localhost:9090': use an http"),
         ({"username": "me"}, ValueError, "option 'password' is required"),
         ({"password": TOKEN}, ValueError, "option 'username' is required"),
         ({"username": "me", "bearer_token": TOKEN}, ValueError, "bearer_token with a username"),
-        ({"bearer_token": TOKEN + "\n"}, ValueError, "bearer_token holds"),
+        ({"bearer_token": TOKEN + "\n"}, ValueError, "invalid bearer_token with"),
         ({"bearer_token": 3}, TypeError, "bearer_token"),
         ({"labels": {"a-b": "x"}}, ValueError, "label name 'a-b'"),
         ({"labels": ["job"]}, TypeError, "use a mapping"),

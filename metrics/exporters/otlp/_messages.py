@@ -12,7 +12,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationSc
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, ResourceMetrics, ScopeMetrics
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from metrics.exporters._encoding.numbers import INT64, bounded
+from metrics.exporters._encoding.numbers import INT64, clamp
 from metrics.exporters._series.series import Labels
 from metrics.exporters.otlp._conventions import Attribute, attribute_name
 
@@ -69,7 +69,7 @@ def attribute(name: str, value: Attribute) -> KeyValue:
         case int() if -INT64 <= value < INT64:
             content = AnyValue(int_value=value)
         case _:
-            content = AnyValue(double_value=bounded(value))
+            content = AnyValue(double_value=clamp(value))
     return KeyValue(key=encodable(name), value=content)
 
 

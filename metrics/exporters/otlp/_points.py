@@ -21,7 +21,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     SummaryDataPoint,
 )
 
-from metrics.exporters._encoding.numbers import INT64, Number, bounded, canonical
+from metrics.exporters._encoding.numbers import INT64, Number, canonical, clamp
 from metrics.exporters._encoding.units import code_of, code_of_rate
 from metrics.exporters._exposition.families import SUMMARY_QUANTILES, WINDOWS
 from metrics.exporters._series.deltas import Deltas
@@ -209,7 +209,7 @@ class DataPoints:
         if isinstance(value, int) and -INT64 <= value < INT64:
             point.as_int = value
         else:
-            point.as_double = bounded(value)
+            point.as_double = clamp(value)
         return point
 
     def _measured(self, labels: Attributes, count: Number, start_ns: int) -> HistogramDataPoint:

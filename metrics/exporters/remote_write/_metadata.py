@@ -24,7 +24,7 @@ class Metadata:
     """Metadata that one server has, by metric family.
 
     The metadata of a family is sent with its first sample, and again once a minute: the server may
-    have lost it. Each destination needs its own, kept between reports. Memory is bounded by the
+    have lost it. Each destination needs its own, kept between reports. Memory is clamp by the
     families of two reports. For one thread.
     """
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from metrics.exporters._encoding.numbers import bounded
+from metrics.exporters._encoding.numbers import clamp
 from metrics.exporters._encoding.units import MILLISECOND, checked_ns
 from metrics.exporters._exposition.samples import Sample, samples
 from metrics.exporters._series.series import Labels
@@ -139,7 +139,7 @@ def encode(
     for family, sample in samples(registry, reader):
         labels = series_labels(sample, constant)
         staleness.add(labels)
-        series = time_series(labels, double(bounded(sample.value)), at)
+        series = time_series(labels, double(clamp(sample.value)), at)
         yield series if metadata is None else metadata.due(family) + series
     if metadata is not None:
         metadata.end()

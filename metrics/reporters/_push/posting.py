@@ -2,16 +2,20 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from ssl import SSLContext, create_default_context
+from ssl import SSLContext
 from typing import NamedTuple
 
+from metrics.clock import SYSTEM_CLOCK
+from metrics.options import boolean, is_unset
 from metrics.registry import Registry
 from metrics.reporters._push.lifetime import reporting
-from metrics.reporters._push.options import HttpOptions, checked_bool, connect_timeout
+from metrics.reporters._push.options import HttpOptions, checked_bool, chosen, connect_timeout
 from metrics.reporters._push.payloads import Read, compressed
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import Endpoint
 from metrics.reporters._transports.http import RETRIED, Http, Problem, no_problem
+from metrics.reporters._transports.proxies import Proxy, environment_proxy, proxy_of
+from metrics.reporters._transports.tls import client_context
 from metrics.reporters._transports.transport import Transport
 
 
@@ -57,29 +61,40 @@ def http_transport(request: Request, options: HttpOptions) -> Http:
         TypeError, ValueError: an option is malformed.
     """
     compress = checked_bool("compress", options.get("compress"))
+    trust_env = boolean(options.get("trust_env"), "trust_env", default=False)
     return Http(
         request.endpoint,
         method=request.method,
         headers={**request.headers, "Content-Encoding": "gzip"} if compress else request.headers,
         secrets=request.secrets,
         connect_timeout=connect_timeout(options),
-        context=trusting(options.get("ca_file")),
+        context=tls_context(options, trust_env),
+        proxy=proxy_to(request.endpoint, options, trust_env),
         problem=request.problem,
         retried=request.retried,
+        clock=chosen(options.get("clock"), SYSTEM_CLOCK),
     )
 
 
-def trusting(ca_file: str | None) -> SSLContext | None:
-    """Return how to do TLS with servers whose certificates are in a file; None without a file.
+def tls_context(options: HttpOptions, trust_env: bool) -> SSLContext | None:
+    """Return the TLS settings of the options; None if they are the defaults, which load slowly.
 
     Raises:
-        ValueError: it cannot be read, or holds no certificates.
+        TypeError, ValueError: a file is unreadable or malformed.
     """
-    if ca_file is None:
-        return None
-    try:
-        return create_default_context(cafile=ca_file)
-    except (OSError, TypeError) as error:
-        raise ValueError(
-            f"ca_file {ca_file!r} has no certificates that can be read: {error}"
-        ) from error
+    files = (options.get("ca_file"), options.get("client_cert"), options.get("client_key"))
+    if trust_env or any(file is not None for file in files):
+        return client_context(*files, trust_env=trust_env)
+    return None
+
+
+def proxy_to(target: Endpoint, options: HttpOptions, trust_env: bool) -> Proxy | None:
+    """Return the proxy of the options or of the environment; None without one.
+
+    Raises:
+        TypeError, ValueError: its URL is malformed.
+    """
+    url = options.get("proxy")
+    if url is not None and not is_unset(url):
+        return proxy_of(url)
+    return environment_proxy(target) if trust_env else None

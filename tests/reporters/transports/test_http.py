@@ -11,10 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metrics._version import library_version
+from metrics.reporters._transports.connection import RENEWAL
 from metrics.reporters._transports.http import RETRIED, seconds_of
 from metrics.reporters._transports.transport import Rejected, Unavailable
+from metrics.testing import ManualClock
 from tests.processes import free_port
+from tests.reporters.names import SECOND_LOOPBACK
 from tests.reporters.servers import (
+    LOOPBACK,
     Server,
     Web,
     accepted,
@@ -41,6 +46,41 @@ def test_a_payload_is_the_body_of_a_request(sending):
     assert request.line == "PUT /write?db=metrics HTTP/1.1"
     assert request.headers["authorization"] == f"Token {TOKEN}"
     assert request.body == b"payload"
+
+
+def test_requests_name_the_library_and_its_version_unless_a_header_does(sending):
+    web = Web(OK)
+    with Server(web) as server:
+        sending(server)
+        sending(server, headers={"user-agent": "shop/1"})
+    agents = [request.headers["user-agent"] for request in web.requests]
+    version = library_version()
+    assert agents == [f"wired-metrics/{version}" if version else "wired-metrics", "shop/1"]
+
+
+def test_a_connection_is_replaced_after_some_minutes_so_that_a_moved_name_is_followed(
+    transport_to, names
+):
+    old, new = Web(OK), Web(OK)
+    clock = ManualClock()
+    names.move("db.example", LOOPBACK)
+    with (
+        Server(old) as first,
+        Server(new, port=first.port, host=SECOND_LOOPBACK) as second,
+    ):
+        transport = transport_to(f"http://db.example:{first.port}", clock=clock)
+        transport.send(b"1", DEADLINE)
+        names.move("db.example", SECOND_LOOPBACK)
+        clock.advance(RENEWAL - 1)
+        transport.send(b"2", DEADLINE)
+        clock.advance(1)
+        transport.send(b"3", DEADLINE)
+        clock.advance(RENEWAL - 1)
+        transport.send(b"4", DEADLINE)
+        assert first.has_accepted(1)
+        assert second.has_accepted(1)
+    assert (old.bodies, new.bodies) == ([b"1", b"2"], [b"3", b"4"])
+    assert names.questions == ["db.example"] * 2
 
 
 def test_one_connection_is_kept(transport_to):
@@ -93,6 +133,27 @@ def test_everything_else_is_refused(sending, status):
         ):
             sending(server)
     assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_refused_with_the_new_address_and_the_remedy(sending, status):
+    answer = response(status, Location=f"https://user:{TOKEN}@new.example/write?p={TOKEN}#x")
+    with Server(Web(answer)) as server, pytest.raises(Rejected) as caught:
+        sending(server)
+    assert str(caught.value).endswith(
+        f"/write answered {status} and redirects to 'https://***@new.example/write'; redirects are "
+        "not followed: set the option url to the new address"
+    )
+
+
+@pytest.mark.parametrize("location", [f"/v2/{TOKEN}/write", "\x00\x1b[31m", "x" * 1000])
+def test_any_location_is_shown_as_one_short_line_without_secrets(sending, location):
+    answer = response(302, Location=location)
+    with Server(Web(answer)) as server, pytest.raises(Rejected, match="answered 302") as caught:
+        sending(server, secrets=(TOKEN,))
+    assert TOKEN not in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("status", [429, 503])
