@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 from metrics.reporters._transports.connection import Wire, close_descriptor
 from metrics.reporters._transports.endpoint import Endpoint
 from metrics.reporters._transports.secrets import Redaction
-from metrics.reporters._transports.transport import Rejected, Unavailable
+from metrics.reporters._transports.transport import (
+    Malformed,
+    PartlyTaken,
+    Rejected,
+    TooLarge,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -25,6 +31,14 @@ MOST_OF_AN_ANSWER = 4096
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
 """Answers after which the same payload may be taken later."""
 
+BLAMING = frozenset({500, 507})
+"""Answers of `retried` that one payload may get for ever, while others are taken."""
+
+MALFORMED = frozenset({400, 422})
+"""Refusals that may be about one series of a payload."""
+
+TOO_LARGE = 413
+
 
 Problem = Callable[[bytes], str]
 """Tells what was wrong with a payload by the answer to it; empty if nothing was."""
@@ -37,6 +51,11 @@ class Answer(NamedTuple):
     retry_after: str
     body: bytes
     """Its beginning."""
+
+
+def took_nothing(answer: bytes) -> bool:  # noqa: ARG001 - as every classification
+    """Return False: a refusal is one of the whole payload."""
+    return False
 
 
 def no_problem(answer: bytes) -> str:  # noqa: ARG001 - as every problem
@@ -62,6 +81,8 @@ class Http:
         context: how to do TLS; by default with the certificates that the system trusts.
         problem: looks at answers of success, which may say that something was left out.
         retried: answers after which the same payload may be taken later.
+        took_rest: returns, for the body of a 400 or 422, whether the server has taken all series
+            but the malformed ones.
 
     Raises:
         ModuleNotFoundError: urllib3 is not installed.
@@ -78,6 +99,7 @@ class Http:
         context: SSLContext | None = None,
         problem: Problem = no_problem,
         retried: Collection[int] = RETRIED,
+        took_rest: Callable[[bytes], bool] = took_nothing,
     ) -> None:
         self._endpoint = endpoint
         self._method = method
@@ -87,6 +109,7 @@ class Http:
         self._context = context
         self._problem = problem
         self._retried = retried
+        self._took_rest = took_rest
         self._wire = Wire()
         # The connection that was made last, if it is not closed; for `abandon` alone.
         self._connections: list[HTTPConnection] = []
@@ -97,29 +120,40 @@ class Http:
         """Deliver a payload within `timeout` seconds; raise `Unavailable` or `Rejected`."""
         from urllib3.exceptions import HTTPError  # noqa: PLC0415 - it takes long to import
 
+        kept = self._wire.connected
         try:
             with self._wire.within(timeout):
                 answer = self._answer(payload, timeout)
         except (HTTPError, HTTPException, OSError, ValueError) as error:
             cut = self._wire.cut_reason
+            # Without a connection nothing can have been sent.
+            unanswered = kept or self._wire.connected
             self.close()
             reason = f"{self._endpoint}: {cut or self._redaction.shown(cause_of(error))}"
             # A socket that is cut during TLS may raise a ValueError; else it is about the request.
             if isinstance(error, ValueError) and not isinstance(error, HTTPError) and not cut:
                 raise Rejected(reason) from None
-            raise Unavailable(reason) from None
+            raise Unavailable(reason, unanswered=unanswered) from None
         cut_off = len(answer.body) >= MOST_OF_AN_ANSWER
         if 200 <= answer.status < 300:  # noqa: PLR2004 - as the protocol has them
             problem = self._problem(answer.body)
             if problem:
                 shown = self._redaction.shown(problem, cut=cut_off)
-                raise Rejected(f"{self._endpoint} {shown}")
+                raise PartlyTaken(f"{self._endpoint} {shown}")
             return
         body = self._redaction.shown(answer.body.decode("utf-8", "replace"), cut=cut_off)
         reason = f"{self._endpoint} answered {answer.status} {body}".rstrip()
         if answer.status in self._retried:
-            raise Unavailable(reason, seconds_of(answer.retry_after))
-        raise Rejected(reason)
+            retry_after = seconds_of(answer.retry_after)
+            raise Unavailable(reason, retry_after, blames_payload=answer.status in BLAMING)
+        raise self._refusal_of(answer)(reason)
+
+    def _refusal_of(self, answer: Answer) -> type[Rejected]:
+        if answer.status == TOO_LARGE:
+            return TooLarge
+        if answer.status in MALFORMED:
+            return PartlyTaken if self._took_rest(answer.body) else Malformed
+        return Rejected
 
     def abort(self) -> None:
         """Make a `send` in another thread fail at once."""
