@@ -155,7 +155,7 @@ class Points:
         return metric_of(one, code, gauge=Gauge(data_points=[self._number(labels, value)]))
 
     def _sum(self, one: Series, code: str, labels: Attributes, total: Number) -> Metric:
-        start_ns, (value,) = self._added((one.name, one.labels), (total,))
+        start_ns, (value,) = self._added((one.entry, one.labels), (total,))
         data = Sum(
             data_points=[self._number(labels, value, start_ns)],
             aggregation_temporality=self._temporality,
@@ -203,7 +203,7 @@ class Points:
         self, one: Series, labels: Attributes, sample: BucketHistogramSnapshot
     ) -> Histogram:
         counts = [high - low for low, high in pairwise((0, *sample.buckets))]
-        key = (one.name, one.labels, sample.bounds)
+        key = (one.entry, one.labels, sample.bounds)
         start_ns, added = self._added(key, (sum(counts), sample.sum, *counts))
         count, total, *buckets = added
         point = HistogramDataPoint(
