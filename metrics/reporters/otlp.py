@@ -4,7 +4,7 @@ The protocol: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Unpack
@@ -15,7 +15,7 @@ from metrics.exporters._series.deltas import Deltas
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
 from metrics.reporters._push.options import HttpOptions, Option, chosen, list_options
-from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.payloads import Codec, Reading, batches
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
@@ -27,6 +27,9 @@ TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """What the name of a header may be (RFC 9110, section 5.6.2)."""
 
 TEMPORALITIES = ("cumulative", "delta")
+
+RETRIED = frozenset({429, 502, 503, 504})
+"""Answers after which the same payload may be taken later, as the protocol says."""
 
 
 class OtlpOptions(HttpOptions, total=False):
@@ -51,6 +54,11 @@ def http(
 ) -> AbstractContextManager[Reporter]:
     """Send a registry to a collector once an interval and in the end.
 
+    With delta temporality, increments that the collector refused, or that found no room while it
+    was unavailable, are added up and sent with the next report. A request whose answer got lost is
+    repeated as it was, as the protocol requires: the collector may count it twice, unless it
+    recognises its times. Data points that the collector leaves out of a request are not repeated.
+
     Args:
         registry: what to report.
         url: the collector's, `http://127.0.0.1:4318`; `/v1/metrics` is added unless it is there.
@@ -65,11 +73,8 @@ def http(
     if asked not in TEMPORALITIES:
         raise ValueError(f"temporality takes one of {', '.join(TEMPORALITIES)}; got {asked!r}")
     secrets = checked_headers(chosen(options.get("headers"), {}))
-    requests = partial(
-        otlp.stream,
-        resource=chosen(resource, {}),
-        batch_size=chosen(options.get("batch_size"), otlp.MAX_POINTS),
-    )
+    batch_size = chosen(options.get("batch_size"), otlp.MAX_POINTS)
+    requests = partial(otlp.stream, resource=chosen(resource, {}), batch_size=batch_size)
     start_ns = chosen(options.get("clock"), SYSTEM_CLOCK).time_ns()
     # What is wrong with the options is found out at the start.
     requests(Registry(), timestamp_ns=start_ns, start_ns=start_ns)
@@ -87,8 +92,21 @@ def http(
         {**secrets, "Content-Type": otlp.CONTENT_TYPE},
         tuple(secrets.values()),
         problem=problem,
+        retried=RETRIED,
+        codec=codec_of(batch_size, merges=asked == "delta"),
     )
     return posting(registry, "otlp", read, request, options, OtlpOptions)
+
+
+def codec_of(batch_size: int, *, merges: bool) -> Codec:
+    """Return the codec of requests of at most `batch_size` data points."""
+    # A slow import of an extra, which the reporter has found installed.
+    from metrics.exporters.otlp import _merging as merging  # noqa: PLC0415
+
+    def merge(requests: Sequence[bytes]) -> Iterator[list[bytes]]:
+        return batches(merging.merge(requests), batch_size, lambda _: 1)
+
+    return Codec(merging.split, merging.join, merging.describe, merge if merges else None)
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Unpack
 from metrics.exporters import remote_write
 from metrics.exporters._encoding.units import MILLISECOND
 from metrics.exporters._series.staleness import Staleness
+from metrics.exporters.remote_write import _splitting as splitting
 from metrics.registry import Registry
 from metrics.reporters._push.options import (
     HttpOptions,
@@ -19,7 +20,7 @@ from metrics.reporters._push.options import (
     constant_labels,
     list_options,
 )
-from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.payloads import Codec, Reading
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
@@ -103,6 +104,7 @@ def http(
         {**headers, **credentials.headers},
         credentials.secrets,
         retried=RETRIED,
+        codec=Codec(splitting.split, splitting.join, splitting.describe),
     )
     options["compress"] = False
     return posting(registry, "remote-write", read, request, options, RemoteWriteOptions)

@@ -1,13 +1,13 @@
 """Reports to StatsD, in its first dialect or Datadog's, as datagrams or over TCP."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from logging import getLogger
 from typing import Any, Unpack
 
 from metrics.exporters import statsd
-from metrics.exporters._encoding.framing import SIZE, datagrams
+from metrics.exporters._encoding.framing import CHUNK, SIZE, datagrams
 from metrics.exporters._series.deltas import Deltas
 from metrics.instruments._inner import size as checked_size
 from metrics.registry import Registry
@@ -22,7 +22,7 @@ from metrics.reporters._push.options import (
     constant_labels,
     list_options,
 )
-from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.payloads import LINES, Codec, Reading, batches, split_lines
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.tcp import Tcp
 from metrics.reporters._transports.udp import Udp
@@ -74,7 +74,10 @@ def udp(
     port: int | None = PORT,
     **options: Unpack[StatsdUdpOptions],
 ) -> AbstractContextManager[Reporter]:
-    """Send what has happened in a registry to StatsD as datagrams, once an interval.
+    """Send the events of a registry to StatsD as datagrams, once an interval.
+
+    Increments and durations that could not be sent are added up and sent with the next report. A
+    datagram that gets lost on its way is lost: nothing reports that.
 
     Args:
         registry: the registry to report.
@@ -96,7 +99,8 @@ def udp(
         return datagrams(texts, dropped=too_long, size=size)
 
     transport = Udp(chosen(host, HOST), chosen(port, PORT))
-    return reporting(registry, "statsd", read, transport, options, StatsdUdpOptions)
+    codec = udp_codec(events["samples"], size)
+    return reporting(registry, "statsd", read, transport, options, StatsdUdpOptions, codec)
 
 
 @list_options(StatsdTcpOptions, **OWN)
@@ -106,7 +110,11 @@ def tcp(
     port: int | None = PORT,
     **options: Unpack[StatsdTcpOptions],
 ) -> AbstractContextManager[Reporter]:
-    """Send what has happened in a registry to StatsD over one connection, once an interval.
+    """Send the events of a registry to StatsD over one connection, once an interval.
+
+    Increments and durations that could not be sent are added up and sent with the next report.
+    StatsD does not answer: lines on their way when the connection breaks are lost, or, if their
+    payload (32 KB) was not sent to its end, sent again and perhaps counted twice.
 
     Args:
         registry: the registry to report.
@@ -126,7 +134,28 @@ def tcp(
     transport = Tcp(
         chosen(host, HOST), chosen(port, PORT), connect_timeout=connect_timeout(options)
     )
-    return reporting(registry, "statsd", read, transport, options, StatsdTcpOptions)
+    codec = tcp_codec(events["samples"])
+    return reporting(registry, "statsd", read, transport, options, StatsdTcpOptions, codec)
+
+
+def udp_codec(samples: int, size: int) -> Codec:
+    """Return the codec of datagrams of at most `size` bytes."""
+
+    def merge(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+        texts = statsd.merge(map(bytes.decode, lines), samples)
+        return map(split_lines, datagrams(texts, dropped=too_long, size=size))
+
+    return LINES._replace(encode=b"\n".join, merge=merge)
+
+
+def tcp_codec(samples: int) -> Codec:
+    """Return the codec of chunks of whole lines."""
+
+    def merge(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+        texts = statsd.merge(map(bytes.decode, lines), samples)
+        return batches(map(str.encode, texts), CHUNK, len)
+
+    return LINES._replace(merge=merge)
 
 
 def checked(options: StatsdOptions) -> dict[str, Any]:
