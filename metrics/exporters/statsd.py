@@ -4,9 +4,11 @@ The formats: https://github.com/statsd/statsd/blob/master/docs/metric_types.md a
 https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from metrics.exporters._encoding.framing import join_chunks
 from metrics.exporters._encoding.names import (
@@ -39,6 +41,8 @@ SAMPLES = 1000
 """Default number of durations of one resetting timer in one report."""
 
 MILLISECONDS = per_second("milliseconds")
+
+T = TypeVar("T")
 
 
 class Place(NamedTuple):
@@ -197,7 +201,7 @@ def texts_of(one: Series, where: Place, deltas: Deltas, samples: int) -> Iterato
         at = where if single else where._replace(path=path(where.path, field))
         if total is None or field != "count":
             yield gauge(at, value)
-        elif grown := finite(deltas.added((one.name, one.labels), (total,))[1][0]):
+        elif grown := finite(deltas.added((one.entry, one.labels), (total,))[1][0]):
             yield f"{at.path}:{decimal(grown)}|c{at.tail}\n"
 
 
@@ -210,13 +214,58 @@ def gauge(at: Place, value: Number) -> str:
 
 def durations_of(snapshot: HistogramSnapshot, where: Place, samples: int) -> Iterator[str]:
     """Yield a line for each duration of a resetting timer, or for `samples` of them."""
-    values = snapshot.values
-    if len(values) > samples:
-        step = len(values) / samples
-        values = tuple([values[int((index + 0.5) * step)] for index in range(samples)])
+    values = evenly(snapshot.values, samples)
     taken = len(values) < snapshot.count
     rate = f"|@{decimal(len(values) / snapshot.count)}" if taken else ""
     for value in values:
         milliseconds = finite(value * MILLISECONDS)
         if milliseconds is not None:
             yield f"{where.path}:{decimal(milliseconds)}|ms{rate}{where.tail}\n"
+
+
+def evenly(values: Sequence[T], samples: int) -> Sequence[T]:
+    """Return at most as many of some values as `samples`, evenly from the first to the last."""
+    if len(values) <= samples:
+        return values
+    step = len(values) / samples
+    return [values[int((index + 0.5) * step)] for index in range(samples)]
+
+
+INCREMENT = re.compile(
+    r"(?P<path>[^:]*):(?P<value>[^|]*)\|(?P<type>c|ms)(?:\|@(?P<rate>[^|]*))?(?P<tail>\|#.*)?"
+)
+"""Line of a counter, or of one duration of a resetting timer."""
+
+
+def merge(lines: Iterable[str], samples: int = SAMPLES) -> Iterator[str]:
+    """Yield lines that have the same effect as lines that a server did not take; no gauges.
+
+    Counters are added up by name and tags. The durations of a resetting timer stay as they are; of
+    more than `samples` some are written, evenly from the shortest to the longest, with the rate at
+    which they were taken.
+    """
+    counters: dict[tuple[str, str], Number] = {}
+    durations: defaultdict[tuple[str, str], list[tuple[Number, float, str]]] = defaultdict(list)
+    for line in lines:
+        if increment := INCREMENT.fullmatch(line):
+            path, value, type_, rate, tail = increment.groups(default="")
+            if type_ == "c":
+                counters[path, tail] = counters.get((path, tail), 0) + number(value)
+            else:
+                durations[path, tail].append((number(value), float(rate or 1), line))
+    for (path, tail), total in counters.items():
+        written = finite(total)
+        if written:
+            yield f"{path}:{decimal(written)}|c{tail}"
+    for (path, tail), found in durations.items():
+        if len(found) <= samples:
+            yield from [line for _, _, line in found]
+            continue
+        share = samples / sum([1 / rate for _, rate, _ in found])
+        for duration, _, _ in evenly(sorted(found), samples):
+            yield f"{path}:{decimal(duration)}|ms|@{decimal(share)}{tail}"
+
+
+def number(text: str) -> Number:
+    """Return the number that `decimal` has written."""
+    return float(text) if "." in text else int(text)

@@ -4,6 +4,7 @@ The interfaces: https://docs.influxdata.com/influxdb/v1/tools/api/#write-http-en
 https://docs.influxdata.com/influxdb/v2/api/v2/#operation/PostWrite
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
@@ -18,7 +19,7 @@ from metrics.reporters._push.options import (
     constant_labels,
     list_options,
 )
-from metrics.reporters._push.payloads import Reading, batched
+from metrics.reporters._push.payloads import LINES, Reading, join_chunks
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
@@ -122,7 +123,19 @@ def written(
     lines(Registry())
 
     def read(reading: Reading) -> Iterable[bytes]:
-        return batched(lines(registry, timestamp_ns=reading.timestamp_ns, reader=reading.reader))
+        return join_chunks(
+            lines(registry, timestamp_ns=reading.timestamp_ns, reader=reading.reader)
+        )
 
-    request = request._replace(headers={"Content-Type": influx.CONTENT_TYPE, **request.headers})
+    request = request._replace(
+        headers={"Content-Type": influx.CONTENT_TYPE, **request.headers},
+        # InfluxDB writes the other points of a request, and answers 400 or 422 all the same.
+        took_rest=lambda answer: b"partial write" in answer,
+        codec=LINES._replace(describe=series_of),
+    )
     return posting(registry, "influxdb", read, request, options, InfluxOptions)
+
+
+def series_of(line: bytes) -> str:
+    """Return the measurement and the tags of a line: all before the first space not escaped."""
+    return re.split(rb"(?<!\\) ", line, maxsplit=1)[0].decode()

@@ -3,6 +3,7 @@
 The interfaces: https://opentsdb.net/docs/build/html/user_guide/writing/index.html
 """
 
+import json
 import socket
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -20,7 +21,7 @@ from metrics.reporters._push.options import (
     constant_labels,
     list_options,
 )
-from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.payloads import JSON_ARRAY, Reading
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
@@ -124,6 +125,7 @@ def http(
         server.at("/api/put"),
         {"Content-Type": opentsdb.JSON_CONTENT_TYPE, **credentials.headers},
         credentials.secrets,
+        codec=JSON_ARRAY._replace(describe=series_of),
     )
 
     def read(reading: Reading) -> Iterable[bytes]:
@@ -145,3 +147,9 @@ def checked(options: OpenTsdbOptions) -> dict[str, Any]:
     }
     opentsdb.stream(Registry(), timestamp_ns=0, **points)
     return points
+
+
+def series_of(point: bytes) -> str:
+    """Return the metric and the tags of a point."""
+    fields = json.loads(point)
+    return f"{fields['metric']} {fields['tags']}"

@@ -4,7 +4,7 @@ The protocol: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Unpack
@@ -14,7 +14,7 @@ from metrics.exporters._series.deltas import Deltas
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
 from metrics.reporters._push.options import HttpOptions, Option, chosen, list_options
-from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.payloads import Codec, Reading, batches
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.process import process_uuid, program_name
 from metrics.reporters._push.reporter import Reporter
@@ -62,7 +62,12 @@ def http(
 
     Metrics and attributes have the names of OpenTelemetry's semantic conventions, see
     `metrics.exporters.otlp.render`. With cumulative temporality a lost payload costs no counts: the
-    next one has them. With delta temporality it does.
+    next one has them.
+
+    With delta temporality, increments that the collector refused, or that found no room while it
+    was unavailable, are added up and sent with the next report. A request whose answer got lost is
+    repeated as it was, as the protocol requires: the collector may count it twice, unless it
+    recognises its times. Data points that the collector leaves out of a request are not repeated.
 
     Args:
         registry: the registry to report.
@@ -81,10 +86,11 @@ def http(
     if temporality not in TEMPORALITIES:
         raise ValueError(f"invalid temporality {temporality!r}: use {' or '.join(TEMPORALITIES)}")
     secrets = checked_headers(chosen(options.get("headers"), {}))
+    batch_size = chosen(options.get("batch_size"), otlp.MAX_POINTS)
     requests = partial(
         otlp.stream,
         distributions=chosen(options.get("distributions"), otlp.DISTRIBUTIONS[0]),
-        batch_size=chosen(options.get("batch_size"), otlp.MAX_POINTS),
+        batch_size=batch_size,
     )
     own = chosen(resource, {})
     # A wrong option is an error at the start.
@@ -109,6 +115,7 @@ def http(
         tuple(secrets.values()),
         problem=problem,
         retried=RETRIED,
+        codec=codec_of(batch_size, merges=temporality == "delta"),
     )
     return posting(registry, "otlp", read, request, options, OtlpOptions)
 
@@ -125,6 +132,17 @@ def default_resource() -> dict[str, otlp.Attribute]:
         "telemetry.sdk.name": "wired-metrics",
         "telemetry.sdk.version": otlp.library_version(),
     }
+
+
+def codec_of(batch_size: int, *, merges: bool) -> Codec:
+    """Return the codec of requests of at most `batch_size` data points."""
+    # A slow import of an extra, which the reporter has found installed.
+    from metrics.exporters.otlp import _merging as merging  # noqa: PLC0415
+
+    def merge(requests: Sequence[bytes]) -> Iterator[list[bytes]]:
+        return batches(merging.merge(requests), batch_size, lambda _: 1)
+
+    return Codec(merging.split, merging.join, merging.describe, merge if merges else None)
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Unpack, final
 
 from metrics.exporters import remote_write
 from metrics.exporters._encoding.units import MILLISECOND
+from metrics.exporters.remote_write import _splitting as splitting
 from metrics.options import is_unset, label_pairs
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
@@ -22,7 +23,7 @@ from metrics.reporters._push.options import (
     constant_labels,
     list_options,
 )
-from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.payloads import Codec, Reading
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.process import process_name, program_name
 from metrics.reporters._push.reporter import Reporter
@@ -127,6 +128,7 @@ def http(
         {**headers, **credentials.headers},
         credentials.secrets,
         retried=RETRIED,
+        codec=Codec(splitting.split, splitting.join, splitting.describe),
     )
     options["compress"] = False
     running = posting(registry, "remote-write", read, request, options, RemoteWriteOptions)

@@ -1,7 +1,7 @@
 """Reports to StatsD, in its first dialect or Datadog's, as datagrams or over TCP."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from logging import getLogger
@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from metrics.clock import SYSTEM_CLOCK
 from metrics.exporters import statsd
-from metrics.exporters._encoding.framing import SIZE, datagrams
+from metrics.exporters._encoding.framing import CHUNK, SIZE, datagrams
 from metrics.exporters._series.deltas import Deltas
 from metrics.instruments._inner import size as checked_size
 from metrics.options import boolean
@@ -25,7 +25,7 @@ from metrics.reporters._push.options import (
     constant_labels,
     list_options,
 )
-from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.payloads import LINES, Codec, Reading, batches, split_lines
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.tcp import Tcp
 from metrics.reporters._transports.udp import Udp
@@ -97,7 +97,9 @@ def udp(
 ) -> AbstractContextManager[Reporter]:
     """Send the updates of a registry to StatsD as datagrams, once an interval.
 
-    The host name is looked up again about once a minute.
+    The host name is looked up again about once a minute. Increments and durations that could not be
+    sent are added up and sent with the next report. A datagram that gets lost on its way is lost:
+    nothing reports that.
 
     Args:
         registry: the registry to report.
@@ -121,7 +123,8 @@ def udp(
     transport = Udp(
         chosen(host, HOST), chosen(port, PORT), clock=chosen(options.get("clock"), SYSTEM_CLOCK)
     )
-    return reporting(registry, "statsd", read, transport, options, StatsdUdpOptions)
+    codec = udp_codec(events["samples"], size)
+    return reporting(registry, "statsd", read, transport, options, StatsdUdpOptions, codec)
 
 
 @list_options(StatsdTcpOptions, **OWN)
@@ -133,7 +136,10 @@ def tcp(
 ) -> AbstractContextManager[Reporter]:
     """Send the updates of a registry to StatsD over one kept connection, once an interval.
 
-    The connection is replaced every five minutes, because the host name may have moved.
+    The connection is replaced every five minutes, because the host name may have moved. Increments
+    and durations that could not be sent are added up and sent with the next report. StatsD does not
+    answer: lines on their way when the connection breaks are lost, or, if their payload (32 KB) was
+    not sent to its end, sent again and perhaps counted twice.
 
     Args:
         registry: the registry to report.
@@ -156,7 +162,28 @@ def tcp(
         connect_timeout=connect_timeout(options),
         clock=chosen(options.get("clock"), SYSTEM_CLOCK),
     )
-    return reporting(registry, "statsd", read, transport, options, StatsdTcpOptions)
+    codec = tcp_codec(events["samples"])
+    return reporting(registry, "statsd", read, transport, options, StatsdTcpOptions, codec)
+
+
+def udp_codec(samples: int, size: int) -> Codec:
+    """Return the codec of datagrams of at most `size` bytes."""
+
+    def merge(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+        texts = statsd.merge(map(bytes.decode, lines), samples)
+        return map(split_lines, datagrams(texts, dropped=too_long, size=size))
+
+    return LINES._replace(encode=b"\n".join, merge=merge)
+
+
+def tcp_codec(samples: int) -> Codec:
+    """Return the codec of chunks of whole lines."""
+
+    def merge(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+        texts = statsd.merge(map(bytes.decode, lines), samples)
+        return batches(map(str.encode, texts), CHUNK, len)
+
+    return LINES._replace(merge=merge)
 
 
 def exporter_options(options: StatsdOptions) -> dict[str, Any]:

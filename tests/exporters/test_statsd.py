@@ -266,3 +266,58 @@ def test_a_large_registry_comes_in_chunks_of_whole_lines():
 def test_options_are_checked_before_the_first_chunk(options, error):
     with pytest.raises(error, match=r"deltas|namespace|tag|dialect|samples"):
         statsd.stream(Registry(), **{"deltas": Deltas()} | options)
+
+
+def merged(*texts: str, samples: int = 1000) -> list[str]:
+    return list(statsd.merge([line for text in texts for line in text.splitlines()], samples))
+
+
+def test_lines_that_were_not_taken_are_added_up_by_name_and_tags():
+    first = "a:1|c\nb:5|g\na:2|c|#x:1,y:a:b\nneg:0|g\nneg:-5|g\nf:0.1|c\n"
+    second = "a:2|c\na:3|c|#x:1,y:a:b\nb:6|g\nf:0.2|c\n"
+    assert merged(first, second) == ["a:3|c", "a:5|c|#x:1,y:a:b", f"f:{0.1 + 0.2}|c"]
+
+
+def test_durations_that_were_not_taken_stay_as_they_are():
+    lines = "a:1.5|ms\na:1.5|ms\na:3|ms|@0.5|#x:1\n"
+    assert merged(lines) == lines.splitlines()
+
+
+def test_of_very_many_durations_some_are_written_for_all():
+    lines = [f"a:{number}|ms|@0.1" for number in range(100)]
+    written = merged("\n".join(lines), samples=10)
+    assert written == [f"a:{number}|ms|@0.01" for number in range(5, 100, 10)]
+    again = merged("\n".join(written), samples=5)
+    assert [line.rpartition("|")[2] for line in again] == ["@0.005"] * 5
+
+
+def test_increments_that_cancel_out_are_not_written():
+    assert merged("a:1|c\na:-1|c\n") == []
+
+
+@given(st.lists(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 99)), max_size=9)))
+def test_reports_that_were_not_taken_have_the_same_effect_in_one(reports):
+    registry = Registry()
+    deltas = Deltas()
+    pages = []
+    for report in reports:
+        for name, amount in report:
+            registry.counter(name).inc(amount)
+        pages.append(page(registry, deltas))
+    lines = merged(*pages)
+    assert len(lines) <= 3
+    assert sorted(lines) == sorted(page(registry, Deltas()).splitlines())
+
+
+def test_a_counter_that_was_recreated_is_counted_from_zero():
+    registry = Registry()
+    deltas = Deltas()
+    registry.counter("a").inc(3)
+    assert page(registry, deltas) == "a:3|c\n"
+    registry.unregister("a")
+    # As far as before, and further.
+    registry.counter("a").inc(3)
+    assert page(registry, deltas) == "a:3|c\n"
+    registry.unregister("a")
+    registry.counter("a").inc(5)
+    assert page(registry, deltas) == "a:5|c\n"

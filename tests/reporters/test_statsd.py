@@ -113,8 +113,8 @@ def test_a_server_that_comes_back_adds_up_what_was_counted_meanwhile():
             expected += [work(registry, 7), work(registry, 9)]
             with udp_socket(port) as again:
                 until(
-                    lambda: tally.take(received(again)) or len(tally.timings["pause"]) > 2,
-                    "what waited",
+                    lambda: tally.take(received(again)) or tally.gauges["open"] == -3,
+                    "the report after the increments that waited",
                 )
     assert_all(tally, expected)
 

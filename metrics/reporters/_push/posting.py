@@ -1,6 +1,6 @@
-"""Reporting over HTTP: each payload is the body of one request."""
+"""Reports over HTTP: each payload is the body of one request."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from ssl import SSLContext
 from typing import NamedTuple
@@ -10,17 +10,18 @@ from metrics.options import boolean, is_unset
 from metrics.registry import Registry
 from metrics.reporters._push.lifetime import reporting
 from metrics.reporters._push.options import HttpOptions, checked_bool, chosen, connect_timeout
-from metrics.reporters._push.payloads import Read, compressed
+from metrics.reporters._push.payloads import Codec, Read, compress_payloads, gzip_codec
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import Endpoint
-from metrics.reporters._transports.http import RETRIED, Http, Problem, no_problem
+from metrics.reporters._transports.http import RETRIED, Http, Problem, no_problem, took_nothing
 from metrics.reporters._transports.proxies import Proxy, environment_proxy, proxy_of
+from metrics.reporters._transports.secrets import Redaction
 from metrics.reporters._transports.tls import client_context
 from metrics.reporters._transports.transport import Transport
 
 
 class Request(NamedTuple):
-    """How a reporter asks a server to take something."""
+    """Requests of a reporter to its server; see `Http` for the fields."""
 
     endpoint: Endpoint
     headers: Mapping[str, str]
@@ -28,6 +29,8 @@ class Request(NamedTuple):
     method: str = "POST"
     problem: Problem = no_problem
     retried: Collection[int] = RETRIED
+    took_rest: Callable[[bytes], bool] = took_nothing
+    codec: Codec | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.endpoint}>"
@@ -43,13 +46,18 @@ def posting(
     accepted: type = HttpOptions,
     transport: Transport | None = None,
 ) -> Iterator[Reporter]:
-    """Report over HTTP while the block runs; as `reporting`.
+    """Report over HTTP while the block runs; see `reporting`.
 
     `transport` delivers the payloads; `http_transport` of the request unless it is given.
     """
-    what = compressed(read) if checked_bool("compress", options.get("compress")) else read
+    codec = request.codec
+    if codec is not None:
+        redaction, describe = Redaction(request.secrets), codec.describe
+        codec = codec._replace(describe=lambda series: redaction.shown(describe(series)))
+    if checked_bool("compress", options.get("compress")):
+        read, codec = compress_payloads(read), codec and gzip_codec(codec)
     transport = transport or http_transport(request, options)
-    with reporting(registry, kind, what, transport, options, accepted) as reporter:
+    with reporting(registry, kind, read, transport, options, accepted, codec) as reporter:
         yield reporter
 
 
@@ -73,6 +81,7 @@ def http_transport(request: Request, options: HttpOptions) -> Http:
         problem=request.problem,
         retried=request.retried,
         clock=chosen(options.get("clock"), SYSTEM_CLOCK),
+        took_rest=request.took_rest,
     )
 
 

@@ -16,7 +16,13 @@ from metrics.reporters._transports.endpoint import Endpoint
 from metrics.reporters._transports.proxies import Proxy
 from metrics.reporters._transports.secrets import Redaction
 from metrics.reporters._transports.tls import client_context
-from metrics.reporters._transports.transport import Rejected, Unavailable
+from metrics.reporters._transports.transport import (
+    Malformed,
+    PartlyTaken,
+    Rejected,
+    TooLarge,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -32,6 +38,14 @@ RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
 
 REDIRECTS = range(300, 400)
 
+BLAMING = frozenset({500, 507})
+"""Answers of `retried` that one payload may get for ever, while others are taken."""
+
+MALFORMED = frozenset({400, 422})
+"""Refusals that may be about one series of a payload."""
+
+TOO_LARGE = 413
+
 CREDENTIALS_OF_URL = re.compile(r"(?<=//).*@")
 
 Problem = Callable[[bytes], str]
@@ -45,6 +59,11 @@ class Answer(NamedTuple):
     retry_after: str
     location: str
     body: bytes
+
+
+def took_nothing(answer: bytes) -> bool:  # noqa: ARG001 - as every classification
+    """Return False: a refusal is one of the whole payload."""
+    return False
 
 
 def no_problem(answer: bytes) -> str:  # noqa: ARG001 - as every problem
@@ -76,6 +95,8 @@ class Http:
         problem: reads answers of success, which may say that a series was left out.
         retried: statuses after which the same payload may be taken later.
         clock: the source of a connection's age.
+        took_rest: returns, for the body of a 400 or 422, whether the server has taken all series
+            but the malformed ones.
 
     Raises:
         ModuleNotFoundError: urllib3 is not installed.
@@ -94,6 +115,7 @@ class Http:
         problem: Problem = no_problem,
         retried: Collection[int] = RETRIED,
         clock: Clock = SYSTEM_CLOCK,
+        took_rest: Callable[[bytes], bool] = took_nothing,
     ) -> None:
         self._endpoint = endpoint
         self._method = method
@@ -107,6 +129,7 @@ class Http:
         self._problem = problem
         self._retried = retried
         self._clock = clock
+        self._took_rest = took_rest
         self._connector = Connector()
         self._renewal_due = 0.0
         # The newest connection, unless it is closed; for `abandon` alone.
@@ -118,23 +141,26 @@ class Http:
         """Deliver a payload within `timeout` seconds; raise `Unavailable` or `Rejected`."""
         from urllib3.exceptions import HTTPError  # noqa: PLC0415 - slow import
 
+        kept = self._connector.connected
         try:
             with self._connector.within(timeout):
                 answer = self._answer(payload, timeout)
         except (HTTPError, HTTPException, OSError, ValueError) as error:
             aborted = self._connector.abort_reason
+            # Without a connection nothing can have been sent.
+            unanswered = kept or self._connector.connected
             self.close()
             reason = f"{self._route}: {aborted or self._redaction.shown(cause_of(error))}"
             # A socket that is aborted during TLS may raise a ValueError; else the request is wrong.
             if isinstance(error, ValueError) and not isinstance(error, HTTPError) and not aborted:
                 raise Rejected(reason) from None
-            raise Unavailable(reason) from None
+            raise Unavailable(reason, unanswered=unanswered) from None
         cut_off = len(answer.body) >= MOST_OF_AN_ANSWER
         if 200 <= answer.status < 300:  # noqa: PLR2004 - as the protocol has them
             problem = self._problem(answer.body)
             if problem:
                 shown = self._redaction.shown(problem, cut=cut_off)
-                raise Rejected(f"{self._endpoint} {shown}")
+                raise PartlyTaken(f"{self._endpoint} {shown}")
             return
         if answer.status in REDIRECTS and answer.location:
             raise Rejected(
@@ -145,8 +171,16 @@ class Http:
         body = self._redaction.shown(answer.body.decode("utf-8", "replace"), cut=cut_off)
         reason = f"{self._endpoint} answered {answer.status} {body}".rstrip()
         if answer.status in self._retried:
-            raise Unavailable(reason, seconds_of(answer.retry_after))
-        raise Rejected(reason)
+            retry_after = seconds_of(answer.retry_after)
+            raise Unavailable(reason, retry_after, blames_payload=answer.status in BLAMING)
+        raise self._refusal_of(answer)(reason)
+
+    def _refusal_of(self, answer: Answer) -> type[Rejected]:
+        if answer.status == TOO_LARGE:
+            return TooLarge
+        if answer.status in MALFORMED:
+            return PartlyTaken if self._took_rest(answer.body) else Malformed
+        return Rejected
 
     def abort(self) -> None:
         """Make a `send` in another thread fail at once."""

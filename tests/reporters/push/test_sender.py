@@ -94,7 +94,7 @@ def test_an_outage_is_logged_once_and_so_is_its_end(bench, caplog):
     assert lines(caplog) == [
         (
             "WARNING db cannot deliver: h:1: refused; it keeps up to 5 payloads or 100 B, "
-            "tries again in 1.0 s, then less and less often, and says when it works again"
+            "tries again in 1.0 s, then less and less often, and logs when it works again"
         ),
         "INFO db reaches its server again, after 180 s and 3 tries; it dropped no payload",
     ]
@@ -242,7 +242,7 @@ def test_when_the_time_is_over_nothing_is_tried(bench, caplog):
     (line,) = lines(caplog)
     assert line == (
         "ERROR db ends and has lost 2 payloads that it could not deliver: "
-        "the time it had to stop was over"
+        "the time for its end was over"
     )
 
 
