@@ -371,7 +371,11 @@ def test_a_path_has_the_labels_in_their_order():
         ({"grouping": {"quantile": "x"}}, ValueError, "label name 'quantile' is reserved"),
         ({"add": "perhaps"}, ValueError, "invalid add 'perhaps'"),
         ({"delete_at_end": 2}, ValueError, "invalid delete_at_end 2"),
-        ({"delete_at_end": True, "compress": "yes"}, TypeError, "invalid compress 'yes': use True or False"),
+        (
+            {"delete_at_end": True, "compress": "yes"},
+            TypeError,
+            "invalid compress 'yes': use True or False",
+        ),
         ({"delete_at_end": True, "group": {}}, TypeError, "unknown option 'group'"),
         ({"grouping": {"a-b": "x"}}, ValueError, "label name 'a-b' is malformed"),
         ({"grouping": {"shard": 3}}, TypeError, "'shard' of the group takes a str, got 3"),
