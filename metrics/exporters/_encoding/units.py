@@ -120,9 +120,9 @@ def round_text(value: Number) -> str:
 
 @lru_cache(maxsize=1024)
 def code_of(unit: str) -> str:
-    """Return the UCUM code of a unit; one that has none is an annotation, which counts as 1.
+    """Return the UCUM code of a unit; a unit without one is an annotation, which counts as 1.
 
-    `bytes` is `By`, a code is itself, and no unit is no code. `requests` is `{request}`: the
+    `bytes` is `By`, a code is itself, and the empty unit has none. `requests` is `{request}`: the
     semantic conventions have annotations in the singular.
     """
     if not unit or unit in OWN:
@@ -130,7 +130,7 @@ def code_of(unit: str) -> str:
     code = CODES.get(unit)
     if code is not None:
         return code
-    # An annotation holds ASCII characters other than braces and space.
+    # An annotation consists of ASCII characters other than braces and space.
     return (
         "{"
         + "".join([c if "!" <= c <= "~" and c not in "{}" else "_" for c in singular(unit)])
