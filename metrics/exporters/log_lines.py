@@ -9,10 +9,10 @@ For example:
 
 from collections.abc import Iterator
 
-from metrics.exporters._encoding.framing import chunked
+from metrics.exporters._encoding.framing import chunked, joined
 from metrics.exporters._encoding.json import finite_only, info_text, one_line, text_of
 from metrics.exporters._encoding.units import Writer, rounded, writer_of
-from metrics.exporters._series.series import Series, key_of, series
+from metrics.exporters._series.series import Series, key_of, read_series
 from metrics.instruments import (
     BucketHistogramSnapshot,
     HealthcheckSnapshot,
@@ -28,24 +28,24 @@ CONTENT_TYPE = "text/plain; charset=utf-8"
 PERCENTILES = ("p50", "p75", "p95", "p99", "p999")
 
 
-def render(registry: Registry, *, reader: str = "log") -> bytes:
-    """Return the values of a registry as lines of text, one for each instrument or child.
+def stream(registry: Registry, *, reader: str = "log") -> Iterator[bytes]:
+    """Yield the values of a registry as lines of text, one for each instrument or child.
 
     Each line has the name, the labels and `key=value` pairs. Numbers are rounded to four digits;
     ints are exact. Durations and sizes come in the unit that suits them (`1.2ms`, `3.4MiB`);
     another unit than these stands at the end of the line. What a line cannot hold (line ends,
     escape sequences for a terminal) is escaped, so that no label makes a line of its own.
 
+    Chunks have some tens of KB each, of whole lines.
+
     Args:
         registry: what to read.
         reader: who reads; what resets when it is read resets for this reader alone.
     """
-    return b"".join(stream(registry, reader=reader))
+    return chunked(f"{line(one)}\n" for one in read_series(registry, reader))
 
 
-def stream(registry: Registry, *, reader: str = "log") -> Iterator[bytes]:
-    """Yield what `render` returns in chunks of some tens of KB, each of whole lines."""
-    return chunked(f"{line(one)}\n" for one in series(registry, reader))
+render = joined(stream)
 
 
 def line(one: Series) -> str:

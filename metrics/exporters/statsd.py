@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from metrics.exporters._encoding.framing import chunked
+from metrics.exporters._encoding.framing import chunked, joined
 from metrics.exporters._encoding.names import (
     NO_TAGS,
     checked_prefix,
@@ -23,8 +23,8 @@ from metrics.exporters._encoding.numbers import Number, decimal, finite
 from metrics.exporters._encoding.units import per_second
 from metrics.exporters._series.deltas import Deltas
 from metrics.exporters._series.fields import fields, is_single
-from metrics.exporters._series.series import Series, numbered, series
-from metrics.exporters._series.targets import placed
+from metrics.exporters._series.series import Series, numbered, read_series
+from metrics.exporters._series.targets import assign_targets
 from metrics.instruments import HistogramSnapshot
 from metrics.instruments._inner import size
 from metrics.registry import Registry
@@ -49,7 +49,7 @@ class Place(NamedTuple):
     has_tags: bool
 
 
-def render(
+def stream(
     registry: Registry,
     *,
     deltas: Deltas,
@@ -58,8 +58,8 @@ def render(
     dialect: str = "statsd",
     samples: int = SAMPLES,
     reader: str = "statsd",
-) -> bytes:
-    """Return what has happened in a registry since the last look as lines, in name order.
+) -> Iterator[bytes]:
+    """Yield what has happened in a registry since the last look as lines, in name order.
 
     StatsD hears of events, so a counter is what it has grown by (`c`, left out when it has not),
     and a resetting timer is each of its durations, in milliseconds (`ms`). What was put together
@@ -71,6 +71,8 @@ def render(
     Names and fields are go-ethereum's, with a dot for `/`, and `_` for what is no letter, ASCII
     digit, `-` or `_`; a tag keeps its dots and slashes. A warning is logged when two series are the
     same after that. NaN and infinities are left out.
+
+    Chunks have some tens of KB each, of whole lines.
 
     Args:
         registry: what to read.
@@ -89,30 +91,6 @@ def render(
             an int.
         ValueError: a tag's name is empty, `dialect` unknown, or `samples` not positive.
     """
-    return b"".join(
-        stream(
-            registry,
-            deltas=deltas,
-            namespace=namespace,
-            tags=tags,
-            dialect=dialect,
-            samples=samples,
-            reader=reader,
-        )
-    )
-
-
-def stream(
-    registry: Registry,
-    *,
-    deltas: Deltas,
-    namespace: str = "",
-    tags: Mapping[str, str] = NO_TAGS,
-    dialect: str = "statsd",
-    samples: int = SAMPLES,
-    reader: str = "statsd",
-) -> Iterator[bytes]:
-    """Yield what `render` returns in chunks of some tens of KB, each of them whole lines."""
     return chunked(
         lines(
             registry,
@@ -124,6 +102,9 @@ def stream(
             reader=reader,
         )
     )
+
+
+render = joined(stream)
 
 
 def lines(
@@ -150,7 +131,7 @@ def lines(
     place = tagged if dialect == "dogstatsd" else nested
     return (
         text
-        for one, where in placed(
+        for one, where in assign_targets(
             followed(registry, deltas, reader), partial(place, namespace, tags)
         )
         for text in texts_of(one, where, deltas, samples)
@@ -160,7 +141,7 @@ def lines(
 def followed(registry: Registry, deltas: Deltas, reader: str) -> Iterator[Series]:
     """Yield every series, as one pass of `deltas`."""
     deltas.begin(0, 0)  # nobody asks it for times
-    yield from numbered(series(registry, reader))
+    yield from numbered(read_series(registry, reader))
     deltas.end()
 
 

@@ -31,7 +31,6 @@ class Entry(Shared):
     __slots__ = (
         "description",
         "instrument",
-        "kept",
         "labels",
         "name",
         "owner",
@@ -65,8 +64,6 @@ class Entry(Shared):
         self.position = 0
         # False during the registration, which a forked process may never end.
         self.settled = True
-        # State of exporters, by format, which lives as long as the instrument is registered.
-        self.kept: dict[str, object] = {}
 
     def copy(self, instrument: Instrument) -> "Entry":
         """Return an entry of the same name for an object that stands for the instrument."""
@@ -89,16 +86,15 @@ class Entry(Shared):
 class Entries:
     """Full names to entries, in name order. Safe to use from any thread."""
 
-    __slots__ = ("_by_name", "_generation", "_in_order", "_names_of", "_position", "kept", "lock")
+    __slots__ = ("_by_name", "_generation", "_in_order", "_names_of", "lock", "position")
 
     def __init__(self) -> None:
         self._by_name: dict[str, Entry] = {}
         # Number of names of an instrument that a ticker ticks, by identity.
         self._names_of: dict[tuple[int, int], int] = {}
         self._in_order: tuple[Entry, ...] | None = ()
-        self._position = 0
-        # State of exporters, by format, about all entries.
-        self.kept: dict[str, object] = {}
+        # Position of the newest entry in the order of registration.
+        self.position = 0
         self._generation: int = _fork.generation
         # A factory that creates one instrument may register another.
         self.lock = threading.RLock()
@@ -119,8 +115,8 @@ class Entries:
                 raise DuplicateMetricError(
                     f"name {entry.name!r} is already registered, as a {type_name(known.instrument)}"
                 )
-            self._position += 1
-            entry.position = self._position
+            self.position += 1
+            entry.position = self.position
             self._put(entry)
             self._in_order = None
 
@@ -160,7 +156,6 @@ class Entries:
         if self._generation == _fork.generation:
             return []
         self._generation = _fork.generation
-        self.kept = {}
         if _fork.is_orphaned(self.lock):
             self.lock = threading.RLock()
             settled = [entry for entry in self._by_name.values() if entry.settled]
@@ -170,6 +165,23 @@ class Entries:
                 self._put(entry)
             self._in_order = None
         return list(self._by_name.values())
+
+    def since(self, position: int) -> list[Entry]:
+        """Return the entries registered after a position, in the order of registration."""
+        found: list[Entry] = []
+        with self.lock:
+            for entry in reversed(self._by_name.values()):
+                if entry.position <= position:
+                    break
+                found.append(entry)
+        found.reverse()
+        return found
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
 
     def in_order(self, prefix: str) -> tuple[Entry, ...]:
         """Return the entries whose names begin with `prefix`, in name order."""

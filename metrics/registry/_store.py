@@ -32,6 +32,7 @@ class Store:
         "_checks",
         "_interval",
         "_kept",
+        "_shared",
         "_warned",
         "farewells",
         "prefix",
@@ -49,6 +50,7 @@ class Store:
         self.unreadable = Unreadable()
         self._checks: tuple[tuple[Entry, ...], list[Entry]] = ((), [])
         self._kept: dict[str, object] = {}
+        self._shared: dict[str, object] = {} if parent is None else parent._shared
         self._warned: set[str] = set() if parent is None else parent._warned
 
     def entries(self) -> tuple[Entry, ...]:
@@ -103,6 +105,14 @@ class Store:
         process creates its own, because totals start at zero there.
         """
         return cast("R", self._kept.setdefault(reader, create()))
+
+    def keep_shared(self, subject: str, create: Callable[[], R]) -> R:
+        """Return the state about a subject that all readers of parents and children share.
+
+        As with `keep`, a forked process creates its own.
+        """
+        known = self._shared.get(subject)
+        return cast("R", self._shared.setdefault(subject, create()) if known is None else known)
 
     @contextmanager
     def follow(self, reader: str) -> Iterator[None]:
@@ -192,7 +202,11 @@ class Store:
         self._kept = {}
         errors: list[Exception] = []
         now = clock.time()
-        for entry in self.table.renew():
+        entries = self.table.renew()
+        if entries:
+            # Exporters keep totals and locks there.
+            self._shared.clear()
+        for entry in entries:
             try:
                 if isinstance(entry.instrument, Shared):
                     entry.instrument._after_fork()
@@ -200,8 +214,6 @@ class Store:
                     entry.instrument._begin(now, clock)
             except Exception as error:  # noqa: BLE001 - the others have to be renewed too
                 errors.append(error)
-            # Exporters keep the creation times of totals there.
-            entry.kept = {}
             entry.registered = now
         return errors
 

@@ -99,9 +99,9 @@ def test_a_stream_reads_as_it_goes():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"dialect": "geth"}, ValueError, "one of prometheus, go-ethereum, got 'geth'"),
-        ({"names": "x_total"}, TypeError, r"did you mean \('x_total',\)"),
-        ({"names": [5]}, TypeError, r"a name is a str, got 5 \(int\)"),
+        ({"dialect": "geth"}, ValueError, "'geth': use one of prometheus, go-ethereum"),
+        ({"names": "x_total"}, TypeError, r"such as \('x_total',\)"),
+        ({"names": [5]}, TypeError, r"invalid name 5 \(int\): use a str"),
     ],
 )
 def test_wrong_options_are_errors_before_anything_is_read(options, error, message):

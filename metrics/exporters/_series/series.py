@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from metrics._turns import Turns
 from metrics.exporters._series.clashes import warn_once
+from metrics.exporters._series.kinds import FirstKinds, first_kinds_of
+from metrics.exporters._series.recent import recent_of
 from metrics.instruments import FamilySnapshot, GaugeSnapshot, Snapshot
 from metrics.instruments._inner import label_text
 from metrics.registry import Registry
@@ -24,6 +26,7 @@ class Series(NamedTuple):
     snapshot: Snapshot
     kind: Kind | None
     entry: Entry
+    first_kinds: FirstKinds
 
     @property
     def is_timer(self) -> bool:
@@ -40,8 +43,13 @@ class Series(NamedTuple):
         """Whether the values are those since the reader's last snapshot only."""
         return self.kind is not None and self.kind.resets
 
+    def takes(self, distribution: Snapshot) -> bool:
+        """Return whether a distribution is of the kind that was read first of its instrument."""
+        first = self.first_kinds.of(self.entry.name, self.entry.position)
+        return first.takes(distribution)
 
-def series(registry: Registry, reader: str) -> Iterator[Series]:
+
+def read_series(registry: Registry, reader: str, window: float = 0.0) -> Iterator[Series]:
     """Yield every series of a registry in name order, a family's children by label values.
 
     Other threads get their turns meanwhile.
@@ -49,10 +57,18 @@ def series(registry: Registry, reader: str) -> Iterator[Series]:
     Args:
         registry: the registry.
         reader: the reader's name; values that reset at a read reset for this reader alone.
+        window: seconds of values of resetting instruments; 0 for the values since the last read.
     """
     turns = Turns()
     read = 0
-    for entry, snapshot in store_of(registry).read(lambda e: e.instrument.snapshot(reader), reader):
+    store = store_of(registry)
+    first_kinds = first_kinds_of(store)
+    recent = recent_of(registry, reader, window)
+
+    def snapshot_of(entry: Entry) -> Snapshot:
+        return entry.instrument.snapshot(reader) if recent is None else recent.read(entry)
+
+    for entry, snapshot in store.read(snapshot_of, reader):
         kind = kind_of(entry.instrument)
         for labels, value in labelled(snapshot):
             if value.absent:
@@ -66,6 +82,7 @@ def series(registry: Registry, reader: str) -> Iterator[Series]:
                 value,
                 kind or SNAPSHOT_KINDS.get(type(value)),
                 entry,
+                first_kinds,
             )
 
 

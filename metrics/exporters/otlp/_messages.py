@@ -30,7 +30,6 @@ from metrics.exporters._encoding.numbers import Number, bounded
 from metrics.exporters._encoding.units import code_of, code_of_rate
 from metrics.exporters._exposition.families import SUMMARY_QUANTILES, WINDOWS
 from metrics.exporters._series.deltas import Deltas
-from metrics.exporters._series.kinds import first_kind
 from metrics.exporters._series.series import Labels, Series
 from metrics.instruments import (
     BucketHistogramSnapshot,
@@ -178,7 +177,7 @@ class Points:
         labels: Attributes,
         sample: HistogramSnapshot | BucketHistogramSnapshot,
     ) -> Iterator[Metric]:
-        if not first_kind(one.entry).takes(sample):
+        if not one.takes(sample):
             return
         if isinstance(sample, BucketHistogramSnapshot):
             yield metric_of(one, code, histogram=self._histogram(one, labels, sample))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from metrics.exporters._encoding.numbers import bounded
 from metrics.exporters._encoding.units import MILLISECOND, checked_ns
-from metrics.exporters._exposition.samples import Sample, samples
+from metrics.exporters._exposition.families import Sample
+from metrics.exporters._exposition.reading import read_samples
 from metrics.exporters._series.series import Labels
 from metrics.exporters._series.staleness import Staleness
 from metrics.exporters.remote_write._messages import STALE, double, time_series
@@ -97,7 +98,7 @@ def written(
 ) -> Iterator[bytes]:
     """Yield series with a sample at a time in milliseconds, and markers of those that ended."""
     staleness.begin()
-    for sample in samples(registry, reader):
+    for sample in read_samples(registry, reader):
         labels = labels_of(sample, given)
         staleness.add(labels)
         yield time_series(labels, double(bounded(sample.value)), at)

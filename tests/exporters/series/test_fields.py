@@ -4,7 +4,7 @@ from math import inf
 
 from metrics import Gauge, Histogram, Registry, Snapshot, Timer
 from metrics.exporters._series.fields import fields
-from metrics.exporters._series.series import series
+from metrics.exporters._series.series import read_series
 
 
 class Weather(Snapshot):
@@ -20,7 +20,7 @@ class Station:
 
 
 def fields_of(registry, times=1):
-    [one] = series(registry, "")
+    [one] = read_series(registry, "")
     return fields(one, times)
 
 
