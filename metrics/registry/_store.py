@@ -200,13 +200,11 @@ class Store:
         self.unreadable = Unreadable()
         # Increments since the parent's last report do not apply to totals that start at zero.
         self._kept = {}
+        # Other threads of the parent may hold locks of the state in it.
+        self._shared.clear()
         errors: list[Exception] = []
         now = clock.time()
-        entries = self.table.renew()
-        if entries:
-            # Exporters keep totals and locks there.
-            self._shared.clear()
-        for entry in entries:
+        for entry in self.table.renew():
             try:
                 if isinstance(entry.instrument, Shared):
                     entry.instrument._after_fork()

@@ -1,16 +1,30 @@
+import inspect
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.exporters._encoding.framing import CHUNK, chunked, datagrams
+from metrics.exporters import (
+    csv,
+    expvar,
+    geth_text,
+    graphite,
+    influx,
+    json,
+    log_lines,
+    openmetrics,
+    opentsdb,
+    prometheus,
+    statsd,
+)
+from metrics.exporters._encoding.framing import CHUNK, chunked, datagrams, joined
 
 
 @given(st.lists(st.text(max_size=9)))
 def test_nothing_is_lost_or_added(texts):
-    joined = b"".join(chunked(texts))
-    assert joined == "".join(texts).encode(errors="backslashreplace")
+    page = b"".join(chunked(texts))
+    assert page == "".join(texts).encode(errors="backslashreplace")
 
 
 def test_a_chunk_is_yielded_before_the_rest_is_read():
@@ -70,3 +84,39 @@ def test_no_lines_are_no_payload():
 def test_a_size_that_holds_nothing_is_refused_at_once():
     with pytest.raises(ValueError, match="size"):
         datagrams([], dropped=pytest.fail, size=0)
+
+
+FORMATS = (
+    csv,
+    expvar,
+    geth_text,
+    graphite,
+    influx,
+    json,
+    log_lines,
+    openmetrics,
+    opentsdb,
+    prometheus,
+    statsd,
+)
+
+
+@pytest.mark.parametrize("module", FORMATS, ids=lambda module: module.__name__)
+def test_render_has_the_options_of_stream_and_returns_bytes(module):
+    render, stream = (inspect.signature(found) for found in (module.render, module.stream))
+    assert render.parameters == stream.parameters
+    assert render.return_annotation is bytes
+    assert (module.render.__name__, module.render.__module__) == ("render", module.__name__)
+    assert "stream" in module.render.__doc__
+    assert "Args:" in module.stream.__doc__
+
+
+def test_joined_chunks_are_those_of_the_stream():
+    def stream(*texts: str, end: str = "") -> Iterator[bytes]:
+        """Yield texts."""
+        return chunked([*texts, end])
+
+    render = joined(stream)
+    assert render("a", "b", end="c") == b"abc"
+    with pytest.raises(TypeError, match="start"):
+        render(start="x")

@@ -1,6 +1,5 @@
 """Samples are those of the text page."""
 
-from metrics.exporters._exposition.reading import read_samples
 from prometheus_client.parser import text_string_to_metric_families
 
 from metrics import (
@@ -12,12 +11,15 @@ from metrics import (
     Registry,
 )
 from metrics.exporters import prometheus
+from metrics.exporters._exposition.reading import read_samples
 from tests.exporters.examples import everything
 from tests.exporters.page_reading import Custom, page
 
 
 def read(registry: Registry) -> list[tuple[str, dict[str, str], float]]:
-    return [(one.name, dict(one.labels), float(one.value)) for one in read_samples(registry, "samples")]
+    return [
+        (one.name, dict(one.labels), float(one.value)) for one in read_samples(registry, "samples")
+    ]
 
 
 def test_names_labels_and_values_are_those_of_the_page():

@@ -102,7 +102,9 @@ def test_a_registry_with_nothing_in_it_is_no_request():
     assert list(remote_write.stream(Registry(), timestamp_ns=NOW_NS)) == []
 
 
-def test_an_instrument_of_a_known_kind_keeps_its_name_beside_one_of_a_program(caplog: pytest.LogCaptureFixture):
+def test_an_instrument_of_a_known_kind_keeps_its_name_beside_one_of_a_program(
+    caplog: pytest.LogCaptureFixture,
+):
     warn_once.cache_clear()
 
     class Custom:
