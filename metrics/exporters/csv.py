@@ -7,7 +7,7 @@ import csv
 from collections.abc import Iterator
 from typing import final
 
-from metrics.exporters._encoding.framing import chunked, joined
+from metrics.exporters._encoding.framing import chunked, render_of
 from metrics.exporters._encoding.numbers import bounded
 from metrics.exporters._encoding.units import SECOND, checked_ns
 from metrics.exporters._series.series import labels_text, read_series
@@ -52,7 +52,7 @@ def stream(
     return chunked(rows(registry, f"{seconds}.{rest:09d}", header=header, reader=reader))
 
 
-render = joined(stream)
+render = render_of(stream)
 
 
 def rows(registry: Registry, timestamp: str, *, header: bool, reader: str) -> Iterator[str]:

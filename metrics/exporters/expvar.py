@@ -5,13 +5,13 @@ The keys: go-ethereum, `metrics/exp`, and https://pkg.go.dev/expvar.
 
 from collections.abc import Iterable, Iterator
 
-from metrics.exporters._encoding.framing import chunked, joined
+from metrics.exporters._encoding.framing import chunked, render_of
 from metrics.exporters._encoding.json import written
 from metrics.exporters._encoding.units import per_second
 from metrics.exporters._series.clashes import warn_once
 from metrics.exporters._series.fields import Fields, named_values
 from metrics.exporters._series.recent import checked_window
-from metrics.exporters._series.series import Series, keyed, read_series
+from metrics.exporters._series.series import Series, read_series, series_by_key
 from metrics.instruments._inner import Real
 from metrics.registry import Registry
 
@@ -50,11 +50,11 @@ def stream(
     """
     times = per_second(duration_unit)
     stems = {name.rpartition(".")[0] for name in registry.names()}
-    all_series = keyed(read_series(registry, reader, checked_window(window)))
+    all_series = series_by_key(read_series(registry, reader, checked_window(window)))
     return chunked(written(members(all_series, times, stems)))
 
 
-render = joined(stream)
+render = render_of(stream)
 
 
 def members(

@@ -5,7 +5,7 @@ The format: go-ethereum, `metrics/writer.go`.
 
 from collections.abc import Iterator
 
-from metrics.exporters._encoding.framing import chunked, joined
+from metrics.exporters._encoding.framing import chunked, render_of
 from metrics.exporters._encoding.json import finite_only, info_text, one_line, text_of
 from metrics.exporters._encoding.numbers import Number, bounded
 from metrics.exporters._encoding.units import per_second
@@ -49,7 +49,7 @@ def stream(
     return chunked(paragraph(one, times) for one in read_series(registry, reader))
 
 
-render = joined(stream)
+render = render_of(stream)
 
 
 def paragraph(one: Series, times: int) -> str:

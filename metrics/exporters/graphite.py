@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
 
-from metrics.exporters._encoding.framing import chunked, joined
+from metrics.exporters._encoding.framing import chunked, render_of
 from metrics.exporters._encoding.names import (
     NO_TAGS,
     checked_prefix,
@@ -20,7 +20,7 @@ from metrics.exporters._encoding.names import (
 from metrics.exporters._encoding.numbers import decimal
 from metrics.exporters._encoding.units import checked_seconds, per_second
 from metrics.exporters._series.fields import fields
-from metrics.exporters._series.series import Series, numbered, read_series
+from metrics.exporters._series.series import Series, read_series, split_points
 from metrics.exporters._series.targets import assign_targets
 from metrics.registry import Registry
 
@@ -79,7 +79,7 @@ def stream(
     tags = checked_tags(tags)
     times = per_second(duration_unit)
     place = tagged if label_style == "tags" else nested
-    all_series = numbered(read_series(registry, reader))
+    all_series = split_points(read_series(registry, reader))
     return chunked(
         f"{stem}.{path(field)}{tail} {decimal(value)}{end}"
         for one, (stem, tail) in assign_targets(all_series, partial(place, namespace, tags))
@@ -87,7 +87,7 @@ def stream(
     )
 
 
-render = joined(stream)
+render = render_of(stream)
 
 
 def tagged(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, str]:

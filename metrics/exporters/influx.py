@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import TypeGuard
 
-from metrics.exporters._encoding.framing import chunked, joined
+from metrics.exporters._encoding.framing import chunked, render_of
 from metrics.exporters._encoding.json import info_text
 from metrics.exporters._encoding.names import NO_TAGS, checked_prefix, checked_tags, merged
 from metrics.exporters._encoding.numbers import Number, decimal, finite
@@ -75,7 +75,7 @@ def stream(
     return chunked(line(one, namespace, tags, times, end) for one in read_series(registry, reader))
 
 
-render = joined(stream)
+render = render_of(stream)
 
 
 def line(one: Series, namespace: str, tags: Mapping[str, str], times: int, end: str) -> str:

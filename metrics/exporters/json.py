@@ -5,10 +5,10 @@ The format: RFC 8259.
 
 from collections.abc import Iterator
 
-from metrics.exporters._encoding.framing import chunked, joined
+from metrics.exporters._encoding.framing import chunked, render_of
 from metrics.exporters._encoding.json import written
 from metrics.exporters._series.recent import checked_window
-from metrics.exporters._series.series import keyed, read_series
+from metrics.exporters._series.series import read_series, series_by_key
 from metrics.instruments._inner import Real
 from metrics.registry import Registry
 
@@ -36,8 +36,8 @@ def stream(registry: Registry, *, window: Real = 0.0, reader: str = "json") -> I
         TypeError: `window` is not a number.
         ValueError: `window` is negative, infinite or NaN.
     """
-    all_series = keyed(read_series(registry, reader, checked_window(window)))
+    all_series = series_by_key(read_series(registry, reader, checked_window(window)))
     return chunked(written((key, one.snapshot.to_dict()) for key, one in all_series))
 
 
-render = joined(stream)
+render = render_of(stream)

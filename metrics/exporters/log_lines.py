@@ -9,7 +9,7 @@ For example:
 
 from collections.abc import Iterator
 
-from metrics.exporters._encoding.framing import chunked, joined
+from metrics.exporters._encoding.framing import chunked, render_of
 from metrics.exporters._encoding.json import finite_only, info_text, one_line, text_of
 from metrics.exporters._encoding.units import Writer, rounded, writer_of
 from metrics.exporters._series.series import Series, key_of, read_series
@@ -45,7 +45,7 @@ def stream(registry: Registry, *, reader: str = "log") -> Iterator[bytes]:
     return chunked(f"{line(one)}\n" for one in read_series(registry, reader))
 
 
-render = joined(stream)
+render = render_of(stream)
 
 
 def line(one: Series) -> str:

@@ -6,7 +6,7 @@ The format: https://prometheus.io/docs/specs/om/open_metrics_spec/
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, final
 
-from metrics.exporters._encoding.framing import joined
+from metrics.exporters._encoding.framing import render_of
 from metrics.exporters._exposition.families import Children, MetricFamily, Values, number, prefix
 from metrics.exporters._exposition.layout import (
     OPENMETRICS_SUFFIXES,
@@ -57,11 +57,11 @@ def stream(
             `target_info{version="1.2"} 1`, before all other families.
         created: whether each total has a sample `_created` beside it: the time of the registration,
             of the creation of a family's child, or of the last `clear`. Prometheus stores it as a
-            further series, unless it is told to read it as a time of creation.
+            further series, unless it is configured to use it as a time of creation.
         window: seconds of values of resetting timers to show. 0 shows the values since the last
             read of `reader`: one scraper takes values from another. With a window of more than the
-            interval between two scrapes, every scraper of the reader sees every value; values are
-            shown for the window at least, whoever has read them. Counts and sums never reset.
+            interval between two scrapes, every scraper of the reader sees every value: a value is
+            shown for the window at least, read before or not. Counts and sums never reset.
         reader: the name of the reader; values that reset when read reset for this reader alone.
 
     Raises:
@@ -82,7 +82,7 @@ def stream(
     return page(families, target_text(families, TARGET_HEADING, checked_labels(target)), EOF)
 
 
-render = joined(stream)
+render = render_of(stream)
 
 
 @final

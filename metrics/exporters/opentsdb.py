@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from metrics.exporters._encoding.framing import chunked, encoded, joined
+from metrics.exporters._encoding.framing import chunked, encoded, render_of
 from metrics.exporters._encoding.names import (
     NO_TAGS,
     checked_prefix,
@@ -22,7 +22,7 @@ from metrics.exporters._encoding.names import (
 from metrics.exporters._encoding.numbers import decimal
 from metrics.exporters._encoding.units import checked_seconds, per_second
 from metrics.exporters._series.fields import fields
-from metrics.exporters._series.series import Labels, Series, numbered, read_series
+from metrics.exporters._series.series import Labels, Series, read_series, split_points
 from metrics.exporters._series.targets import assign_targets
 from metrics.instruments._inner import size
 from metrics.registry import Registry
@@ -85,7 +85,7 @@ def stream(
     return chunked(put_line(point, seconds) for point in found)
 
 
-render = joined(stream)
+render = render_of(stream)
 
 
 def render_json(
@@ -144,7 +144,7 @@ def points(
     place = partial(place_of, namespace, all_tags)
     return (
         Point(f"{stem}.{plain(field)}", decimal(value), pairs)
-        for one, (stem, pairs) in assign_targets(numbered(read_series(registry, reader)), place)
+        for one, (stem, pairs) in assign_targets(split_points(read_series(registry, reader)), place)
         for field, value in fields(one, times).items()
     )
 

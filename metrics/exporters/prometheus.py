@@ -5,7 +5,7 @@ The format: https://prometheus.io/docs/instrumenting/exposition_formats/#text-ba
 
 from collections.abc import Collection, Iterator, Mapping
 
-from metrics.exporters._encoding.framing import joined
+from metrics.exporters._encoding.framing import render_of
 from metrics.exporters._exposition.geth import GethLayout
 from metrics.exporters._exposition.layout import TextLayout
 from metrics.exporters._exposition.layouts import NewLayout, layouts_of
@@ -56,8 +56,8 @@ def stream(
             `target_info{version="1.2"} 1`, before all other families.
         window: seconds of values of resetting timers to show. 0 shows the values since the last
             read of `reader`: one scraper takes values from another. With a window of more than the
-            interval between two scrapes, every scraper of the reader sees every value; values are
-            shown for the window at least, whoever has read them. Counts and sums never reset.
+            interval between two scrapes, every scraper of the reader sees every value: a value is
+            shown for the window at least, read before or not. Counts and sums never reset.
         reader: the name of the reader; values that reset when read reset for this reader alone.
 
     Raises:
@@ -80,4 +80,4 @@ def stream(
     return page(families, target_text(families, TARGET_HEADING, checked_labels(target)))
 
 
-render = joined(stream)
+render = render_of(stream)

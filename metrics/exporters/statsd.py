@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from metrics.exporters._encoding.framing import chunked, joined
+from metrics.exporters._encoding.framing import chunked, render_of
 from metrics.exporters._encoding.names import (
     NO_TAGS,
     checked_prefix,
@@ -23,7 +23,7 @@ from metrics.exporters._encoding.numbers import Number, decimal, finite
 from metrics.exporters._encoding.units import per_second
 from metrics.exporters._series.deltas import Deltas
 from metrics.exporters._series.fields import fields, is_single
-from metrics.exporters._series.series import Series, numbered, read_series
+from metrics.exporters._series.series import Series, read_series, split_points
 from metrics.exporters._series.targets import assign_targets
 from metrics.instruments import HistogramSnapshot
 from metrics.instruments._inner import size
@@ -104,7 +104,7 @@ def stream(
     )
 
 
-render = joined(stream)
+render = render_of(stream)
 
 
 def lines(
@@ -141,7 +141,7 @@ def lines(
 def followed(registry: Registry, deltas: Deltas, reader: str) -> Iterator[Series]:
     """Yield every series, as one pass of `deltas`."""
     deltas.begin(0, 0)  # nobody asks it for times
-    yield from numbered(read_series(registry, reader))
+    yield from split_points(read_series(registry, reader))
     deltas.end()
 
 

@@ -199,9 +199,18 @@ class Entries:
     def _note(self, name: str) -> None:
         """Have the name order corrected at the next read."""
         order = self._order
-        if order.changed is not None:
-            changed = (*order.changed, name) if len(order.changed) < FEW else None
-            self._order = Order(order.entries, changed)
+        if order.changed is None:
+            return
+        if len(order.changed) >= FEW:
+            self._order = Order((), None)
+            return
+        entries = order.entries
+        if name not in self._by_name:
+            # The order must not keep an unregistered instrument alive.
+            index = bisect_left(entries, name, key=name_of)
+            if index < len(entries) and entries[index].name == name:
+                entries = entries[:index] + entries[index + 1 :]
+        self._order = Order(entries, (*order.changed, name))
 
     def _corrected(self, order: Order) -> tuple[Entry, ...]:
         """Return the entries in name order.

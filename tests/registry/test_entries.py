@@ -1,5 +1,7 @@
 """Table of names: one entry a name, read in name order."""
 
+import gc
+import weakref
 from bisect import bisect_left
 
 import pytest
@@ -165,3 +167,24 @@ def test_entries_since_a_position_come_in_the_order_of_registration():
     assert [found.name for found in entries.since(0)] == ["c", "b"]
     assert [found.name for found in entries.since(1)] == ["b"]
     assert entries.since(entries.position) == []
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_an_unregistered_instrument_is_not_kept_alive_until_the_next_read(many):
+    class Own:
+        def snapshot(self, reader=""):
+            return Counter().snapshot()
+
+    entries = Entries()
+    own = Own()
+    entries.add(Entry("a", own, "", ""))
+    entries.add(entry("b"))
+    entries.in_order("")
+    for number in range(2 * FEW if many else 1):
+        entries.add(entry(f"c{number}"))
+    entries.remove("a")
+    reference = weakref.ref(own)
+    del own
+    gc.collect()
+    assert reference() is None
+    assert [found.name for found in entries.in_order("b")] == ["b"]

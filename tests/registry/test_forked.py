@@ -236,7 +236,7 @@ def test_totals_were_created_at_the_fork():
     def use():
         # More than the parent had, so that the total alone does not show the new beginning.
         registry.counter("hits").inc(50)
-        return openmetrics.render(registry).decode()
+        return openmetrics.render(registry, created=True).decode()
 
     clock.advance(100.0)
     page = in_child(use)

@@ -1,4 +1,4 @@
-"""Texts joined to chunks and datagrams."""
+"""Formats framed: texts joined to pages, chunks and datagrams."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +9,7 @@ from metrics.instruments._inner import size as checked_size
 P = ParamSpec("P")
 
 
-def joined(stream: Callable[P, Iterator[bytes]]) -> Callable[P, bytes]:
+def render_of(stream: Callable[P, Iterator[bytes]]) -> Callable[P, bytes]:
     """Return the `render` of a format: its `stream` as one `bytes`, with the same options."""
 
     def render(*args: P.args, **kwargs: P.kwargs) -> bytes:

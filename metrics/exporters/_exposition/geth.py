@@ -32,7 +32,7 @@ class GethFamily(MetricFamily):
     __slots__ = ()
 
     def _text(self, values: Values) -> str:
-        return self.name + braced(self.labels(values)) + " "
+        return self.name + label_braces(self.labels(values)) + " "
 
 
 @final
@@ -68,7 +68,7 @@ class GethPointsFamily(GethFamily):
             labels = self.labels(children.values[i])
             for point in children.views[i]:
                 pairs = sorted((*labels, *point_labels(point, self.name, dict(labels))))
-                lines.append(f"{self.name}{braced(pairs)} {number(point.value)}\n")
+                lines.append(f"{self.name}{label_braces(pairs)} {number(point.value)}\n")
         return lines
 
 
@@ -112,7 +112,8 @@ class GethPercentilesFamily(GethFamily):
         labels = self.labels(values)
         return "".join(
             [
-                f"{self.name}{braced((*labels, ('quantile', text)))}".replace("%", "%%") + " %s\n"
+                f"{self.name}{label_braces((*labels, ('quantile', text)))}".replace("%", "%%")
+                + " %s\n"
                 for text in QUANTILE_TEXTS
             ]
         )
@@ -189,7 +190,7 @@ def distribution_of(snapshot: Snapshot) -> HistogramSnapshot | BucketHistogramSn
     return sample
 
 
-def braced(pairs: Sequence[tuple[str, str]]) -> str:
+def label_braces(pairs: Sequence[tuple[str, str]]) -> str:
     """Return labels in go-ethereum's spelling after a space; an empty text for no labels."""
     if not pairs:
         return ""

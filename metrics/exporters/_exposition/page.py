@@ -34,14 +34,14 @@ def page(families: FamilyReader, target: str = "", ending: str = "") -> Iterator
             lines = []
             for start in range(0, len(waiting), CHUNK):
                 families.turns.offer()
-                yield encoded(waiting[start : start + CHUNK])
+                yield encode_lines(waiting[start : start + CHUNK])
     if ending:
         lines.append(ending)
     if lines:
-        yield encoded(lines)
+        yield encode_lines(lines)
 
 
-def encoded(lines: list[str]) -> bytes:
+def encode_lines(lines: list[str]) -> bytes:
     """Return lines as UTF-8."""
     # Half a surrogate pair has no place in UTF-8, and the page must not fail for it.
     return "".join(lines).encode(errors="replace")

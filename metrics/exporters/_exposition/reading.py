@@ -42,7 +42,7 @@ Writer = Callable[[MetricFamily, Children], list[Any]]
 """Returns children of a metric family in a reader's form: lines of a page, samples."""
 
 
-class Block(NamedTuple):
+class FamilyBlock(NamedTuple):
     """A metric family of an instrument, and its children in the reader's form."""
 
     family: MetricFamily
@@ -104,7 +104,7 @@ class FamilyReader:
         self._claimed[name] = name
         return not self._names or name in self._names
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[FamilyBlock]:
         """Yield metric families in the name order of their instruments; no two share a name.
 
         Other threads get their turns meanwhile.
@@ -116,7 +116,7 @@ class FamilyReader:
                     yield block
         self._layouts.prune(self.turns)
 
-    def _blocks(self, entry: Entry) -> list[Block]:
+    def _blocks(self, entry: Entry) -> list[FamilyBlock]:
         """Return the metric families of an instrument, or of all children of a family."""
         layout = self._layouts.of(entry, labelnames_of(entry))
         if self._names and not self._may_be_requested(layout):
@@ -132,7 +132,7 @@ class FamilyReader:
                 created = self._times(entry, [instrument])
                 self._offer(1)
                 one = Children(0, [UNLABELLED], [number], created, self.turns)
-                return [Block(scalar, self._write(scalar, one))]
+                return [FamilyBlock(scalar, self._write(scalar, one))]
         created = self._times(entry, [instrument])
         snapshot = self._snapshot(entry, layout, UNLABELLED, instrument)
         if isinstance(snapshot, FamilySnapshot):
@@ -144,7 +144,7 @@ class FamilyReader:
 
     def _family(
         self, entry: Entry, layout: Layout, present: list[Values], children: list[Any]
-    ) -> list[Block]:
+    ) -> list[FamilyBlock]:
         """Return the metric families of all children of a family."""
         written: dict[MetricFamily, list[Any]] = {}
         scalar = layout.scalar_family()
@@ -173,7 +173,7 @@ class FamilyReader:
             self._recent.retain(entry.name, present)
         return blocks_of(written)
 
-    def _foreign_family(self, entry: Entry, snapshot: FamilySnapshot) -> list[Block]:
+    def _foreign_family(self, entry: Entry, snapshot: FamilySnapshot) -> list[FamilyBlock]:
         """Return the metric families of the children of a program's own kind of family."""
         layout = self._layouts.of(entry, snapshot.labelnames)
         present = list(snapshot.children)
@@ -270,9 +270,9 @@ class FamilyReader:
         return True
 
 
-def blocks_of(written: dict[MetricFamily, list[Any]]) -> list[Block]:
+def blocks_of(written: dict[MetricFamily, list[Any]]) -> list[FamilyBlock]:
     """Return written families as blocks."""
-    return [Block(family, lines) for family, lines in written.items()]
+    return [FamilyBlock(family, lines) for family, lines in written.items()]
 
 
 def scalars_of(children: list[Any], kind: Kind | None) -> list[Any] | None:

@@ -68,7 +68,7 @@ class Record:
         if new.count:
             batch = Batch(now, now, new.count, new.sum, new.values)
             if batches and now - batches[-1].began < window / GRAIN:
-                batch = merged(batches.pop(), batch)
+                batch = merge_batches(batches.pop(), batch)
             batches.append(batch)
         while batches and batches[0].ended < now - window:
             del batches[0]
@@ -186,7 +186,7 @@ class Recent:
         self._records.retain(name, present)
 
 
-def merged(first: Batch, second: Batch) -> Batch:
+def merge_batches(first: Batch, second: Batch) -> Batch:
     """Return two batches as one; of too many values the second's alone."""
     values = (*first.values, *second.values)
     return Batch(

@@ -40,7 +40,7 @@ class Series(NamedTuple):
 
     @property
     def resets(self) -> bool:
-        """Whether the values are those since the reader's last snapshot only."""
+        """Whether the values cover the time since the reader's last snapshot only."""
         return self.kind is not None and self.kind.resets
 
     def takes(self, distribution: Snapshot) -> bool:
@@ -70,7 +70,7 @@ def read_series(registry: Registry, reader: str, window: float = 0.0) -> Iterato
 
     for entry, snapshot in store.read(snapshot_of, reader):
         kind = kind_of(entry.instrument)
-        for labels, value in labelled(snapshot):
+        for labels, value in children_of(snapshot):
             if value.absent:
                 continue
             read += 1
@@ -86,7 +86,7 @@ def read_series(registry: Registry, reader: str, window: float = 0.0) -> Iterato
             )
 
 
-def numbered(all_series: Iterable[Series]) -> Iterator[Series]:
+def split_points(all_series: Iterable[Series]) -> Iterator[Series]:
     """Yield series for formats whose values are numbers: points become gauges with their labels."""
     for one in all_series:
         if not one.snapshot.points:
@@ -101,7 +101,7 @@ def numbered(all_series: Iterable[Series]) -> Iterator[Series]:
             yield one._replace(labels=tuple(labels.items()), snapshot=GaugeSnapshot(point.value))
 
 
-def labelled(snapshot: Snapshot) -> Iterator[tuple[Labels, Snapshot]]:
+def children_of(snapshot: Snapshot) -> Iterator[tuple[Labels, Snapshot]]:
     """Yield the children of a family with their labels, or a single instrument with none."""
     if isinstance(snapshot, FamilySnapshot):
         for values, child in snapshot.children.items():
@@ -122,7 +122,7 @@ def key_of(one: Series) -> str:
     return one.name + labels_text(one.labels)
 
 
-def keyed(all_series: Iterable[Series]) -> Iterator[tuple[str, Series]]:
+def series_by_key(all_series: Iterable[Series]) -> Iterator[tuple[str, Series]]:
     """Yield series with their names and labels as one text, each text once."""
     taken: dict[str, str] = {}
     for one in all_series:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from metrics.exporters._encoding.units import checked_ns
 from metrics.exporters._series.clashes import warn_once
 from metrics.exporters._series.deltas import Deltas
-from metrics.exporters._series.series import numbered, read_series
+from metrics.exporters._series.series import read_series, split_points
 from metrics.instruments._inner import Whole, natural, size
 from metrics.registry import Registry
 
@@ -120,7 +120,7 @@ def requests(
     """Yield requests with at most `limit` data points."""
     rates: dict[str, str] = {}
     points.begin()
-    for one in numbered(read_series(registry, reader)):
+    for one in split_points(read_series(registry, reader)):
         # A meter comes before what is called like its rates.
         if one.name in rates:
             warn_once(one.name, one.name, rates[one.name])

@@ -18,7 +18,7 @@ from metrics.exporters import (
     prometheus,
     statsd,
 )
-from metrics.exporters._encoding.framing import CHUNK, chunked, datagrams, joined
+from metrics.exporters._encoding.framing import CHUNK, chunked, datagrams, render_of
 
 
 @given(st.lists(st.text(max_size=9)))
@@ -116,7 +116,7 @@ def test_joined_chunks_are_those_of_the_stream():
         """Yield texts."""
         return chunked([*texts, end])
 
-    render = joined(stream)
+    render = render_of(stream)
     assert render("a", "b", end="c") == b"abc"
     with pytest.raises(TypeError, match="start"):
         render(start="x")

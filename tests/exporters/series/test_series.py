@@ -1,7 +1,7 @@
 """A registry is a stream of series, each with a name and labels of its own."""
 
 from metrics import Registry
-from metrics.exporters._series.series import key_of, labels_text, numbered, read_series
+from metrics.exporters._series.series import key_of, labels_text, read_series, split_points
 
 
 def test_the_key_of_a_child_has_its_labels():
@@ -23,11 +23,11 @@ def test_info_labels_become_labels_of_a_number_and_a_clashing_one_is_renamed():
     registry = Registry()
     registry.info("build").set({"version": "1.2"})
     [one] = read_series(registry, "")
-    [number] = numbered([one])
+    [number] = split_points([one])
     assert number.labels == (("version", "1.2"),)
     assert number.snapshot.scalar == 1
     labelled = one._replace(labels=(("version", "9"), ("x", "y")))
-    [number] = numbered([labelled])
+    [number] = split_points([labelled])
     assert dict(number.labels) == {"version": "9", "x": "y", "version_": "1.2"}
 
 
