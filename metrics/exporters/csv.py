@@ -7,10 +7,10 @@ import csv
 from collections.abc import Iterator
 from typing import final
 
-from metrics.exporters._encoding.framing import join_chunks
+from metrics.exporters._encoding.framing import join_chunks, render_of
 from metrics.exporters._encoding.numbers import clamp
 from metrics.exporters._encoding.units import SECOND, checked_ns
-from metrics.exporters._series.series import labels_text, series
+from metrics.exporters._series.series import labels_text, read_series
 from metrics.instruments._inner import Whole
 from metrics.registry import Registry
 
@@ -22,10 +22,10 @@ GUARDED = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 """Beginnings of text that a spreadsheet may take for a formula, and the guard before them."""
 
 
-def render(
+def stream(
     registry: Registry, *, timestamp_ns: Whole, header: bool = True, reader: str = "csv"
-) -> bytes:
-    """Return the values of a registry as rows of timestamp, name, labels, field and value.
+) -> Iterator[bytes]:
+    """Yield the values of a registry as rows of timestamp, name, labels, field and value.
 
     The timestamp is in seconds since 1970, exact to the nanosecond. Labels are one cell,
     `{method="GET"}`. Fields are go-ethereum's keys, as in the JSON format; one in another has a
@@ -35,6 +35,8 @@ def render(
     A spreadsheet runs what begins with `=`, `+`, `-` or `@`. Numbers may; a name, a field or a
     text that does (or that begins with white space that ends a cell, or `'`) gets a `'` in front,
     which a reader that wants the very text takes off again.
+
+    Chunks have some tens of KB each, of whole rows.
 
     Args:
         registry: what to read.
@@ -46,15 +48,11 @@ def render(
         TypeError: `timestamp_ns` is not an int.
         ValueError: `timestamp_ns` is negative or has more than 63 bits.
     """
-    return b"".join(stream(registry, timestamp_ns=timestamp_ns, header=header, reader=reader))
-
-
-def stream(
-    registry: Registry, *, timestamp_ns: Whole, header: bool = True, reader: str = "csv"
-) -> Iterator[bytes]:
-    """Yield the page that `render` returns in chunks of some tens of KB, each of whole rows."""
     seconds, rest = divmod(checked_ns(timestamp_ns), SECOND)
     return join_chunks(rows(registry, f"{seconds}.{rest:09d}", header=header, reader=reader))
+
+
+render = render_of(stream)
 
 
 def rows(registry: Registry, timestamp: str, *, header: bool, reader: str) -> Iterator[str]:
@@ -64,7 +62,7 @@ def rows(registry: Registry, timestamp: str, *, header: bool, reader: str) -> It
     if header:
         writer.writerow(COLUMNS)
         yield buffer.take()
-    for one in series(registry, reader):
+    for one in read_series(registry, reader):
         name = guard(one.name)
         labels = labels_text(one.labels)
         for field, value in flat(one.snapshot.to_dict()):

@@ -5,12 +5,12 @@ The format: go-ethereum, `metrics/writer.go`.
 
 from collections.abc import Iterator
 
-from metrics.exporters._encoding.framing import join_chunks, one_line
+from metrics.exporters._encoding.framing import join_chunks, one_line, render_of
 from metrics.exporters._encoding.json import finite_only, text_of
 from metrics.exporters._encoding.numbers import Number, clamp
 from metrics.exporters._encoding.units import per_second
 from metrics.exporters._series.fields import info_text
-from metrics.exporters._series.series import Series, key_of, series
+from metrics.exporters._series.series import Series, key_of, read_series
 from metrics.instruments import (
     BucketHistogramSnapshot,
     HealthcheckSnapshot,
@@ -27,13 +27,15 @@ PERCENTILES = ("median", "75%", "95%", "99%", "99.9%")
 Rows = list[tuple[str, str]]
 
 
-def render(
+def stream(
     registry: Registry, *, duration_unit: str = "nanoseconds", reader: str = "text"
-) -> bytes:
-    """Return the values of a registry as text for people, as go-ethereum writes it.
+) -> Iterator[bytes]:
+    """Yield the values of a registry as text for people, as go-ethereum writes it.
 
     Each instrument or child is a heading of kind, name and labels, and below it an indented line
     for each number. What a line cannot hold is escaped, so that no label makes a line of its own.
+
+    Chunks have some tens of KB each, of whole instruments.
 
     Args:
         registry: what to read.
@@ -44,15 +46,11 @@ def render(
     Raises:
         ValueError: `duration_unit` is none of these.
     """
-    return b"".join(stream(registry, duration_unit=duration_unit, reader=reader))
-
-
-def stream(
-    registry: Registry, *, duration_unit: str = "nanoseconds", reader: str = "text"
-) -> Iterator[bytes]:
-    """Yield the text that `render` returns in chunks of some tens of KB, each of whole series."""
     times = per_second(duration_unit)
-    return join_chunks(paragraph(one, times) for one in series(registry, reader))
+    return join_chunks(paragraph(one, times) for one in read_series(registry, reader))
+
+
+render = render_of(stream)
 
 
 def paragraph(one: Series, times: int) -> str:

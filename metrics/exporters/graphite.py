@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
 
-from metrics.exporters._encoding.framing import join_chunks
+from metrics.exporters._encoding.framing import join_chunks, render_of
 from metrics.exporters._encoding.names import (
     NO_TAGS,
     checked_prefix,
@@ -20,8 +20,8 @@ from metrics.exporters._encoding.names import (
 from metrics.exporters._encoding.numbers import decimal
 from metrics.exporters._encoding.units import checked_seconds, per_second
 from metrics.exporters._series.fields import fields
-from metrics.exporters._series.series import Series, numbered, series
-from metrics.exporters._series.targets import placed
+from metrics.exporters._series.series import Series, read_series, split_points
+from metrics.exporters._series.targets import assign_targets
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"
@@ -37,7 +37,7 @@ IN_NAME = re.compile(r"[;!^=~\s\x00-\x1f\x7f]")
 IN_VALUE = re.compile(r"[;\s\x00-\x1f\x7f]|\A~|(?<=\")\}\Z")
 
 
-def render(
+def stream(
     registry: Registry,
     *,
     timestamp_ns: int,
@@ -46,12 +46,14 @@ def render(
     label_style: str = "tags",
     duration_unit: str = "milliseconds",
     reader: str = "graphite",
-) -> bytes:
-    """Return the values of a registry as lines, one for each number, in name order.
+) -> Iterator[bytes]:
+    """Yield the values of a registry as lines, one for each number, in name order.
 
     Paths are `<namespace>.<name>.<field>`, with go-ethereum's names for the fields; `/` becomes a
     dot, and any other character than a letter, an ASCII digit, `-` or `_` becomes `_`; a warning is
     logged when two series are the same after that. NaN and infinities are left out.
+
+    Chunks have some tens of KB each, of whole lines.
 
     Args:
         registry: what to read.
@@ -70,30 +72,6 @@ def render(
         ValueError: a tag's name is empty, or `timestamp_ns`, `label_style` or `duration_unit` none
             of those above.
     """
-    return b"".join(
-        stream(
-            registry,
-            timestamp_ns=timestamp_ns,
-            namespace=namespace,
-            tags=tags,
-            label_style=label_style,
-            duration_unit=duration_unit,
-            reader=reader,
-        )
-    )
-
-
-def stream(
-    registry: Registry,
-    *,
-    timestamp_ns: int,
-    namespace: str = "",
-    tags: Mapping[str, str] = NO_TAGS,
-    label_style: str = "tags",
-    duration_unit: str = "milliseconds",
-    reader: str = "graphite",
-) -> Iterator[bytes]:
-    """Yield the page that `render` returns in chunks of some tens of KB, each of whole lines."""
     if label_style not in STYLES:
         raise ValueError(f"label_style is one of {', '.join(STYLES)}; got {label_style!r}")
     end = f" {checked_seconds(timestamp_ns)}\n"
@@ -101,12 +79,15 @@ def stream(
     tags = checked_tags(tags)
     times = per_second(duration_unit)
     place = tag_path if label_style == "tags" else node_path
-    all_series = numbered(series(registry, reader))
+    all_series = split_points(read_series(registry, reader))
     return join_chunks(
         f"{stem}.{path(field)}{tail} {decimal(value)}{end}"
-        for one, (stem, tail) in placed(all_series, partial(place, namespace, tags))
+        for one, (stem, tail) in assign_targets(all_series, partial(place, namespace, tags))
         for field, value in fields(one, times).items()
     )
+
+
+render = render_of(stream)
 
 
 def tag_path(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, str]:

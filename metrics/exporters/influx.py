@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import TypeGuard
 
-from metrics.exporters._encoding.framing import join_chunks
+from metrics.exporters._encoding.framing import join_chunks, render_of
 from metrics.exporters._encoding.names import NO_TAGS, checked_prefix, checked_tags, merge_tags
 from metrics.exporters._encoding.numbers import Number, decimal, finite
 from metrics.exporters._encoding.units import checked_ns, per_second
 from metrics.exporters._series.fields import info_text
 from metrics.exporters._series.scalar import number_of
-from metrics.exporters._series.series import Series, series
+from metrics.exporters._series.series import Series, read_series
 from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, MeterSnapshot
 from metrics.registry import Registry
 
@@ -33,7 +33,7 @@ SPECIAL = re.compile(r"[\x00-\x1f\x7f,= ]|\\(?=[\\\x00-\x1f\x7f,= ]|\Z)")
 Fields = dict[str, Number | str]
 
 
-def render(
+def stream(
     registry: Registry,
     *,
     timestamp_ns: int | None = None,
@@ -41,8 +41,8 @@ def render(
     tags: Mapping[str, str] = NO_TAGS,
     duration_unit: str = "nanoseconds",
     reader: str = "influx",
-) -> bytes:
-    r"""Return the values of a registry as lines, one for each series, in name order.
+) -> Iterator[bytes]:
+    r"""Yield the values of a registry as lines, one for each series, in name order.
 
     Measurements are called `<namespace><name>.<kind>`, and fields as go-ethereum calls them. NaN
     and infinities, which the server refuses, are left out, as are histograms and resetting timers
@@ -51,6 +51,8 @@ def render(
 
     Ints are written as such, floats as floats. A server refuses a field that changes its type, so
     an int that outgrows 64 bits, and then is written as a float, is refused from then on.
+
+    Chunks have some tens of KB each, of whole lines.
 
     Args:
         registry: what to read.
@@ -66,33 +68,16 @@ def render(
         TypeError: `timestamp_ns` is not an int, `namespace` not a str, or `tags` not str to str.
         ValueError: `timestamp_ns`, a tag's name or `duration_unit` is none that can be written.
     """
-    return b"".join(
-        stream(
-            registry,
-            timestamp_ns=timestamp_ns,
-            namespace=namespace,
-            tags=tags,
-            duration_unit=duration_unit,
-            reader=reader,
-        )
-    )
-
-
-def stream(
-    registry: Registry,
-    *,
-    timestamp_ns: int | None = None,
-    namespace: str = "",
-    tags: Mapping[str, str] = NO_TAGS,
-    duration_unit: str = "nanoseconds",
-    reader: str = "influx",
-) -> Iterator[bytes]:
-    """Yield the page that `render` returns in chunks of some tens of KB, each of whole lines."""
     end = "\n" if timestamp_ns is None else f" {checked_ns(timestamp_ns)}\n"
     namespace = checked_prefix("namespace", namespace)
     tags = checked_tags(tags)
     times = per_second(duration_unit)
-    return join_chunks(line(one, namespace, tags, times, end) for one in series(registry, reader))
+    return join_chunks(
+        line(one, namespace, tags, times, end) for one in read_series(registry, reader)
+    )
+
+
+render = render_of(stream)
 
 
 def line(one: Series, namespace: str, tags: Mapping[str, str], times: int, end: str) -> str:

@@ -9,11 +9,11 @@ For example:
 
 from collections.abc import Iterator
 
-from metrics.exporters._encoding.framing import join_chunks, one_line
+from metrics.exporters._encoding.framing import join_chunks, one_line, render_of
 from metrics.exporters._encoding.json import finite_only, text_of
 from metrics.exporters._encoding.units import Writer, round_text, writer_of
 from metrics.exporters._series.fields import info_text
-from metrics.exporters._series.series import Series, key_of, series
+from metrics.exporters._series.series import Series, key_of, read_series
 from metrics.instruments import (
     BucketHistogramSnapshot,
     HealthcheckSnapshot,
@@ -29,24 +29,24 @@ CONTENT_TYPE = "text/plain; charset=utf-8"
 PERCENTILES = ("p50", "p75", "p95", "p99", "p999")
 
 
-def render(registry: Registry, *, reader: str = "log") -> bytes:
-    """Return the values of a registry as lines of text, one for each instrument or child.
+def stream(registry: Registry, *, reader: str = "log") -> Iterator[bytes]:
+    """Yield the values of a registry as lines of text, one for each instrument or child.
 
-    Each line has the name, the labels and `key=value` pairs. Numbers are round_text to four digits;
+    Each line has the name, the labels and `key=value` pairs. Numbers are rounded to four digits;
     ints are exact. Durations and sizes come in the unit that suits them (`1.2ms`, `3.4MiB`);
     another unit than these stands at the end of the line. What a line cannot hold (line ends,
     escape sequences for a terminal) is escaped, so that no label makes a line of its own.
+
+    Chunks have some tens of KB each, of whole lines.
 
     Args:
         registry: what to read.
         reader: who reads; what resets when it is read resets for this reader alone.
     """
-    return b"".join(stream(registry, reader=reader))
+    return join_chunks(f"{line(one)}\n" for one in read_series(registry, reader))
 
 
-def stream(registry: Registry, *, reader: str = "log") -> Iterator[bytes]:
-    """Yield the text that `render` returns in chunks of some tens of KB, each of whole lines."""
-    return join_chunks(f"{line(one)}\n" for one in series(registry, reader))
+render = render_of(stream)
 
 
 def line(one: Series) -> str:

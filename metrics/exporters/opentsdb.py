@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from metrics.exporters._encoding.framing import encode, join_chunks
+from metrics.exporters._encoding.framing import encode, join_chunks, render_of
 from metrics.exporters._encoding.names import (
     NO_TAGS,
     checked_prefix,
@@ -22,8 +22,8 @@ from metrics.exporters._encoding.names import (
 from metrics.exporters._encoding.numbers import decimal
 from metrics.exporters._encoding.units import checked_seconds, per_second
 from metrics.exporters._series.fields import fields
-from metrics.exporters._series.series import Labels, Series, numbered, series
-from metrics.exporters._series.targets import placed
+from metrics.exporters._series.series import Labels, Series, read_series, split_points
+from metrics.exporters._series.targets import assign_targets
 from metrics.instruments._inner import size
 from metrics.registry import Registry
 
@@ -43,7 +43,7 @@ class TaggedNumber(NamedTuple):
     tags: Labels
 
 
-def render(
+def stream(
     registry: Registry,
     *,
     host: str,
@@ -52,8 +52,8 @@ def render(
     tags: Mapping[str, str] = NO_TAGS,
     duration_unit: str = "milliseconds",
     reader: str = "opentsdb",
-) -> bytes:
-    """Return the values of a registry as `put` lines, one for each number, in name order.
+) -> Iterator[bytes]:
+    """Yield the values of a registry as `put` lines, one for each number, in name order.
 
     Metrics are called `<namespace>.<name>.<field>`, with go-ethereum's names for the fields. What
     stands in names and tags and is no letter, ASCII digit, `-`, `_`, `.` or `/` becomes `_`; a
@@ -61,6 +61,8 @@ def render(
     int beyond 64 bits is written as a float; numbers have all their digits. The facts of an info
     are the tags of a 1. A server takes eight tags a series unless it is told otherwise, the host
     among them.
+
+    Chunks have some tens of KB each, of whole lines.
 
     Args:
         registry: what to read.
@@ -78,33 +80,12 @@ def render(
         ValueError: `host` or a tag's name is empty, or `timestamp_ns` or `duration_unit` none that
             can be written.
     """
-    return b"".join(
-        stream(
-            registry,
-            host=host,
-            timestamp_ns=timestamp_ns,
-            namespace=namespace,
-            tags=tags,
-            duration_unit=duration_unit,
-            reader=reader,
-        )
-    )
-
-
-def stream(
-    registry: Registry,
-    *,
-    host: str,
-    timestamp_ns: int,
-    namespace: str = "",
-    tags: Mapping[str, str] = NO_TAGS,
-    duration_unit: str = "milliseconds",
-    reader: str = "opentsdb",
-) -> Iterator[bytes]:
-    """Yield the lines that `render` returns in chunks of some tens of KB, each of whole lines."""
     seconds = checked_seconds(timestamp_ns)
     found = points(registry, host, namespace, tags, duration_unit, reader)
     return join_chunks(put_line(point, seconds) for point in found)
+
+
+render = render_of(stream)
 
 
 def render_json(
@@ -163,7 +144,7 @@ def points(
     place = partial(place_of, namespace, all_tags)
     return (
         TaggedNumber(f"{stem}.{plain(field)}", decimal(value), pairs)
-        for one, (stem, pairs) in placed(numbered(series(registry, reader)), place)
+        for one, (stem, pairs) in assign_targets(split_points(read_series(registry, reader)), place)
         for field, value in fields(one, times).items()
     )
 

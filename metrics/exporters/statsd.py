@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from metrics.exporters._encoding.framing import join_chunks
+from metrics.exporters._encoding.framing import join_chunks, render_of
 from metrics.exporters._encoding.names import (
     NO_TAGS,
     checked_prefix,
@@ -25,8 +25,8 @@ from metrics.exporters._encoding.numbers import Number, decimal, finite
 from metrics.exporters._encoding.units import per_second
 from metrics.exporters._series.deltas import Deltas
 from metrics.exporters._series.fields import fields, is_single
-from metrics.exporters._series.series import Series, numbered, series
-from metrics.exporters._series.targets import placed
+from metrics.exporters._series.series import Series, read_series, split_points
+from metrics.exporters._series.targets import assign_targets
 from metrics.instruments import HistogramSnapshot
 from metrics.instruments._inner import size
 from metrics.registry import Registry
@@ -53,7 +53,7 @@ class Place(NamedTuple):
     has_tags: bool
 
 
-def render(
+def stream(
     registry: Registry,
     *,
     deltas: Deltas,
@@ -62,8 +62,8 @@ def render(
     dialect: str = "statsd",
     samples: int = SAMPLES,
     reader: str = "statsd",
-) -> bytes:
-    """Return the updates of a registry since the last export as lines, in name order.
+) -> Iterator[bytes]:
+    """Yield the updates of a registry since the last export as lines, in name order.
 
     StatsD counts events: the value of a counter is its increment (`c`, left out if it is 0), and
     that of a resetting timer each of its durations, in milliseconds (`ms`). Meters, timers and
@@ -75,6 +75,8 @@ def render(
     letters, ASCII digits, `-` and `_`; a tag keeps its dots and slashes, and its value its colons.
     A warning is logged if two series have the same path and tags after that. NaN and infinities
     are left out.
+
+    Chunks have some tens of KB each, of whole lines.
 
     Args:
         registry: the registry to read.
@@ -93,30 +95,6 @@ def render(
             `samples` no int.
         ValueError: the name of a tag is empty, `dialect` unknown, or `samples` not positive.
     """
-    return b"".join(
-        stream(
-            registry,
-            deltas=deltas,
-            namespace=namespace,
-            tags=tags,
-            dialect=dialect,
-            samples=samples,
-            reader=reader,
-        )
-    )
-
-
-def stream(
-    registry: Registry,
-    *,
-    deltas: Deltas,
-    namespace: str = "",
-    tags: Mapping[str, str] = NO_TAGS,
-    dialect: str = "statsd",
-    samples: int = SAMPLES,
-    reader: str = "statsd",
-) -> Iterator[bytes]:
-    """Yield the lines of `render` in chunks of some tens of KB, each of them whole lines."""
     return join_chunks(
         lines(
             registry,
@@ -128,6 +106,9 @@ def stream(
             reader=reader,
         )
     )
+
+
+render = render_of(stream)
 
 
 def lines(
@@ -154,7 +135,7 @@ def lines(
     place = place_by_tags if dialect == "dogstatsd" else place_by_path
     return (
         text
-        for one, where in placed(
+        for one, where in assign_targets(
             series_in_pass(registry, deltas, reader), partial(place, namespace, tags)
         )
         for text in texts_of(one, where, deltas, samples)
@@ -164,7 +145,7 @@ def lines(
 def series_in_pass(registry: Registry, deltas: Deltas, reader: str) -> Iterator[Series]:
     """Yield every series, within one pass of `deltas`."""
     deltas.begin(0, 0)  # StatsD has no start times
-    yield from numbered(series(registry, reader))
+    yield from split_points(read_series(registry, reader))
     deltas.end()
 
 

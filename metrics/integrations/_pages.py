@@ -71,24 +71,27 @@ class ServedPage(NamedTuple):
     def chunks(self) -> Iterator[bytes]:
         """Yield the page in chunks; instruments are read meanwhile."""
         if self.kind is PageKind.JSON:
-            return json.stream(self.registry)
+            return json.stream(self.registry, window=self.window)
         if self.kind is PageKind.EXPVAR:
-            return expvar.stream(self.registry)
+            return expvar.stream(self.registry, window=self.window)
         if self.kind is PageKind.GETH:
             return prometheus.stream(
                 self.registry,
                 dialect="go-ethereum",
                 names=self.names,
+                window=self.window,
                 reader="go-ethereum",
             )
         if self.format.media_type == OPENMETRICS:
             return openmetrics.stream(
                 self.registry,
                 names=self.names,
+                window=self.window,
             )
         return prometheus.stream(
             self.registry,
             names=self.names,
+            window=self.window,
         )
 
     def render(self) -> bytes:

@@ -3,6 +3,7 @@
 Programs use `Registry`; nothing here is a promise to them.
 """
 
+from metrics.registry._entries import Entries as Entries
 from metrics.registry._entries import Entry as Entry
 from metrics.registry._entries import Labels as Labels
 from metrics.registry._entries import is_ticking as is_ticking

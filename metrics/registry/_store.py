@@ -44,6 +44,7 @@ class Store:
         "_interval",
         "_kept",
         "_reading",
+        "_shared",
         "_warned",
         "farewells",
         "prefix",
@@ -62,6 +63,7 @@ class Store:
         self._checks: tuple[tuple[Entry, ...], list[Entry]] = ((), [])
         self._kept: dict[str, object] = {}
         self._reading: dict[int, ReadProgress] = {}
+        self._shared: dict[str, object] = {} if parent is None else parent._shared
         self._warned: set[str] = set() if parent is None else parent._warned
 
     def entries(self) -> tuple[Entry, ...]:
@@ -133,6 +135,14 @@ class Store:
         process creates its own, because totals start at zero there.
         """
         return cast("R", self._kept.setdefault(reader, create()))
+
+    def keep_shared(self, subject: str, create: Callable[[], R]) -> R:
+        """Return the state about a subject that all readers of parents and children share.
+
+        As with `keep`, a forked process creates its own.
+        """
+        known = self._shared.get(subject)
+        return cast("R", self._shared.setdefault(subject, create()) if known is None else known)
 
     @contextmanager
     def follow(self, reader: str) -> Iterator[None]:
@@ -221,6 +231,8 @@ class Store:
         self._reading = {}
         # Increments since the parent's last report do not apply to totals that start at zero.
         self._kept = {}
+        # Other threads of the parent may hold locks of the state in it.
+        self._shared.clear()
         errors: list[Exception] = []
         now = clock.time()
         for entry in self.table.renew():
@@ -231,8 +243,6 @@ class Store:
                     entry.instrument._begin(now, clock)
             except Exception as error:  # noqa: BLE001 - the others have to be renewed too
                 errors.append(error)
-            # Exporters keep the creation times of totals there.
-            entry.kept = {}
             entry.registered = now
         return errors
 

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Unpack
 
+from metrics._version import library_version
 from metrics.exporters import otlp
 from metrics.exporters._series.deltas import Deltas
 from metrics.registry import Registry
@@ -130,7 +131,7 @@ def default_resource() -> dict[str, otlp.Attribute]:
         "service.instance.id": process_uuid(),
         "telemetry.sdk.language": "python",
         "telemetry.sdk.name": "wired-metrics",
-        "telemetry.sdk.version": otlp.library_version(),
+        "telemetry.sdk.version": library_version(),
     }
 
 

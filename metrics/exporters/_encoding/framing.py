@@ -1,14 +1,32 @@
-"""Lines, and their framing as chunks and as datagrams."""
+"""Lines and texts framed: as one page, as chunks and as datagrams."""
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator
+from typing import ParamSpec
 
 from metrics.instruments._inner import size as checked_size
+
+P = ParamSpec("P")
 
 CHUNK = 1 << 15
 """Characters after which a chunk ends: 32 KB, more if a character is more than a byte."""
 
 SIZE = 1432
 """Bytes of a datagram that fits into one Ethernet frame, with the largest usual headers."""
+
+
+def render_of(stream: Callable[P, Iterator[bytes]]) -> Callable[P, bytes]:
+    """Return the `render` of a format: its `stream` as one `bytes`, with the same options."""
+
+    def render(*args: P.args, **kwargs: P.kwargs) -> bytes:
+        """Return all chunks of `stream` as one page; options and errors are those of `stream`."""
+        return b"".join(stream(*args, **kwargs))
+
+    render.__module__ = stream.__module__
+    render.__qualname__ = "render"
+    signature = inspect.signature(stream).replace(return_annotation=bytes)
+    render.__signature__ = signature  # type: ignore[attr-defined] # functions have no such slot
+    return render
 
 
 def one_line(text: str) -> str:

@@ -25,7 +25,7 @@ def fields(one: Series, times: int) -> dict[str, Number]:
     """Return the numbers of a series by name (`count`, `value`, `50-percentile`, ...).
 
     A health check is 1 when healthy and 0 when not; info labels and states are labels of numbers,
-    see `series.numbered`. Of an empty distribution there is the count but no statistics, for which
+    see `split_points`. An empty distribution has a count but no statistics, for which
     0 would be a lie. NaN and infinities are left out.
 
     Args:

@@ -10,7 +10,6 @@ from metrics.exporters.otlp._rendering import (
     CONTENT_TYPE,
     DISTRIBUTIONS,
     MAX_POINTS,
-    library_version,
     render,
     stream,
 )
@@ -23,7 +22,6 @@ __all__ = [
     "Attribute",
     "Deltas",
     "Starts",
-    "library_version",
     "render",
     "stream",
 ]

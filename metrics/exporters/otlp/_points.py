@@ -25,7 +25,6 @@ from metrics.exporters._encoding.numbers import INT64, Number, canonical, clamp
 from metrics.exporters._encoding.units import code_of, code_of_rate
 from metrics.exporters._exposition.families import SUMMARY_QUANTILES, WINDOWS
 from metrics.exporters._series.deltas import Deltas
-from metrics.exporters._series.kinds import first_kind
 from metrics.exporters._series.series import Series
 from metrics.exporters.otlp._conventions import QUANTILE, RATE
 from metrics.exporters.otlp._messages import Attributes, attribute, attributes, encodable
@@ -140,7 +139,7 @@ class DataPoints:
     def _distribution(
         self, subject: Subject, sample: HistogramSnapshot | BucketHistogramSnapshot
     ) -> Iterator[Metric]:
-        if self._as_summaries and not first_kind(subject.series.entry).takes(sample):
+        if self._as_summaries and not subject.series.takes(sample):
             return
         if isinstance(sample, BucketHistogramSnapshot):
             yield self._histogram(subject, self._buckets(subject, sample))

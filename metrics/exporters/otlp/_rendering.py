@@ -1,21 +1,21 @@
 """Registry as OTLP's requests."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, TypeVar
 
+from metrics._turns import Turns
+from metrics._version import library_version
 from metrics.exporters._encoding.units import checked_ns
-from metrics.exporters._exposition.renaming import number_of_entry, rename_clashes
+from metrics.exporters._exposition.layouts import labelnames_of, layouts_of
 from metrics.exporters._series.clashes import warn_once
 from metrics.exporters._series.deltas import Deltas
-from metrics.exporters._series.series import numbered, series
-from metrics.exporters.otlp._conventions import QUANTILE, RATE, Attribute, metric_name
+from metrics.exporters._series.series import read_series, split_points
+from metrics.exporters.otlp._conventions import Attribute
+from metrics.exporters.otlp._layout import OtlpLayout
 from metrics.exporters.otlp._starts import Starts
-from metrics.instruments import BucketHistogramSnapshot
 from metrics.instruments._inner import Whole, size
 from metrics.registry import Registry
-from metrics.registry._inner import Entry, Kind, store_of
+from metrics.registry._inner import store_of
 
 if TYPE_CHECKING:
     from metrics.exporters.otlp._messages import ExportRequest
@@ -146,11 +146,15 @@ def requests(
     registry: Registry, reader: str, points: "DataPoints", request: "ExportRequest", limit: int
 ) -> Iterator[bytes]:
     """Yield requests of at most `limit` data points."""
-    rename_clashes(store_of(registry), DIALECT, exposed_names)
+    layouts = layouts_of(store_of(registry), DIALECT, OtlpLayout)
+    turns = Turns()
+    layouts.update(turns)
     taken: dict[str, str] = {}
     points.begin()
-    for one in numbered(series(registry, reader)):
-        name = metric_name(one.entry.name, number_of_entry(one.entry, DIALECT))
+    for one in split_points(read_series(registry, reader)):
+        layout = layouts.of(one.entry, labelnames_of(one.entry))
+        assert isinstance(layout, OtlpLayout)  # noqa: S101 - created by the class given above
+        name = layout.metric_name()
         for metric in points.metrics(one, name):
             # Instruments of foreign kinds are not numbered.
             owner = taken.setdefault(metric.name, one.entry.name)
@@ -161,20 +165,9 @@ def requests(
             if request.points == limit:
                 yield request.flush()
     points.end()
+    layouts.prune(turns)
     if request.points:
         yield request.flush()
-
-
-def exposed_names(kind: Kind, entry: Entry, number: int) -> list[str]:
-    """Return the names of all metrics that an entry of this kind may have."""
-    name = metric_name(entry.name, number)
-    views = {exported.view for exported in kind.families}
-    names = [name]
-    if "rates" in views:
-        names.append(name + RATE)
-    if "distribution" in views and kind.snapshot is not BucketHistogramSnapshot:
-        names.append(name + QUANTILE)
-    return names
 
 
 def kept_state(option: str, value: T | None, kind: type[T]) -> T | None:
@@ -203,12 +196,3 @@ def checked_attributes(attributes: Mapping[str, Attribute]) -> Mapping[str, Attr
         if not key:
             raise ValueError(f"invalid attribute {key!r}: {value!r} of resource: give it a name")
     return attributes
-
-
-@cache
-def library_version() -> str:
-    """Return the version of this library; empty when it runs without being installed."""
-    try:
-        return version(SCOPE)
-    except PackageNotFoundError:
-        return ""

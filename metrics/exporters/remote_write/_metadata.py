@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple, final
 
 from metrics.exporters._encoding.units import SECOND
-from metrics.exporters._exposition.families import Form
+from metrics.exporters._exposition.families import MetricFamily
 from metrics.exporters.remote_write._messages import metric_metadata
 from metrics.registry._inner import exported_name
 
@@ -24,7 +24,7 @@ class Metadata:
     """Metadata that one server has, by metric family.
 
     The metadata of a family is sent with its first sample, and again once a minute: the server may
-    have lost it. Each destination needs its own, kept between reports. Memory is clamp by the
+    have lost it. Each destination needs its own, kept between reports. Memory is bounded by the
     families of two reports. For one thread.
     """
 
@@ -33,7 +33,7 @@ class Metadata:
     def __init__(self) -> None:
         self._known: dict[str, Sent] = {}
         self._present: dict[str, Sent] = {}
-        self._newest: Form | None = None
+        self._newest: MetricFamily | None = None
         self._timestamp_ns = 0
 
     def begin(self, timestamp_ns: int) -> None:
@@ -42,7 +42,7 @@ class Metadata:
         self._present = {}
         self._timestamp_ns = timestamp_ns
 
-    def due(self, family: Form) -> bytes:
+    def due(self, family: MetricFamily) -> bytes:
         """Return the metadata of a family as a field of the request; empty if the server has it."""
         if family is self._newest or family.name in self._present:
             return b""
@@ -66,7 +66,7 @@ class Metadata:
         self._newest = None
 
 
-def encode(family: Form) -> bytes:
+def encode(family: MetricFamily) -> bytes:
     """Return the metadata of a family: name, type and help text of the page, and the unit."""
     help_line, type_line, _ = family.heading.split("\n")
     text = help_line.removeprefix(f"# HELP {family.name} ")

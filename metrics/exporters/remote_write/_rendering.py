@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from metrics.exporters._encoding.numbers import clamp
 from metrics.exporters._encoding.units import MILLISECOND, checked_ns
-from metrics.exporters._exposition.samples import Sample, samples
+from metrics.exporters._exposition.families import Sample
+from metrics.exporters._exposition.reading import read_samples
 from metrics.exporters._series.series import Labels
 from metrics.exporters._series.staleness import Staleness
 from metrics.exporters.remote_write._messages import STALE, double, time_series
@@ -136,7 +137,7 @@ def encode(
     staleness.begin()
     if metadata is not None:
         metadata.begin(ns)
-    for family, sample in samples(registry, reader):
+    for family, sample in read_samples(registry, reader):
         labels = series_labels(sample, constant)
         staleness.add(labels)
         series = time_series(labels, double(clamp(sample.value)), at)

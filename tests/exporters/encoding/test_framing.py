@@ -1,12 +1,32 @@
 """Every text arrives once and whole, in chunks and datagrams, or on one line."""
 
+import inspect
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.exporters._encoding.framing import CHUNK, datagrams, join_chunks, one_line
+from metrics.exporters import (
+    csv,
+    expvar,
+    geth_text,
+    graphite,
+    influx,
+    json,
+    log_lines,
+    openmetrics,
+    opentsdb,
+    prometheus,
+    statsd,
+)
+from metrics.exporters._encoding.framing import (
+    CHUNK,
+    datagrams,
+    join_chunks,
+    one_line,
+    render_of,
+)
 
 
 @given(st.lists(st.text(max_size=9)))
@@ -88,3 +108,39 @@ def test_a_printable_text_stays_as_it_is(text):
 
 def test_other_characters_are_escaped():
     assert one_line("a\r\n\x1b[2J\u2028\u202e\ud800") == r"a\r\n\x1b[2J\u2028\u202e\ud800"
+
+
+FORMATS = (
+    csv,
+    expvar,
+    geth_text,
+    graphite,
+    influx,
+    json,
+    log_lines,
+    openmetrics,
+    opentsdb,
+    prometheus,
+    statsd,
+)
+
+
+@pytest.mark.parametrize("module", FORMATS, ids=lambda module: module.__name__)
+def test_render_has_the_options_of_stream_and_returns_bytes(module):
+    render, stream = (inspect.signature(found) for found in (module.render, module.stream))
+    assert render.parameters == stream.parameters
+    assert render.return_annotation is bytes
+    assert (module.render.__name__, module.render.__module__) == ("render", module.__name__)
+    assert "stream" in module.render.__doc__
+    assert "Args:" in module.stream.__doc__
+
+
+def test_joined_chunks_are_those_of_the_stream():
+    def stream(*texts: str, end: str = "") -> Iterator[bytes]:
+        """Yield texts."""
+        return join_chunks([*texts, end])
+
+    render = render_of(stream)
+    assert render("a", "b", end="c") == b"abc"
+    with pytest.raises(TypeError, match="start"):
+        render(start="x")

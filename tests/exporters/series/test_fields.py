@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from metrics import Gauge, Histogram, InfoSnapshot, Registry, Snapshot, Timer
 from metrics.exporters._series.fields import fields, info_text
-from metrics.exporters._series.series import series
+from metrics.exporters._series.series import read_series
 
 
 class Weather(Snapshot):
@@ -24,7 +24,7 @@ class Station:
 
 
 def fields_of(registry, times=1):
-    [one] = series(registry, "")
+    [one] = read_series(registry, "")
     return fields(one, times)
 
 
