@@ -32,17 +32,17 @@ def stream(
     dot: `buckets.0.5`, `value.version`. Durations are in seconds. Numbers are written so that they
     read back as the same numbers, also `nan`, `inf` and `-inf`.
 
-    A spreadsheet runs what begins with `=`, `+`, `-` or `@`. Numbers may; a name, a field or a
-    text that does (or that begins with white space that ends a cell, or `'`) gets a `'` in front,
-    which a reader that wants the very text takes off again.
+    A spreadsheet runs a cell that begins with `=`, `+`, `-` or `@` as a formula. A name, a field or
+    a text that does (or that begins with `'`, or with white space that ends a cell) gets a `'` in
+    front, which a program that reads the text removes again.
 
     Chunks have some tens of KB each, of whole rows.
 
     Args:
-        registry: what to read.
+        registry: the registry to read.
         timestamp_ns: the time of the values, in nanoseconds since 1970.
         header: whether the first row has the names of the columns; False appends to a file.
-        reader: who reads; what resets when it is read resets for this reader alone.
+        reader: the name of the reader; values that reset when read reset for this reader alone.
 
     Raises:
         TypeError: `timestamp_ns` is not an int.

@@ -33,15 +33,15 @@ def stream(
     """Yield the values of a registry as text for people, as go-ethereum writes it.
 
     Each instrument or child is a heading of kind, name and labels, and below it an indented line
-    for each number. What a line cannot hold is escaped, so that no label makes a line of its own.
+    for each number. Line ends and escape sequences are escaped: no label makes a line of its own.
 
     Chunks have some tens of KB each, of whole instruments.
 
     Args:
-        registry: what to read.
-        duration_unit: what timers are written in: `seconds`, `milliseconds`, `microseconds` or
-            `nanoseconds`, which go-ethereum's are in.
-        reader: who reads; what resets when it is read resets for this reader alone.
+        registry: the registry to read.
+        duration_unit: the unit of timers: `seconds`, `milliseconds`, `microseconds` or
+            `nanoseconds`, the unit of go-ethereum.
+        reader: the name of the reader; values that reset when read reset for this reader alone.
 
     Raises:
         ValueError: `duration_unit` is none of these.

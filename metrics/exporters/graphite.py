@@ -56,21 +56,21 @@ def stream(
     Chunks have some tens of KB each, of whole lines.
 
     Args:
-        registry: what to read.
+        registry: the registry to read.
         timestamp_ns: the time of the values, in nanoseconds since 1970; written in whole seconds.
-        namespace: what paths begin with.
-        tags: given to every series that has no label of the same name.
-        label_style: `tags` writes labels as `;name=value`, which needs Graphite 1.1, and the facts
-            of an info as the tags of a 1; `nodes` writes labels into the path, as
-            `<namespace>.<name>.<label>.<value>.<field>`, and no info.
-        duration_unit: what timers are written in: `seconds`, `milliseconds`, `microseconds` or
+        namespace: the prefix of all paths.
+        tags: tags of every series that has no label of the same name.
+        label_style: `tags` writes labels as `;name=value`, which needs Graphite 1.1, and info
+            labels as the tags of a 1; `nodes` writes labels into the path, as
+            `<namespace>.<name>.<label>.<value>.<field>`, and leaves out info instruments.
+        duration_unit: the unit of timers: `seconds`, `milliseconds`, `microseconds` or
             `nanoseconds`.
-        reader: who reads; what resets when it is read resets for this reader alone.
+        reader: the name of the reader; values that reset when read reset for this reader alone.
 
     Raises:
         TypeError: `timestamp_ns` is not an int, `namespace` not a str, or `tags` not str to str.
-        ValueError: a tag's name is empty, or `timestamp_ns`, `label_style` or `duration_unit` none
-            of those above.
+        ValueError: a tag's name is empty, or `timestamp_ns`, `label_style` or `duration_unit` is
+            malformed.
     """
     if label_style not in STYLES:
         raise ValueError(f"label_style is one of {', '.join(STYLES)}; got {label_style!r}")

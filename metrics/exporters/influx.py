@@ -44,7 +44,7 @@ def stream(
 ) -> Iterator[bytes]:
     r"""Yield the values of a registry as lines, one for each series, in name order.
 
-    Measurements are called `<namespace><name>.<kind>`, and fields as go-ethereum calls them. NaN
+    Measurements are `<namespace><name>.<kind>`, and fields have the names of go-ethereum. NaN
     and infinities, which the server refuses, are left out, as are histograms and resetting timers
     without a value. Statistics of bucket histograms are estimates. In names and tags a control
     character is written as `\n` or `\x00`, and a backslash that would be read as an escape as `/`.
@@ -55,18 +55,18 @@ def stream(
     Chunks have some tens of KB each, of whole lines.
 
     Args:
-        registry: what to read.
+        registry: the registry to read.
         timestamp_ns: the time of the values, in nanoseconds since 1970; None leaves it to the
             server.
-        namespace: what measurements begin with.
-        tags: given to every series that has no label of the same name.
-        duration_unit: what timers are written in: `seconds`, `milliseconds`, `microseconds` or
+        namespace: the prefix of all measurements.
+        tags: tags of every series that has no label of the same name.
+        duration_unit: the unit of timers: `seconds`, `milliseconds`, `microseconds` or
             `nanoseconds`, of which the least and the greatest are written as ints.
-        reader: who reads; what resets when it is read resets for this reader alone.
+        reader: the name of the reader; values that reset when read reset for this reader alone.
 
     Raises:
         TypeError: `timestamp_ns` is not an int, `namespace` not a str, or `tags` not str to str.
-        ValueError: `timestamp_ns`, a tag's name or `duration_unit` is none that can be written.
+        ValueError: `timestamp_ns`, a tag's name or `duration_unit` is malformed.
     """
     end = "\n" if timestamp_ns is None else f" {checked_ns(timestamp_ns)}\n"
     namespace = checked_prefix("namespace", namespace)

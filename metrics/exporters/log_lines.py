@@ -34,14 +34,14 @@ def stream(registry: Registry, *, reader: str = "log") -> Iterator[bytes]:
 
     Each line has the name, the labels and `key=value` pairs. Numbers are rounded to four digits;
     ints are exact. Durations and sizes come in the unit that suits them (`1.2ms`, `3.4MiB`);
-    another unit than these stands at the end of the line. What a line cannot hold (line ends,
-    escape sequences for a terminal) is escaped, so that no label makes a line of its own.
+    another unit than these stands at the end of the line. Line ends and escape sequences for a
+    terminal are escaped, so that no label makes a line of its own.
 
     Chunks have some tens of KB each, of whole lines.
 
     Args:
-        registry: what to read.
-        reader: who reads; what resets when it is read resets for this reader alone.
+        registry: the registry to read.
+        reader: the name of the reader; values that reset when read reset for this reader alone.
     """
     return join_chunks(f"{line(one)}\n" for one in read_series(registry, reader))
 

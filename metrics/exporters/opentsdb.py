@@ -55,30 +55,29 @@ def stream(
 ) -> Iterator[bytes]:
     """Yield the values of a registry as `put` lines, one for each number, in name order.
 
-    Metrics are called `<namespace>.<name>.<field>`, with go-ethereum's names for the fields. What
-    stands in names and tags and is no letter, ASCII digit, `-`, `_`, `.` or `/` becomes `_`; a
-    warning is logged when two series are the same after that. NaN and infinities are left out; an
-    int beyond 64 bits is written as a float; numbers have all their digits. The facts of an info
-    are the tags of a 1. A server takes eight tags a series unless it is told otherwise, the host
-    among them.
+    Metrics are `<namespace>.<name>.<field>`, with go-ethereum's names for the fields. Characters of
+    names and tags other than letters, ASCII digits, `-`, `_`, `.` and `/` become `_`; a warning is
+    logged when two series are the same after that. NaN and infinities are left out; an int beyond
+    64 bits is written as a float; numbers have all their digits. Info labels are the tags of a 1. A
+    server takes eight tags of a series by default, the host among them.
 
     Chunks have some tens of KB each, of whole lines.
 
     Args:
-        registry: what to read.
+        registry: the registry to read.
         host: the `host` tag, because every series must have one tag at least.
         timestamp_ns: the time of the values, in nanoseconds since 1970; written in whole seconds.
-        namespace: what metrics begin with.
-        tags: given to every series that has no label of the same name.
-        duration_unit: what timers are written in: `seconds`, `milliseconds`, `microseconds` or
+        namespace: the prefix of all metrics.
+        tags: tags of every series that has no label of the same name.
+        duration_unit: the unit of timers: `seconds`, `milliseconds`, `microseconds` or
             `nanoseconds`.
-        reader: who reads; what resets when it is read resets for this reader alone.
+        reader: the name of the reader; values that reset when read reset for this reader alone.
 
     Raises:
         TypeError: `timestamp_ns` is not an int, `host` or `namespace` not a str, or `tags` not str
             to str.
-        ValueError: `host` or a tag's name is empty, or `timestamp_ns` or `duration_unit` none that
-            can be written.
+        ValueError: `host` or a tag's name is empty, or `timestamp_ns` or `duration_unit` is
+            malformed.
     """
     seconds = checked_seconds(timestamp_ns)
     found = points(registry, host, namespace, tags, duration_unit, reader)

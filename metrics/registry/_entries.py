@@ -22,7 +22,7 @@ name_of = attrgetter("name")
 
 @final
 class Entry(Shared):
-    """An instrument with its full name and what the registry knows about it.
+    """An instrument with its full name and the metadata of its registration.
 
     Args:
         name: the full name.

@@ -14,7 +14,7 @@ from metrics.instruments._inner import size as checked_size
 from metrics.registry import Registry
 from metrics.reporters._push.lifetime import reporting
 from metrics.reporters._push.options import Option, Options, chosen, list_options
-from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.payloads import Report
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.appended_file import AppendedFile
 from metrics.reporters._transports.files import standard_descriptor
@@ -82,11 +82,11 @@ def append(
         backups=natural("backups", chosen(backups, BACKUPS)),
     )
 
-    def read(reading: Reading) -> Iterator[bytes]:
+    def read(report: Report) -> Iterator[bytes]:
         if is_csv:
-            time, reader = reading.timestamp_ns, reading.reader
+            time, reader = report.timestamp_ns, report.reader
             return csv.stream(registry, timestamp_ns=time, header=False, reader=reader)
-        return log_lines.stream(registry, reader=reading.reader)
+        return log_lines.stream(registry, reader=report.reader)
 
     return reporting(registry, "file", join_payload(read), transport, options, Options)
 
@@ -118,8 +118,8 @@ def replace(
     transport = ReplacedFile(checked_path(path))
     options["buffered"] = 1
 
-    def read(reading: Reading) -> Iterator[bytes]:
-        yield prometheus.render(registry, reader=reading.reader)
+    def read(report: Report) -> Iterator[bytes]:
+        yield prometheus.render(registry, reader=report.reader)
 
     return reporting(registry, "textfile", read, transport, options, Options)
 
@@ -171,11 +171,11 @@ def open_to_append(
 
 
 def join_payload(
-    read: Callable[[Reading], Iterable[bytes]],
-) -> Callable[[Reading], Iterator[bytes]]:
+    read: Callable[[Report], Iterable[bytes]],
+) -> Callable[[Report], Iterator[bytes]]:
     """Return a function that reads the same in one payload: a file gets a report, or does not."""
 
-    def joined(reading: Reading) -> Iterator[bytes]:
-        yield b"".join(read(reading))
+    def joined(report: Report) -> Iterator[bytes]:
+        yield b"".join(read(report))
 
     return joined

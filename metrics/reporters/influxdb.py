@@ -1,4 +1,4 @@
-"""Reports to InfluxDB, versions 1 and 2, and to what speaks like it.
+"""Reports to InfluxDB, versions 1 and 2, and to servers that speak its protocol.
 
 The interfaces: https://docs.influxdata.com/influxdb/v1/tools/api/#write-http-endpoint and
 https://docs.influxdata.com/influxdb/v2/api/v2/#operation/PostWrite
@@ -19,7 +19,7 @@ from metrics.reporters._push.options import (
     constant_labels,
     list_options,
 )
-from metrics.reporters._push.payloads import LINES, Reading, join_chunks
+from metrics.reporters._push.payloads import LINES, Report, join_chunks
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
@@ -55,6 +55,17 @@ def v1(
 ) -> AbstractContextManager[Reporter]:
     """Write a registry to InfluxDB 1 once an interval and in the end.
 
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                influxdb.v1,
+                MetricsContainer.registry,
+                "http://127.0.0.1:8086",
+                "shop",
+                labels={"zone": "eu"},
+            )
+
     Args:
         registry: the registry to report.
         url: the server's URL, as `http://127.0.0.1:8086`.
@@ -75,7 +86,7 @@ def v1(
     endpoint = server.at("/write", query)
     credentials = basic(username, password)
     request = Request(endpoint, credentials.headers, credentials.secrets)
-    return written(registry, request, options)
+    return report_lines(registry, request, options)
 
 
 @with_options
@@ -88,6 +99,18 @@ def v2(
     **options: Unpack[InfluxOptions],
 ) -> AbstractContextManager[Reporter]:
     """Write a registry to InfluxDB 2 once an interval and in the end.
+
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                influxdb.v2,
+                MetricsContainer.registry,
+                "http://127.0.0.1:8086",
+                token=config.influx.token,
+                org="shop",
+                bucket="metrics",
+            )
 
     Args:
         registry: the registry to report.
@@ -106,10 +129,10 @@ def v2(
     query = {"org": require("org", org), "bucket": require("bucket", bucket)}
     endpoint = server.at("/api/v2/write", query)
     request = Request(endpoint, {"Authorization": f"Token {secret}"}, (secret,))
-    return written(registry, request, options)
+    return report_lines(registry, request, options)
 
 
-def written(
+def report_lines(
     registry: Registry, request: Request, options: InfluxOptions
 ) -> AbstractContextManager[Reporter]:
     """Report a registry to the endpoint of a request."""
@@ -122,10 +145,8 @@ def written(
     # Malformed options are errors at the start.
     lines(Registry())
 
-    def read(reading: Reading) -> Iterable[bytes]:
-        return join_chunks(
-            lines(registry, timestamp_ns=reading.timestamp_ns, reader=reading.reader)
-        )
+    def read(report: Report) -> Iterable[bytes]:
+        return join_chunks(lines(registry, timestamp_ns=report.timestamp_ns, reader=report.reader))
 
     request = request._replace(
         headers={"Content-Type": influx.CONTENT_TYPE, **request.headers},

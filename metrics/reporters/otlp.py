@@ -15,7 +15,7 @@ from metrics.exporters._series.deltas import Deltas
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
 from metrics.reporters._push.options import HttpOptions, Option, chosen, list_options
-from metrics.reporters._push.payloads import Codec, Reading, batches
+from metrics.reporters._push.payloads import Codec, Report, batches
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.process import process_uuid, program_name
 from metrics.reporters._push.reporter import Reporter
@@ -70,6 +70,16 @@ def http(
     repeated as it was, as the protocol requires: the collector may count it twice, unless it
     recognises its times. Data points that the collector leaves out of a request are not repeated.
 
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                otlp.http,
+                MetricsContainer.registry,
+                "http://127.0.0.1:4318",
+                resource={"service.name": "shop"},
+            )
+
     Args:
         registry: the registry to report.
         url: the collector's URL, `http://127.0.0.1:4318`; `/v1/metrics` is added unless it is
@@ -97,8 +107,8 @@ def http(
     # A wrong option is an error at the start.
     requests(Registry(), timestamp_ns=0, resource=own)
 
-    def read(reading: Reading) -> Iterable[bytes]:
-        time, reader = reading.timestamp_ns, reading.reader
+    def read(report: Report) -> Iterable[bytes]:
+        time, reader = report.timestamp_ns, report.reader
         store = store_of(registry)
         return requests(
             registry,

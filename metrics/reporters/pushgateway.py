@@ -16,7 +16,7 @@ from metrics.instruments._inner import checked_labelnames
 from metrics.options import boolean, seconds
 from metrics.registry import Registry
 from metrics.reporters._push.options import HttpOptions, Option, chosen, list_options
-from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.payloads import Report
 from metrics.reporters._push.posting import Request, http_transport, posting
 from metrics.reporters._push.reporter import TIMEOUT, Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
@@ -97,8 +97,8 @@ def http(
         )
     labels = LabelRenaming(name, {"job", *groups})
 
-    def read(reading: Reading) -> Iterator[bytes]:
-        yield labels.rename(prometheus.render(registry, reader=reading.reader))
+    def read(report: Report) -> Iterator[bytes]:
+        yield labels.rename(prometheus.render(registry, reader=report.reader))
 
     return posting(registry, "pushgateway", read, request, options, transport=transport)
 

@@ -23,7 +23,7 @@ from metrics.reporters._push.options import (
     constant_labels,
     list_options,
 )
-from metrics.reporters._push.payloads import Codec, Reading
+from metrics.reporters._push.payloads import Codec, Report
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.process import process_name, program_name
 from metrics.reporters._push.reporter import Reporter
@@ -78,6 +78,16 @@ def http(
     and when the reporter ends: the last payload, after the last values, marks all series as stale.
     A payload that is lost costs no counts: the next one has the totals.
 
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                remote_write.http,
+                MetricsContainer.registry,
+                "http://127.0.0.1:9090/api/v1/write",
+                labels={"job": "shop"},
+            )
+
     Args:
         registry: the registry to report.
         url: the URL that takes remote write, `http://127.0.0.1:9090/api/v1/write`; that path is
@@ -100,20 +110,20 @@ def http(
     requests(Registry(), timestamp_ns=0, labels=series_labels(labels))
     is_ending = Event()
 
-    def read(reading: Reading) -> Iterable[bytes]:
-        server = store_of(registry).keep(reading.reader, WrittenServer)
+    def read(report: Report) -> Iterable[bytes]:
+        server = store_of(registry).keep(report.reader, WrittenServer)
         yield from requests(
             registry,
-            timestamp_ns=server.next_ns(reading.timestamp_ns),
+            timestamp_ns=server.next_ns(report.timestamp_ns),
             labels=series_labels(labels),
             staleness=server.staleness,
             metadata=server.metadata,
-            reader=reading.reader,
+            reader=report.reader,
         )
         if stale_at_end and is_ending.is_set():
             yield from remote_write.stream_end(
                 server.staleness,
-                timestamp_ns=server.next_ns(reading.timestamp_ns),
+                timestamp_ns=server.next_ns(report.timestamp_ns),
                 batch_size=batch_size,
             )
 

@@ -25,7 +25,7 @@ from metrics.reporters._push.options import (
     constant_labels,
     list_options,
 )
-from metrics.reporters._push.payloads import LINES, Codec, Reading, batches, split_lines
+from metrics.reporters._push.payloads import LINES, Codec, Report, batches, split_lines
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.tcp import Tcp
 from metrics.reporters._transports.udp import Udp
@@ -101,6 +101,17 @@ def udp(
     sent are added up and sent with the next report. A datagram that gets lost on its way is lost:
     nothing reports that.
 
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                statsd.udp,
+                MetricsContainer.registry,
+                "127.0.0.1",
+                dialect="dogstatsd",
+                labels={"env": "prod"},
+            )
+
     Args:
         registry: the registry to report.
         host: the host name or address of the server.
@@ -115,9 +126,9 @@ def udp(
     if options.get("buffered") is None:
         options["buffered"] = DATAGRAMS
 
-    def read(reading: Reading) -> Iterator[bytes]:
-        deltas = store_of(registry).keep(reading.reader, Deltas)
-        texts = statsd.lines(registry, deltas=deltas, reader=reading.reader, **events)
+    def read(report: Report) -> Iterator[bytes]:
+        deltas = store_of(registry).keep(report.reader, Deltas)
+        texts = statsd.lines(registry, deltas=deltas, reader=report.reader, **events)
         return datagrams(texts, dropped=too_long, size=size)
 
     transport = Udp(
@@ -141,6 +152,16 @@ def tcp(
     answer: lines on their way when the connection breaks are lost, or, if their payload (32 KB) was
     not sent to its end, sent again and perhaps counted twice.
 
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                statsd.tcp,
+                MetricsContainer.registry,
+                "statsd.example.org",
+                namespace="shop",
+            )
+
     Args:
         registry: the registry to report.
         host: the host name or address of the server.
@@ -152,9 +173,9 @@ def tcp(
     """
     events = exporter_options(options)
 
-    def read(reading: Reading) -> Iterator[bytes]:
-        deltas = store_of(registry).keep(reading.reader, Deltas)
-        return statsd.stream(registry, deltas=deltas, reader=reading.reader, **events)
+    def read(report: Report) -> Iterator[bytes]:
+        deltas = store_of(registry).keep(report.reader, Deltas)
+        return statsd.stream(registry, deltas=deltas, reader=report.reader, **events)
 
     transport = Tcp(
         chosen(host, HOST),

@@ -40,7 +40,7 @@ def tsdb(registry: Registry, url: str, **options):
 
 
 def prometheus(registry: Registry, url: str, **options):
-    return remote_write.http(registry, url, bearer_token=SECRET, **options)
+    return remote_write.http(registry, url, bearer_token=SECRET, stale_at_end=False, **options)
 
 
 def collector(registry: Registry, url: str, **options):

@@ -19,7 +19,7 @@ def render_of(stream: Callable[P, Iterator[bytes]]) -> Callable[P, bytes]:
     """Return the `render` of a format: its `stream` as one `bytes`, with the same options."""
 
     def render(*args: P.args, **kwargs: P.kwargs) -> bytes:
-        """Return all chunks of `stream` as one page; options and errors are those of `stream`."""
+        """Return all chunks of `stream` as one page; with the options and errors of `stream`."""
         return b"".join(stream(*args, **kwargs))
 
     render.__module__ = stream.__module__

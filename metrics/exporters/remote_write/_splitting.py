@@ -16,16 +16,16 @@ TIME_SERIES = 1 << 3 | 2
 
 
 def split(payload: bytes) -> list[bytes]:
-    """Return the fields of a compressed `WriteRequest`: series, and metadata."""
+    """Return the series of a compressed `WriteRequest`, each after the metadata of its family."""
     from cramjam import snappy  # noqa: PLC0415 - an extra
 
     request = bytes(snappy.decompress_raw(payload))
-    ends = [end for _, _, end in fields(request)]
+    ends = [end for tag, _, end in fields(request) if tag == TIME_SERIES]
     return [request[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def join(series: Sequence[bytes]) -> bytes:
-    """Return fields as a compressed `WriteRequest`; the inverse of `split`."""
+    """Return series as a compressed `WriteRequest`; the inverse of `split`."""
     from cramjam import snappy  # noqa: PLC0415 - an extra
 
     return bytes(snappy.compress_raw(b"".join(series)))
@@ -33,9 +33,7 @@ def join(series: Sequence[bytes]) -> bytes:
 
 def describe(series: bytes) -> str:
     """Return the name and the labels of a series."""
-    ((tag, start, end),) = fields(series)
-    if tag != TIME_SERIES:
-        return "metadata"
+    *_, (_, start, end) = fields(series)
     content = series[start:end]
     labels = {}
     for label_tag, label_start, label_end in fields(content):

@@ -9,7 +9,7 @@ from metrics.options import seconds
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
 from metrics.reporters._push.options import Options, check_known, checked_name, chosen
-from metrics.reporters._push.payloads import Codec, Read, Reading
+from metrics.reporters._push.payloads import Codec, Read, Report
 from metrics.reporters._push.reporter import (
     BUFFERED,
     BUFFERED_BYTES,
@@ -61,7 +61,7 @@ def reporting(
         following = ExitStack()
         reporter = Reporter(
             name,
-            lambda: read(Reading(reader, clock.time_ns())),
+            lambda: read(Report(reader, clock.time_ns())),
             transport,
             counted,
             interval=seconds(options.get("interval"), "interval", INTERVAL),

@@ -11,14 +11,14 @@ BATCH = 1 << 20
 """Bytes after which a payload is full, before compression: 1 MiB."""
 
 
-class Reading(NamedTuple):
+class Report(NamedTuple):
     """Name of the reader of a registry, and the time of the read."""
 
     reader: str
     timestamp_ns: int
 
 
-Read = Callable[[Reading], Iterable[bytes]]
+Read = Callable[[Report], Iterable[bytes]]
 """Function that reads a registry and returns the payloads of a report."""
 
 Merge = Callable[[Sequence[bytes]], Iterable[Sequence[bytes]]]
@@ -75,7 +75,7 @@ def batches(items: Iterable[T], size: int, size_of: Callable[[T], int]) -> Itera
 
 def compress_payloads(read: Read) -> Read:
     """Return a function that reads the same, gzipped."""
-    return lambda reading: (gzip.compress(payload, mtime=0) for payload in read(reading))
+    return lambda report: (gzip.compress(payload, mtime=0) for payload in read(report))
 
 
 def gzip_codec(codec: Codec) -> Codec:

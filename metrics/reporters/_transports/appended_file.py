@@ -201,7 +201,7 @@ def end_of_rows(file: FileIO, size: int, *, quoted: bool) -> int:
     """Return the position after the last complete row of a file; 0 if there is none.
 
     Args:
-        file: open for reading.
+        file: open for report.
         size: bytes of the file.
         quoted: whether a line feed between quotation marks ends no row, as in CSV (RFC 4180).
     """

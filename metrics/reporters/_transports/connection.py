@@ -235,7 +235,7 @@ class Connector:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Abort the connection if the block takes longer than `seconds`, in whichever call.
+        """Abort the connection if the block takes longer than `seconds`, in any call.
 
         Raises:
             OSError: no thread can be started to watch the time.

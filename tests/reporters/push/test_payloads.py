@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from metrics.reporters._push.payloads import (
     JSON_ARRAY,
     LINES,
-    Reading,
+    Report,
     batches,
     compress_payloads,
     gzip_codec,
@@ -57,7 +57,7 @@ def test_numbers_of_an_array_stay_as_they_were_written():
 
 
 def test_payloads_are_compressed_the_same_way_each_time():
-    read = compress_payloads(lambda reading: [reading.reader.encode()])
-    (first,), (second,) = read(Reading("a", 0)), read(Reading("a", 1))
+    read = compress_payloads(lambda report: [report.reader.encode()])
+    (first,), (second,) = read(Report("a", 0)), read(Report("a", 1))
     assert first == second
     assert gzip.decompress(first) == b"a"
