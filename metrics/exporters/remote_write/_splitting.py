@@ -21,6 +21,8 @@ def split(payload: bytes) -> list[bytes]:
 
     request = bytes(snappy.decompress_raw(payload))
     ends = [end for tag, _, end in fields(request) if tag == TIME_SERIES]
+    if request and ends[-1:] != [len(request)]:
+        ends.append(len(request))
     return [request[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
@@ -33,7 +35,9 @@ def join(series: Sequence[bytes]) -> bytes:
 
 def describe(series: bytes) -> str:
     """Return the name and the labels of a series."""
-    *_, (_, start, end) = fields(series)
+    *_, (tag, start, end) = fields(series)
+    if tag != TIME_SERIES:
+        return "metadata"
     content = series[start:end]
     labels = {}
     for label_tag, label_start, label_end in fields(content):
