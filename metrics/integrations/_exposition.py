@@ -4,7 +4,7 @@ No function here reads or writes a socket: `asgi` and `wsgi` pass requests in, w
 responses, and send them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from html import escape
 from logging import getLogger
@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, quote
 
 from metrics import options
 from metrics.errors import LifecycleError
-from metrics.instruments._inner import describe
+from metrics.instruments._inner import checked_labels, describe
 from metrics.integrations._negotiation import accepts_gzip, negotiate, prefers_html
 from metrics.integrations._pages import (
     RENDERINGS,
@@ -153,12 +153,14 @@ class Exposition:
         source: a registry, its provider, or a container.
         timeout: seconds that a request waits for a page without a header of its scraper.
         window: seconds for which resetting timers show their values.
+        target: labels of `target_info`.
+        created: whether OpenMetrics has the times of creation.
         title: the heading of the index page.
         health_timeout: seconds that a request waits for the health checks.
 
     Raises:
         TypeError: `source` can provide no registry.
-        TypeError, ValueError: a time is no duration above 0.
+        TypeError, ValueError: a time is no duration above 0, or `target` or `created` is malformed.
     """
 
     def __init__(
@@ -166,10 +168,14 @@ class Exposition:
         source: Source,
         timeout: float | str | None,
         window: float | str | None,
+        target: Mapping[str, str] | None,
+        created: bool,
         title: str = "metrics",
         health_timeout: float | str | None = None,
     ) -> None:
         check_source(source)
+        self._target = checked_labels(target or {})
+        self._created = options.boolean(created, "created", default=False)
         self._source = source
         self._title = title
         self._timeout = options.seconds(timeout, "timeout", TIMEOUT)
@@ -229,7 +235,11 @@ class Exposition:
         vary = "Accept-Encoding"
         if kind is PageKind.METRICS:
             vary = "Accept, Accept-Encoding"
-            page = page._replace(format=negotiate(request.header("accept")))
+            page = page._replace(
+                format=negotiate(request.header("accept")),
+                target=self._target,
+                created=self._created,
+            )
         if kind in {PageKind.METRICS, PageKind.GETH}:
             try:
                 page = page._replace(names=requested_names(request.query))

@@ -14,7 +14,7 @@ from metrics.exporters import expvar, json, openmetrics, prometheus
 from metrics.integrations._negotiation import DEFAULT, OPENMETRICS, Format
 from metrics.integrations._single_flight import Flight, SingleFlight
 from metrics.registry import Registry
-from metrics.registry._inner import Entry, store_of, type_name
+from metrics.registry._inner import Entry, Labels, store_of, type_name
 
 logger = getLogger("metrics.integrations")
 
@@ -51,7 +51,7 @@ class PageKind(StrEnum):
 
 
 class ServedPage(NamedTuple):
-    """ServedPage of a registry; requests for equal pages share a rendering."""
+    """Page of a registry; requests for equal pages share a rendering."""
 
     registry: Registry
     kind: PageKind
@@ -60,6 +60,10 @@ class ServedPage(NamedTuple):
     compressed: bool
     names: frozenset[str] = frozenset()
     format: Format = DEFAULT
+    target: Labels = ()
+    """Labels of `target_info`."""
+    created: bool = False
+    """Whether OpenMetrics has the times of creation."""
 
     @property
     def content_type(self) -> str:
@@ -86,11 +90,14 @@ class ServedPage(NamedTuple):
             return openmetrics.stream(
                 self.registry,
                 names=self.names,
+                target=dict(self.target),
+                created=self.created,
                 window=self.window,
             )
         return prometheus.stream(
             self.registry,
             names=self.names,
+            target=dict(self.target),
             window=self.window,
         )
 

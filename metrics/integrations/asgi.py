@@ -21,7 +21,7 @@ that were added later, a redirect to or from a trailing slash, or the 404 of the
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
 from copy import copy
 from typing import Any, final
@@ -56,6 +56,8 @@ def metrics(
     *,
     timeout: float | str | None = TIMEOUT,
     window: float | str | None = WINDOW,
+    target: Mapping[str, str] | None = None,
+    created: bool = False,
 ) -> Application:
     """Return an ASGI application that answers GET and HEAD with all values, at any path.
 
@@ -75,12 +77,15 @@ def metrics(
         window: seconds, or a duration such as "1m". A page shows the values that a resetting timer
             has got in at least the last `window` seconds to every scraper, so that several scrapers
             do not take values from one another; use the longest scrape interval.
+        target: labels of the process, such as `{"version": "1.2"}`, for the series `target_info`.
+        created: whether OpenMetrics pages have `_created` samples, which double their series.
 
     Raises:
         TypeError: `registry` is none of these.
-        TypeError, ValueError: `timeout` or `window` is no duration above 0.
+        TypeError, ValueError: `timeout` or `window` is no duration above 0, or `target` or
+            `created` is malformed.
     """
-    return ASGIPages(Exposition(registry, timeout, window).metrics)
+    return ASGIPages(Exposition(registry, timeout, window, target, created).metrics)
 
 
 def exposition(
@@ -89,6 +94,8 @@ def exposition(
     title: str = "metrics",
     timeout: float | str | None = TIMEOUT,
     window: float | str | None = WINDOW,
+    target: Mapping[str, str] | None = None,
+    created: bool = False,
     health_timeout: float | str | None = HEALTH_TIMEOUT,
 ) -> Application:
     """Return an ASGI application with all pages of a registry.
@@ -109,13 +116,15 @@ def exposition(
         title: the heading of the index page.
         timeout: as for `metrics`.
         window: as for `metrics`.
+        target: as for `metrics`.
+        created: as for `metrics`.
         health_timeout: seconds that all health checks together may take.
 
     Raises:
         TypeError: `registry` is none of these.
-        TypeError, ValueError: a time is no duration above 0.
+        TypeError, ValueError: a time is no duration above 0, or `target` or `created` is malformed.
     """
-    exposed = Exposition(registry, timeout, window, title, health_timeout)
+    exposed = Exposition(registry, timeout, window, target, created, title, health_timeout)
     return ASGIPages(exposed.pages)
 
 

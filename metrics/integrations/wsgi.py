@@ -9,7 +9,7 @@ reason while its container does not run.
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -34,6 +34,8 @@ def metrics(
     *,
     timeout: float | str | None = TIMEOUT,
     window: float | str | None = WINDOW,
+    target: Mapping[str, str] | None = None,
+    created: bool = False,
 ) -> WSGIApplication:
     """Return a WSGI application that answers GET and HEAD with all values, at any path.
 
@@ -44,12 +46,15 @@ def metrics(
         registry: the registry to serve, its provider, or a container with a provider `registry`.
         timeout: seconds that a request waits for a page, if its scraper sends no limit.
         window: seconds for which the values of resetting timers stay on pages, for every scraper.
+        target: labels of the process, such as `{"version": "1.2"}`, for the series `target_info`.
+        created: whether OpenMetrics pages have `_created` samples, which double their series.
 
     Raises:
         TypeError: `registry` is none of these.
-        TypeError, ValueError: `timeout` or `window` is no duration above 0.
+        TypeError, ValueError: `timeout` or `window` is no duration above 0, or `target` or
+            `created` is malformed.
     """
-    return WSGIPages(Exposition(registry, timeout, window).metrics)
+    return WSGIPages(Exposition(registry, timeout, window, target, created).metrics)
 
 
 def exposition(
@@ -58,6 +63,8 @@ def exposition(
     title: str = "metrics",
     timeout: float | str | None = TIMEOUT,
     window: float | str | None = WINDOW,
+    target: Mapping[str, str] | None = None,
+    created: bool = False,
     health_timeout: float | str | None = HEALTH_TIMEOUT,
 ) -> WSGIApplication:
     """Return a WSGI application with all pages of a registry, as `asgi.exposition` has them.
@@ -67,13 +74,15 @@ def exposition(
         title: the heading of the index page.
         timeout: as for `metrics`.
         window: as for `metrics`.
+        target: as for `metrics`.
+        created: as for `metrics`.
         health_timeout: seconds that all health checks together may take.
 
     Raises:
         TypeError: `registry` is none of these.
-        TypeError, ValueError: a time is no duration above 0.
+        TypeError, ValueError: a time is no duration above 0, or `target` or `created` is malformed.
     """
-    exposed = Exposition(registry, timeout, window, title, health_timeout)
+    exposed = Exposition(registry, timeout, window, target, created, title, health_timeout)
     return WSGIPages(exposed.pages)
 
 

@@ -177,3 +177,26 @@ def port_of(log: str) -> str:
 
 def test_json_is_whole(registry):
     assert json.loads(ask_wsgi(wsgi.exposition(registry), "/metrics.json").text)["geth/hits"]
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/openmetrics-text"])
+def test_pages_have_the_target_and_times_of_creation_on_request(accept, registry):
+    options = {"target": {"version": "1.2"}, "created": True}
+    for create in ("metrics", "exposition"):
+        page = ask_wsgi(getattr(wsgi, create)(registry, **options), "/metrics", accept=accept)
+        assert 'target_info{version="1.2"} 1\n' in page.text
+        assert ("geth_hits_created" in page.text) == accept.startswith("application")
+        assert page == ask(getattr(asgi, create)(registry, **options), "/metrics", accept=accept)
+        plain = ask_wsgi(getattr(wsgi, create)(registry), "/metrics", accept=accept)
+        assert "target" not in plain.text
+        assert "_created" not in plain.text
+
+
+@pytest.mark.parametrize("module", [asgi, wsgi])
+@pytest.mark.parametrize("create", ["metrics", "exposition"])
+@pytest.mark.parametrize(
+    "options", [{"target": {"a-b": "x"}}, {"target": {"a": 1}}, {"created": 2}]
+)
+def test_a_wrong_target_or_switch_is_an_error_at_the_start(module, create, options, registry):
+    with pytest.raises((TypeError, ValueError), match=r"a-b|target|label|created"):
+        getattr(module, create)(registry, **options)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from metrics._turns import Turns
 from metrics._version import library_version
+from metrics.exporters._encoding.framing import render_of
 from metrics.exporters._encoding.units import checked_ns
 from metrics.exporters._exposition.layouts import labelnames_of, layouts_of
 from metrics.exporters._series.clashes import warn_once
@@ -39,7 +40,7 @@ NO_ATTRIBUTES: Mapping[str, Attribute] = {}
 T = TypeVar("T")
 
 
-def render(
+def stream(
     registry: Registry,
     *,
     timestamp_ns: Whole,
@@ -49,10 +50,12 @@ def render(
     deltas: Deltas | None = None,
     batch_size: Whole = MAX_POINTS,
     reader: str = "otlp",
-) -> bytes:
-    """Return the values of a registry as one `ExportMetricsServiceRequest`.
+) -> Iterator[bytes]:
+    """Yield the values of a registry as `ExportMetricsServiceRequest`s.
 
-    It is the requests of `stream` joined, which protobuf reads as one.
+    Each is a whole request of at most `batch_size` data points. Joined, as `render` returns them,
+    protobuf reads them as one. With `deltas`, all have to be sent, in order. Errors are raised by
+    the call itself.
 
     Counters are monotonic sums; up-down counters are sums that are not monotonic; a meter is a sum
     and a gauge of its rates, `<name>.rate`, by `window`; an info is a gauge of 1 with the info
@@ -82,7 +85,7 @@ def render(
         deltas: totals that the receiver has; the same `Deltas()` for each report. With it,
             monotonic sums and histograms have delta temporality: they are the increments since the
             last report. Without it, all are cumulative.
-        batch_size: the limit of data points in one request of the stream.
+        batch_size: the limit of data points in one request.
         reader: the reader's name; values that reset at a read reset for this reader alone.
 
     Raises:
@@ -91,35 +94,6 @@ def render(
             type, `resource` is not a mapping, or an attribute is of another type.
         ValueError: `timestamp_ns` is negative or has more than 63 bits, `distributions` is neither
             of the two, `batch_size` is not positive, or an attribute has no name.
-    """
-    return b"".join(
-        stream(
-            registry,
-            timestamp_ns=timestamp_ns,
-            resource=resource,
-            distributions=distributions,
-            starts=starts,
-            deltas=deltas,
-            batch_size=batch_size,
-            reader=reader,
-        )
-    )
-
-
-def stream(
-    registry: Registry,
-    *,
-    timestamp_ns: Whole,
-    resource: Mapping[str, Attribute] = NO_ATTRIBUTES,
-    distributions: str = DISTRIBUTIONS[0],
-    starts: Starts | None = None,
-    deltas: Deltas | None = None,
-    batch_size: Whole = MAX_POINTS,
-    reader: str = "otlp",
-) -> Iterator[bytes]:
-    """Yield whole requests of at most `batch_size` data points; options and errors of `render`.
-
-    With `deltas`, all of them have to be sent, in order. Errors are raised by the call itself.
     """
     try:
         # opentelemetry-proto is an extra.
@@ -140,6 +114,9 @@ def stream(
     )
     request = ExportRequest(checked_attributes(resource), SCOPE, library_version())
     return requests(registry, reader, points, request, size("batch_size", batch_size))
+
+
+render = render_of(stream)
 
 
 def requests(

@@ -1,5 +1,6 @@
 """Registry as requests of remote write, compressed with snappy."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -26,40 +27,6 @@ MAX_SAMPLES = 2000
 NO_LABELS: Mapping[str, str] = {}
 
 
-def render(
-    registry: Registry,
-    *,
-    timestamp_ns: Whole,
-    labels: Mapping[str, str] = NO_LABELS,
-    staleness: Staleness | None = None,
-    metadata: Metadata | None = None,
-    reader: str = "remote-write",
-) -> bytes:
-    """Return the values of a registry as one `WriteRequest`, compressed with snappy.
-
-    Samples are the same as in Prometheus' text format, with its names, labels and base units, and
-    so are the types and help texts of the metadata.
-
-    Args:
-        registry: the registry to read.
-        timestamp_ns: the time of the values, in nanoseconds since 1970; written in milliseconds.
-        labels: labels of every series that has no label of the same name.
-        staleness: series that the server has; the same `Staleness()` for each report. With it, a
-            series that is not there any more ends with a stale marker.
-        metadata: metadata that the server has; the same `Metadata()` for each report. With it, each
-            metric family has its metadata in the first request, and once a minute; without it,
-            no request has any.
-        reader: the reader's name; values that reset at a read reset for this reader alone.
-
-    Raises:
-        ImportError: `cramjam` is not installed.
-        TypeError: `timestamp_ns` is not an int, or `labels` not a mapping of str to str.
-        ValueError: `timestamp_ns` is negative or has more than 63 bits, or a label is malformed.
-    """
-    compress = compressor()
-    return compress(b"".join(fields(registry, timestamp_ns, labels, staleness, metadata, reader)))
-
-
 def stream(
     registry: Registry,
     *,
@@ -70,12 +37,52 @@ def stream(
     batch_size: Whole = MAX_SAMPLES,
     reader: str = "remote-write",
 ) -> Iterator[bytes]:
-    """Yield whole requests of at most `batch_size` samples; options and errors of `render`.
+    """Yield the values of a registry as `WriteRequest`s, each compressed with snappy.
 
-    Errors are raised by the call itself.
+    Samples are the same as in Prometheus' text format, with its names, labels and base units, and
+    so are the types and help texts of the metadata. Errors are raised by the call itself.
+
+    Args:
+        registry: the registry to read.
+        timestamp_ns: the time of the values, in nanoseconds since 1970; written in milliseconds.
+        labels: labels of every series that has no label of the same name.
+        staleness: series that the server has; the same `Staleness()` for each report. With it, a
+            series that is not there any more ends with a stale marker.
+        metadata: metadata that the server has; the same `Metadata()` for each report. With it, each
+            metric family has its metadata in the first request, and once a minute; without it,
+            no request has any.
+        batch_size: the limit of samples in one request.
+        reader: the reader's name; values that reset at a read reset for this reader alone.
+
+    Raises:
+        ImportError: `cramjam` is not installed.
+        TypeError: `timestamp_ns` is not an int, or `labels` not a mapping of str to str.
+        ValueError: `timestamp_ns` is negative or has more than 63 bits, or a label is malformed.
     """
     series = fields(registry, timestamp_ns, labels, staleness, metadata, reader)
     return requests(series, size("batch_size", batch_size), compressor())
+
+
+def render(
+    registry: Registry,
+    *,
+    timestamp_ns: Whole,
+    labels: Mapping[str, str] = NO_LABELS,
+    staleness: Staleness | None = None,
+    metadata: Metadata | None = None,
+    reader: str = "remote-write",
+) -> bytes:
+    """Return one `WriteRequest` with all values, compressed; options and errors of `stream`."""
+    requests = stream(
+        registry,
+        timestamp_ns=timestamp_ns,
+        labels=labels,
+        staleness=staleness,
+        metadata=metadata,
+        batch_size=sys.maxsize,
+        reader=reader,
+    )
+    return b"".join(requests) or compressor()(b"")
 
 
 def stream_end(
