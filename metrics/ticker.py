@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self, final
 
 from metrics import _fork
+from metrics._native import i64
 from metrics._turns import Turns
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import join
@@ -214,10 +215,7 @@ class Ticker(Shared):
                     if self._in_order is None:
                         self._in_order = list(reversed(self._members.values()))
                     members = self._in_order
-                turns = Turns()
-                for start in range(0, len(members), CHUNK):
-                    self._tick_chunk(members, start, expected)
-                    turns.offer()
+                self._tick_all(members, expected)
             finally:
                 self._ticked_at = self._clock.monotonic()
                 self._current = None
@@ -283,20 +281,25 @@ class Ticker(Shared):
     def _at_work(self) -> bool:
         return threading.current_thread() is self._worker
 
-    def _tick_chunk(
-        self, members: list[Tickable], start: int, expected: type[BaseException]
-    ) -> None:
-        """Tick `CHUNK` members from index `start` on."""
-        failing = len(self._failing) > 0
-        clock = self._clock
-        now = clock.monotonic()
-        for index in range(start, min(start + CHUNK, len(members))):
-            member = members[index]
+    def _tick_all(self, members: list[Tickable], expected: type[BaseException]) -> None:
+        """Tick members, and let other threads run meanwhile."""
+        turns = Turns()
+        clock_id = i64(id(self._clock))
+        now = 0.0
+        failing = False
+        left = i64(0)
+        for member in members:
+            if left == 0:
+                turns.offer()
+                left = CHUNK
+                now = self._clock.monotonic()
+                failing = len(self._failing) > 0
+            left -= 1
             try:
                 # Meters are many: compiled code calls their method directly, and to read the clock
                 # for each would double the time of a tick.
                 if isinstance(member, Meter):
-                    member._tick_at(now, clock)  # noqa: SLF001 - not for programs
+                    member._tick_at(now, clock_id)  # noqa: SLF001 - not for programs
                 # The tick of another member may discard this one, or stop the ticker.
                 elif id(member) in self._members and (self.running or not self._at_work()):
                     self._current = member

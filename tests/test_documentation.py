@@ -134,6 +134,8 @@ def test_a_signature_has_the_kinds_of_the_parameters():
         ("registry", inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty),
         ("dialect", inspect.Parameter.KEYWORD_ONLY, "prometheus"),
         ("names", inspect.Parameter.KEYWORD_ONLY, ()),
+        ("target", inspect.Parameter.KEYWORD_ONLY, None),
+        ("window", inspect.Parameter.KEYWORD_ONLY, 0.0),
         ("reader", inspect.Parameter.KEYWORD_ONLY, "prometheus"),
     ]
 

@@ -22,7 +22,7 @@ from metrics import (
     resources,
 )
 from metrics.lifecycle import MetricsContainer, Resource, running
-from metrics.registry._inner import Shortcuts, store_of
+from metrics.registry._inner import Shortcuts, is_closed, store_of
 from metrics.resources._shortcut_hooks import TICKED
 from metrics.testing import ManualClock, ManualTicker
 from tests.registry.makers import ALL, PLURAL, SINGULAR
@@ -508,3 +508,19 @@ def test_a_collector_of_a_disabled_registry_is_not_ticked(collector):
     registry = Registry(ticker=ticker, enabled=False)
     with getattr(resources, collector)(registry):
         assert (len(ticker), len(registry)) == (0, 0)
+
+
+def test_a_registry_is_closed_when_its_resource_stops():
+    with resources.registry("app") as registry:
+        child = registry.child("db")
+        child.counter("rows")
+        assert not is_closed(registry)
+        registry.clear()
+        assert not is_closed(registry)
+    assert is_closed(registry)
+    assert is_closed(child)
+    assert len(registry) == 0
+    with resources.registry(enabled=False) as disabled:
+        assert not is_closed(disabled)
+    assert is_closed(disabled)
+    assert not is_closed(Registry())

@@ -5,11 +5,12 @@ The format: go-ethereum, `metrics/writer.go`.
 
 from collections.abc import Iterator
 
-from metrics.exporters._encoding.framing import chunked
-from metrics.exporters._encoding.json import finite_only, info_text, one_line, text_of
-from metrics.exporters._encoding.numbers import Number, bounded
+from metrics.exporters._encoding.framing import join_chunks, one_line, render_of
+from metrics.exporters._encoding.json import finite_only, text_of
+from metrics.exporters._encoding.numbers import Number, clamp
 from metrics.exporters._encoding.units import per_second
-from metrics.exporters._series.series import Series, key_of, series
+from metrics.exporters._series.fields import info_text
+from metrics.exporters._series.series import Series, key_of, read_series
 from metrics.instruments import (
     BucketHistogramSnapshot,
     HealthcheckSnapshot,
@@ -26,32 +27,30 @@ PERCENTILES = ("median", "75%", "95%", "99%", "99.9%")
 Rows = list[tuple[str, str]]
 
 
-def render(
+def stream(
     registry: Registry, *, duration_unit: str = "nanoseconds", reader: str = "text"
-) -> bytes:
-    """Return the values of a registry as text for people, as go-ethereum writes it.
+) -> Iterator[bytes]:
+    """Yield the values of a registry as text for people, as go-ethereum writes it.
 
     Each instrument or child is a heading of kind, name and labels, and below it an indented line
-    for each number. What a line cannot hold is escaped, so that no label makes a line of its own.
+    for each number. Line ends and escape sequences are escaped: no label makes a line of its own.
+
+    Chunks have some tens of KB each, of whole instruments.
 
     Args:
-        registry: what to read.
-        duration_unit: what timers are written in: `seconds`, `milliseconds`, `microseconds` or
-            `nanoseconds`, which go-ethereum's are in.
-        reader: who reads; what resets when it is read resets for this reader alone.
+        registry: the registry to read.
+        duration_unit: the unit of timers: `seconds`, `milliseconds`, `microseconds` or
+            `nanoseconds`, the unit of go-ethereum.
+        reader: the name of the reader; values that reset when read reset for this reader alone.
 
     Raises:
         ValueError: `duration_unit` is none of these.
     """
-    return b"".join(stream(registry, duration_unit=duration_unit, reader=reader))
-
-
-def stream(
-    registry: Registry, *, duration_unit: str = "nanoseconds", reader: str = "text"
-) -> Iterator[bytes]:
-    """Yield what `render` returns in chunks of some tens of KB, each of whole instruments."""
     times = per_second(duration_unit)
-    return chunked(paragraph(one, times) for one in series(registry, reader))
+    return join_chunks(paragraph(one, times) for one in read_series(registry, reader))
+
+
+render = render_of(stream)
 
 
 def paragraph(one: Series, times: int) -> str:
@@ -59,7 +58,7 @@ def paragraph(one: Series, times: int) -> str:
 
     Args:
         one: the series.
-        times: what durations are multiplied by.
+        times: the factor of durations.
     """
     kind = one.kind.geth if one.kind else "metric"
     heading = one_line(f"{kind} {key_of(one)}")
@@ -108,16 +107,16 @@ def averages(rates: MeterSnapshot) -> Rows:
 
 
 def number(value: Number) -> str:
-    """Return the number of a counter or a gauge: go-ethereum pads ints only."""
-    value = bounded(value)
+    """Return the number of a counter or a gauge; go-ethereum pads ints only."""
+    value = clamp(value)
     return f"{value:9d}" if isinstance(value, int) else f"{value:f}"
 
 
 def extreme(value: float) -> str:
-    """Return a number that is an int in go-ethereum, without losing what is behind the point."""
+    """Return a number that is an int in go-ethereum; a fraction is kept."""
     return number(int(value)) if value.is_integer() else statistic(value)
 
 
 def statistic(value: float) -> str:
-    """Return a number that is not one of the values themselves."""
+    """Return a number that is computed from the values."""
     return f"{value:12.2f}"

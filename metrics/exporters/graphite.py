@@ -1,4 +1,4 @@
-"""Graphite's plaintext protocol, with its tags or without.
+"""Graphite's plaintext protocol, with tags or without.
 
 The format: https://graphite.readthedocs.io/en/latest/feeding-carbon.html and
 https://graphite.readthedocs.io/en/latest/tags.html
@@ -8,20 +8,20 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
 
-from metrics.exporters._encoding.framing import chunked
+from metrics.exporters._encoding.framing import join_chunks, render_of
 from metrics.exporters._encoding.names import (
     NO_TAGS,
     checked_prefix,
     checked_tags,
-    merged,
+    merge_tags,
     nodes,
     path,
 )
 from metrics.exporters._encoding.numbers import decimal
 from metrics.exporters._encoding.units import checked_seconds, per_second
 from metrics.exporters._series.fields import fields
-from metrics.exporters._series.series import Series, numbered, series
-from metrics.exporters._series.targets import placed
+from metrics.exporters._series.series import Series, read_series, split_points
+from metrics.exporters._series.targets import assign_targets
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"
@@ -29,58 +29,12 @@ CONTENT_TYPE = "text/plain; charset=utf-8"
 STYLES = ("tags", "nodes")
 
 RESERVED = frozenset({"name"})
-"""The tag that the server puts a path into."""
+"""Tag that the server keeps for the path."""
 
 IN_NAME = re.compile(r"[;!^=~\s\x00-\x1f\x7f]")
 
-# carbon takes a path that ends with `"}` for one of OpenMetrics.
+# carbon reads a path that ends with `"}` as a name of OpenMetrics.
 IN_VALUE = re.compile(r"[;\s\x00-\x1f\x7f]|\A~|(?<=\")\}\Z")
-
-
-def render(
-    registry: Registry,
-    *,
-    timestamp_ns: int,
-    namespace: str = "",
-    tags: Mapping[str, str] = NO_TAGS,
-    label_style: str = "tags",
-    duration_unit: str = "milliseconds",
-    reader: str = "graphite",
-) -> bytes:
-    """Return the values of a registry as lines, one for each number, in name order.
-
-    Paths are `<namespace>.<name>.<field>`, with go-ethereum's names for the fields; `/` becomes a
-    dot, and any other character than a letter, an ASCII digit, `-` or `_` becomes `_`; a warning is
-    logged when two series are the same after that. NaN and infinities are left out.
-
-    Args:
-        registry: what to read.
-        timestamp_ns: the time of the values, in nanoseconds since 1970; written in whole seconds.
-        namespace: what paths begin with.
-        tags: given to every series that has no label of the same name.
-        label_style: `tags` writes labels as `;name=value`, which needs Graphite 1.1, and the facts
-            of an info as the tags of a 1; `nodes` writes labels into the path, as
-            `<namespace>.<name>.<label>.<value>.<field>`, and no info.
-        duration_unit: what timers are written in: `seconds`, `milliseconds`, `microseconds` or
-            `nanoseconds`.
-        reader: who reads; what resets when it is read resets for this reader alone.
-
-    Raises:
-        TypeError: `timestamp_ns` is not an int, `namespace` not a str, or `tags` not str to str.
-        ValueError: a tag's name is empty, or `timestamp_ns`, `label_style` or `duration_unit` none
-            of those above.
-    """
-    return b"".join(
-        stream(
-            registry,
-            timestamp_ns=timestamp_ns,
-            namespace=namespace,
-            tags=tags,
-            label_style=label_style,
-            duration_unit=duration_unit,
-            reader=reader,
-        )
-    )
 
 
 def stream(
@@ -93,41 +47,68 @@ def stream(
     duration_unit: str = "milliseconds",
     reader: str = "graphite",
 ) -> Iterator[bytes]:
-    """Yield what `render` returns in chunks of some tens of KB, each of them whole lines."""
+    """Yield the values of a registry as lines, one for each number, in name order.
+
+    Paths are `<namespace>.<name>.<field>`, with go-ethereum's names for the fields; `/` becomes a
+    dot, and any other character than a letter, an ASCII digit, `-` or `_` becomes `_`; a warning is
+    logged when two series are the same after that. NaN and infinities are left out.
+
+    Chunks have some tens of KB each, of whole lines.
+
+    Args:
+        registry: the registry to read.
+        timestamp_ns: the time of the values, in nanoseconds since 1970; written in whole seconds.
+        namespace: the prefix of all paths.
+        tags: tags of every series that has no label of the same name.
+        label_style: `tags` writes labels as `;name=value`, which needs Graphite 1.1, and info
+            labels as the tags of a 1; `nodes` writes labels into the path, as
+            `<namespace>.<name>.<label>.<value>.<field>`, and leaves out info instruments.
+        duration_unit: the unit of timers: `seconds`, `milliseconds`, `microseconds` or
+            `nanoseconds`.
+        reader: the name of the reader; values that reset when read reset for this reader alone.
+
+    Raises:
+        TypeError: `timestamp_ns` is not an int, `namespace` not a str, or `tags` not str to str.
+        ValueError: a tag's name is empty, or `timestamp_ns`, `label_style` or `duration_unit` is
+            malformed.
+    """
     if label_style not in STYLES:
         raise ValueError(f"label_style is one of {', '.join(STYLES)}; got {label_style!r}")
     end = f" {checked_seconds(timestamp_ns)}\n"
     namespace = checked_prefix("namespace", namespace)
     tags = checked_tags(tags)
     times = per_second(duration_unit)
-    place = tagged if label_style == "tags" else nested
-    all_series = numbered(series(registry, reader))
-    return chunked(
+    place = tag_path if label_style == "tags" else node_path
+    all_series = split_points(read_series(registry, reader))
+    return join_chunks(
         f"{stem}.{path(field)}{tail} {decimal(value)}{end}"
-        for one, (stem, tail) in placed(all_series, partial(place, namespace, tags))
+        for one, (stem, tail) in assign_targets(all_series, partial(place, namespace, tags))
         for field, value in fields(one, times).items()
     )
 
 
-def tagged(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, str]:
-    """Return what stands before the field and after it when labels are tags."""
-    pairs = merged(tags, one.labels, tag_name, tag_value, RESERVED)
+render = render_of(stream)
+
+
+def tag_path(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, str]:
+    """Return the text before the field and the text after it, with labels as tags."""
+    pairs = merge_tags(tags, one.labels, tag_name, tag_value, RESERVED)
     return path(namespace, one.name), "".join([f";{name}={value}" for name, value in pairs])
 
 
-def nested(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, str] | None:
-    """Return what stands before the field when labels are nodes; None for info labels."""
+def node_path(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, str] | None:
+    """Return the text before the field, with labels as nodes; None for info labels."""
     if one.is_info:
         return None
     return path(namespace, one.name, *nodes(tags, one.labels)), ""
 
 
-@lru_cache(maxsize=1024)  # there are few names, and all series have them
+@lru_cache(maxsize=1024)  # there are few names, and most series share them
 def tag_name(name: str) -> str:
-    """Return the name of a tag, with what the server does not take as `_`."""
+    """Return the name of a tag; characters that the server refuses become `_`."""
     return IN_NAME.sub("_", name)
 
 
 def tag_value(value: str) -> str:
-    """Return the value of a tag, with what the server does not take as `_`."""
+    """Return the value of a tag; characters that the server refuses become `_`."""
     return IN_VALUE.sub("_", value)

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import TypeGuard
 
-from metrics.exporters._encoding.framing import chunked
-from metrics.exporters._encoding.json import info_text
-from metrics.exporters._encoding.names import NO_TAGS, checked_prefix, checked_tags, merged
+from metrics.exporters._encoding.framing import join_chunks, render_of
+from metrics.exporters._encoding.names import NO_TAGS, checked_prefix, checked_tags, merge_tags
 from metrics.exporters._encoding.numbers import Number, decimal, finite
 from metrics.exporters._encoding.units import checked_ns, per_second
+from metrics.exporters._series.fields import info_text
 from metrics.exporters._series.scalar import number_of
-from metrics.exporters._series.series import Series, series
+from metrics.exporters._series.series import Series, read_series
 from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, MeterSnapshot
 from metrics.registry import Registry
 
@@ -23,59 +23,14 @@ CONTENT_TYPE = "text/plain; charset=utf-8"
 PERCENTILES = {"p50": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99, "p999": 0.999, "p9999": 0.9999}
 
 MEASUREMENTS = {"counter": "count", "healthcheck": "gauge"}
-"""go-ethereum's words for kinds whose measurements end in another one."""
+"""Last words of measurements that differ from go-ethereum's word for the kind."""
 
 RESERVED = frozenset({"time", "_field", "_measurement"})
-"""Tags that the server has a use of its own for."""
+"""Tags that the server keeps for itself."""
 
 SPECIAL = re.compile(r"[\x00-\x1f\x7f,= ]|\\(?=[\\\x00-\x1f\x7f,= ]|\Z)")
 
 Fields = dict[str, Number | str]
-
-
-def render(
-    registry: Registry,
-    *,
-    timestamp_ns: int | None = None,
-    namespace: str = "",
-    tags: Mapping[str, str] = NO_TAGS,
-    duration_unit: str = "nanoseconds",
-    reader: str = "influx",
-) -> bytes:
-    r"""Return the values of a registry as lines, one for each series, in name order.
-
-    Measurements are called `<namespace><name>.<kind>`, and fields as go-ethereum calls them. NaN
-    and infinities, which the server refuses, are left out, as are histograms and resetting timers
-    without a value. Statistics of bucket histograms are estimates. In names and tags a control
-    character is written as `\n` or `\x00`, and a backslash that would be read as an escape as `/`.
-
-    Ints are written as such, floats as floats. A server refuses a field that changes its type, so
-    an int that outgrows 64 bits, and then is written as a float, is refused from then on.
-
-    Args:
-        registry: what to read.
-        timestamp_ns: the time of the values, in nanoseconds since 1970; None leaves it to the
-            server.
-        namespace: what measurements begin with.
-        tags: given to every series that has no label of the same name.
-        duration_unit: what timers are written in: `seconds`, `milliseconds`, `microseconds` or
-            `nanoseconds`, of which the least and the greatest are written as ints.
-        reader: who reads; what resets when it is read resets for this reader alone.
-
-    Raises:
-        TypeError: `timestamp_ns` is not an int, `namespace` not a str, or `tags` not str to str.
-        ValueError: `timestamp_ns`, a tag's name or `duration_unit` is none that can be written.
-    """
-    return b"".join(
-        stream(
-            registry,
-            timestamp_ns=timestamp_ns,
-            namespace=namespace,
-            tags=tags,
-            duration_unit=duration_unit,
-            reader=reader,
-        )
-    )
 
 
 def stream(
@@ -87,29 +42,59 @@ def stream(
     duration_unit: str = "nanoseconds",
     reader: str = "influx",
 ) -> Iterator[bytes]:
-    """Yield what `render` returns in chunks of some tens of KB, each of them whole lines."""
+    r"""Yield the values of a registry as lines, one for each series, in name order.
+
+    Measurements are `<namespace><name>.<kind>`, and fields have the names of go-ethereum. NaN
+    and infinities, which the server refuses, are left out, as are histograms and resetting timers
+    without a value. Statistics of bucket histograms are estimates. In names and tags a control
+    character is written as `\n` or `\x00`, and a backslash that would be read as an escape as `/`.
+
+    Ints are written as such, floats as floats. A server refuses a field that changes its type, so
+    an int that outgrows 64 bits, and then is written as a float, is refused from then on.
+
+    Chunks have some tens of KB each, of whole lines.
+
+    Args:
+        registry: the registry to read.
+        timestamp_ns: the time of the values, in nanoseconds since 1970; None leaves it to the
+            server.
+        namespace: the prefix of all measurements.
+        tags: tags of every series that has no label of the same name.
+        duration_unit: the unit of timers: `seconds`, `milliseconds`, `microseconds` or
+            `nanoseconds`, of which the least and the greatest are written as ints.
+        reader: the name of the reader; values that reset when read reset for this reader alone.
+
+    Raises:
+        TypeError: `timestamp_ns` is not an int, `namespace` not a str, or `tags` not str to str.
+        ValueError: `timestamp_ns`, a tag's name or `duration_unit` is malformed.
+    """
     end = "\n" if timestamp_ns is None else f" {checked_ns(timestamp_ns)}\n"
     namespace = checked_prefix("namespace", namespace)
     tags = checked_tags(tags)
     times = per_second(duration_unit)
-    return chunked(line(one, namespace, tags, times, end) for one in series(registry, reader))
+    return join_chunks(
+        line(one, namespace, tags, times, end) for one in read_series(registry, reader)
+    )
+
+
+render = render_of(stream)
 
 
 def line(one: Series, namespace: str, tags: Mapping[str, str], times: int, end: str) -> str:
-    """Return the line of a series; nothing when it has no field."""
-    kind, fields = measured(one, times)
+    """Return the line of a series; an empty text if it has no field."""
+    kind, fields = kind_and_fields(one, times)
     texts = [
         f"{name}={text}" for name, value in sorted(fields.items()) if (text := field_text(value))
     ]
     if not texts:
         return ""
-    pairs = merged(tags, one.labels, escaped, escaped, RESERVED)
+    pairs = merge_tags(tags, one.labels, escape, escape, RESERVED)
     labels = "".join([f",{name}={value}" for name, value in pairs])
     return f"{measurement(f'{namespace}{one.name}.{kind}')}{labels} {','.join(texts)}{end}"
 
 
-def measured(one: Series, times: int) -> tuple[str, Fields]:
-    """Return go-ethereum's word for the kind of a series, and its fields."""
+def kind_and_fields(one: Series, times: int) -> tuple[str, Fields]:
+    """Return the last word of the measurement of a series, and its fields."""
     kind = one.kind.geth if one.kind else ""
     snapshot = one.snapshot
     sample, rates = snapshot.distribution, snapshot.rates
@@ -134,15 +119,15 @@ def measured(one: Series, times: int) -> tuple[str, Fields]:
 
 
 def is_field(value: object) -> TypeGuard[Number | str]:
-    """Return whether a value can be one of a field."""
+    """Return whether a field can have a value."""
     return isinstance(value, int | float | str)
 
 
 def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> Fields:
-    """Return what every distribution has, each but the count multiplied."""
+    """Return the fields of every distribution, each but the count multiplied."""
     least = sample.min * times
     greatest = sample.max * times
-    # go-ethereum writes these two as ints when it counts nanoseconds.
+    # go-ethereum, whose durations are nanoseconds, writes these two as ints.
     whole = times == per_second("nanoseconds")
     values = sample.percentiles(PERCENTILES.values())
     return {
@@ -155,7 +140,7 @@ def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int
 
 
 def spread(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> Fields:
-    """Return a distribution with its standard deviation and variance."""
+    """Return the fields of a distribution, with its standard deviation and variance."""
     return {
         **distribution(sample, times),
         "stddev": sample.stddev * times,
@@ -164,12 +149,12 @@ def spread(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> F
 
 
 def averages(rates: MeterSnapshot) -> Fields:
-    """Return the moving averages of a meter or a timer."""
+    """Return the fields of the moving averages of a meter or a timer."""
     return {"m1": rates.rate1, "m5": rates.rate5, "m15": rates.rate15}
 
 
 def field_text(value: Number | str) -> str:
-    """Return the value of a field; nothing for what the server refuses."""
+    """Return the text of a field's value; an empty text if the server refuses the value."""
     if isinstance(value, str):
         text = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{text}"'
@@ -180,18 +165,18 @@ def field_text(value: Number | str) -> str:
 
 
 def measurement(name: str) -> str:
-    """Return the name of a measurement, escaped; it is no comment, and `=` is nothing special."""
-    text = escaped(name).replace("\\=", "=")
+    """Return the name of a measurement, escaped: `#` would begin a comment, `=` stays."""
+    text = escape(name).replace("\\=", "=")
     return f"_{text[1:]}" if text.startswith("#") else text
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """Return the name or the value of a tag, escaped."""
-    return SPECIAL.sub(escape, text)
+    return SPECIAL.sub(escape_character, text)
 
 
-def escape(found: re.Match[str]) -> str:
-    """Return what stands for a character that cannot stand for itself."""
+def escape_character(found: re.Match[str]) -> str:
+    """Return the escape sequence of a special character."""
     character = found[0]
     if character == "\\":
         return "/"

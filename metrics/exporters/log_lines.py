@@ -9,10 +9,11 @@ For example:
 
 from collections.abc import Iterator
 
-from metrics.exporters._encoding.framing import chunked
-from metrics.exporters._encoding.json import finite_only, info_text, one_line, text_of
-from metrics.exporters._encoding.units import Writer, rounded, writer_of
-from metrics.exporters._series.series import Series, key_of, series
+from metrics.exporters._encoding.framing import join_chunks, one_line, render_of
+from metrics.exporters._encoding.json import finite_only, text_of
+from metrics.exporters._encoding.units import Writer, round_text, writer_of
+from metrics.exporters._series.fields import info_text
+from metrics.exporters._series.series import Series, key_of, read_series
 from metrics.instruments import (
     BucketHistogramSnapshot,
     HealthcheckSnapshot,
@@ -28,24 +29,24 @@ CONTENT_TYPE = "text/plain; charset=utf-8"
 PERCENTILES = ("p50", "p75", "p95", "p99", "p999")
 
 
-def render(registry: Registry, *, reader: str = "log") -> bytes:
-    """Return the values of a registry as lines of text, one for each instrument or child.
+def stream(registry: Registry, *, reader: str = "log") -> Iterator[bytes]:
+    """Yield the values of a registry as lines of text, one for each instrument or child.
 
     Each line has the name, the labels and `key=value` pairs. Numbers are rounded to four digits;
     ints are exact. Durations and sizes come in the unit that suits them (`1.2ms`, `3.4MiB`);
-    another unit than these stands at the end of the line. What a line cannot hold (line ends,
-    escape sequences for a terminal) is escaped, so that no label makes a line of its own.
+    another unit than these stands at the end of the line. Line ends and escape sequences for a
+    terminal are escaped, so that no label makes a line of its own.
+
+    Chunks have some tens of KB each, of whole lines.
 
     Args:
-        registry: what to read.
-        reader: who reads; what resets when it is read resets for this reader alone.
+        registry: the registry to read.
+        reader: the name of the reader; values that reset when read reset for this reader alone.
     """
-    return b"".join(stream(registry, reader=reader))
+    return join_chunks(f"{line(one)}\n" for one in read_series(registry, reader))
 
 
-def stream(registry: Registry, *, reader: str = "log") -> Iterator[bytes]:
-    """Yield what `render` returns in chunks of some tens of KB, each of whole lines."""
-    return chunked(f"{line(one)}\n" for one in series(registry, reader))
+render = render_of(stream)
 
 
 def line(one: Series) -> str:
@@ -63,16 +64,16 @@ def pairs(one: Series) -> list[str]:
             return ["healthy=true"]
         return ["healthy=false", f'error="{escape_label(error)}"']
     write = writer_of(one.entry.unit)
-    found = measured(one.snapshot, write or rounded)
+    found = number_pairs(one.snapshot, write or round_text)
     return found if write else [*found, f"unit={one.entry.unit}"]
 
 
-def measured(snapshot: Snapshot, write: Writer) -> list[str]:
-    """Return the numbers of a snapshot."""
+def number_pairs(snapshot: Snapshot, write: Writer) -> list[str]:
+    """Return the pairs of the numbers of a snapshot."""
     sample, rates = snapshot.distribution, snapshot.rates
     if sample is not None:
         # Rates of a timer are events, not seconds, a second.
-        return [*distribution(sample, write), *(averages(rates, rounded) if rates else [])]
+        return [*distribution(sample, write), *(averages(rates, round_text) if rates else [])]
     if rates is not None:
         return [f"count={write(rates.count)}", *averages(rates, write)]
     if snapshot.scalar is not None:
@@ -81,14 +82,14 @@ def measured(snapshot: Snapshot, write: Writer) -> list[str]:
 
 
 def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, write: Writer) -> list[str]:
-    """Return the numbers of a distribution; of an empty one the count alone."""
+    """Return the pairs of a distribution; the count alone if it is empty."""
     numbers = {"min": sample.min, "mean": sample.mean, "max": sample.max}
     numbers.update(zip(PERCENTILES, sample.percentiles(QUANTILES), strict=True))
     found = [f"{name}={write(value)}" for name, value in numbers.items()] if sample.count else []
-    return [f"count={rounded(sample.count)}", *found]
+    return [f"count={round_text(sample.count)}", *found]
 
 
 def averages(rates: MeterSnapshot, write: Writer) -> list[str]:
-    """Return the rates of a meter or a timer."""
+    """Return the pairs of the rates of a meter or a timer."""
     windows = {"1m": rates.rate1, "5m": rates.rate5, "15m": rates.rate15, "rate": rates.rate_mean}
     return [f"{window}={write(rate)}/s" for window, rate in windows.items()]

@@ -1,4 +1,4 @@
-"""OpenTSDB: `put` lines as telnet clients send them, and JSON for its HTTP API.
+"""OpenTSDB: `put` lines of its telnet protocol, and JSON for its HTTP API.
 
 The formats: https://opentsdb.net/docs/build/html/user_guide/writing/index.html and
 https://opentsdb.net/docs/build/html/api_http/put.html
@@ -10,20 +10,20 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from metrics.exporters._encoding.framing import chunked, encoded
+from metrics.exporters._encoding.framing import encode, join_chunks, render_of
 from metrics.exporters._encoding.names import (
     NO_TAGS,
     checked_prefix,
     checked_tags,
-    merged,
+    merge_tags,
     plain,
     tag_name,
 )
 from metrics.exporters._encoding.numbers import decimal
 from metrics.exporters._encoding.units import checked_seconds, per_second
 from metrics.exporters._series.fields import fields
-from metrics.exporters._series.series import Labels, Series, numbered, series
-from metrics.exporters._series.targets import placed
+from metrics.exporters._series.series import Labels, Series, read_series, split_points
+from metrics.exporters._series.targets import assign_targets
 from metrics.instruments._inner import size
 from metrics.registry import Registry
 
@@ -32,63 +32,15 @@ CONTENT_TYPE = "text/plain; charset=utf-8"
 JSON_CONTENT_TYPE = "application/json"
 
 POINTS = 50
-"""Points in one JSON array, as many as OpenTSDB advises."""
+"""Points in one JSON array, the number that OpenTSDB recommends."""
 
 
-class Point(NamedTuple):
-    """One number: its metric, and its value as it is written."""
+class TaggedNumber(NamedTuple):
+    """One number: its metric, the text of its value, and its tags."""
 
     metric: str
     value: str
     tags: Labels
-
-
-def render(
-    registry: Registry,
-    *,
-    host: str,
-    timestamp_ns: int,
-    namespace: str = "",
-    tags: Mapping[str, str] = NO_TAGS,
-    duration_unit: str = "milliseconds",
-    reader: str = "opentsdb",
-) -> bytes:
-    """Return the values of a registry as `put` lines, one for each number, in name order.
-
-    Metrics are called `<namespace>.<name>.<field>`, with go-ethereum's names for the fields. What
-    stands in names and tags and is no letter, ASCII digit, `-`, `_`, `.` or `/` becomes `_`; a
-    warning is logged when two series are the same after that. NaN and infinities are left out; an
-    int beyond 64 bits is written as a float; numbers have all their digits. The facts of an info
-    are the tags of a 1. A server takes eight tags a series unless it is told otherwise, the host
-    among them.
-
-    Args:
-        registry: what to read.
-        host: the `host` tag, because every series must have one tag at least.
-        timestamp_ns: the time of the values, in nanoseconds since 1970; written in whole seconds.
-        namespace: what metrics begin with.
-        tags: given to every series that has no label of the same name.
-        duration_unit: what timers are written in: `seconds`, `milliseconds`, `microseconds` or
-            `nanoseconds`.
-        reader: who reads; what resets when it is read resets for this reader alone.
-
-    Raises:
-        TypeError: `timestamp_ns` is not an int, `host` or `namespace` not a str, or `tags` not str
-            to str.
-        ValueError: `host` or a tag's name is empty, or `timestamp_ns` or `duration_unit` none that
-            can be written.
-    """
-    return b"".join(
-        stream(
-            registry,
-            host=host,
-            timestamp_ns=timestamp_ns,
-            namespace=namespace,
-            tags=tags,
-            duration_unit=duration_unit,
-            reader=reader,
-        )
-    )
 
 
 def stream(
@@ -101,10 +53,38 @@ def stream(
     duration_unit: str = "milliseconds",
     reader: str = "opentsdb",
 ) -> Iterator[bytes]:
-    """Yield what `render` returns in chunks of some tens of KB, each of them whole lines."""
+    """Yield the values of a registry as `put` lines, one for each number, in name order.
+
+    Metrics are `<namespace>.<name>.<field>`, with go-ethereum's names for the fields. Characters of
+    names and tags other than letters, ASCII digits, `-`, `_`, `.` and `/` become `_`; a warning is
+    logged when two series are the same after that. NaN and infinities are left out; an int beyond
+    64 bits is written as a float; numbers have all their digits. Info labels are the tags of a 1. A
+    server takes eight tags of a series by default, the host among them.
+
+    Chunks have some tens of KB each, of whole lines.
+
+    Args:
+        registry: the registry to read.
+        host: the `host` tag, because every series must have one tag at least.
+        timestamp_ns: the time of the values, in nanoseconds since 1970; written in whole seconds.
+        namespace: the prefix of all metrics.
+        tags: tags of every series that has no label of the same name.
+        duration_unit: the unit of timers: `seconds`, `milliseconds`, `microseconds` or
+            `nanoseconds`.
+        reader: the name of the reader; values that reset when read reset for this reader alone.
+
+    Raises:
+        TypeError: `timestamp_ns` is not an int, `host` or `namespace` not a str, or `tags` not str
+            to str.
+        ValueError: `host` or a tag's name is empty, or `timestamp_ns` or `duration_unit` is
+            malformed.
+    """
     seconds = checked_seconds(timestamp_ns)
     found = points(registry, host, namespace, tags, duration_unit, reader)
-    return chunked(put_line(point, seconds) for point in found)
+    return join_chunks(put_line(point, seconds) for point in found)
+
+
+render = render_of(stream)
 
 
 def render_json(
@@ -117,7 +97,7 @@ def render_json(
     duration_unit: str = "milliseconds",
     reader: str = "opentsdb",
 ) -> bytes:
-    """Return the same as `render` as one JSON array of points, of whatever size."""
+    """Return the values that `render` returns as one JSON array of points."""
     seconds = checked_seconds(timestamp_ns)
     found = points(registry, host, namespace, tags, duration_unit, reader)
     return array([point_json(point, seconds) for point in found])
@@ -134,9 +114,9 @@ def stream_json(
     batch_size: int = POINTS,
     reader: str = "opentsdb",
 ) -> Iterator[bytes]:
-    """Yield the same as `render` as JSON arrays, each of them the body of one request.
+    """Yield the values that `render` returns as JSON arrays, each the body of one request.
 
-    Args are those of `render`, and the number of points of one array: `batch_size`.
+    Takes the options of `render`, and the number of points of one array: `batch_size`.
     """
     seconds = checked_seconds(timestamp_ns)
     found = points(registry, host, namespace, tags, duration_unit, reader)
@@ -153,8 +133,8 @@ def points(
     tags: Mapping[str, str],
     duration_unit: str,
     reader: str,
-) -> Iterator[Point]:
-    """Check the options; return an iterator over every number of a registry."""
+) -> Iterator[TaggedNumber]:
+    """Check the options; return an iterator over all numbers of a registry."""
     if not checked_prefix("host", host):
         raise ValueError("host is the name of this machine, got an empty str")
     namespace = checked_prefix("namespace", namespace).rstrip(".")
@@ -162,25 +142,25 @@ def points(
     times = per_second(duration_unit)
     place = partial(place_of, namespace, all_tags)
     return (
-        Point(f"{stem}.{plain(field)}", decimal(value), pairs)
-        for one, (stem, pairs) in placed(numbered(series(registry, reader)), place)
+        TaggedNumber(f"{stem}.{plain(field)}", decimal(value), pairs)
+        for one, (stem, pairs) in assign_targets(split_points(read_series(registry, reader)), place)
         for field, value in fields(one, times).items()
     )
 
 
 def place_of(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, Labels]:
-    """Return what stands before the field of a metric, and the tags."""
-    pairs = merged(tags, one.labels, tag_name, plain)
+    """Return the text before the field of a metric, and the tags."""
+    pairs = merge_tags(tags, one.labels, tag_name, plain)
     return plain(f"{namespace}.{one.name}" if namespace else one.name), tuple(pairs)
 
 
-def put_line(point: Point, seconds: int) -> str:
-    """Return a point as a telnet client sends it."""
+def put_line(point: TaggedNumber, seconds: int) -> str:
+    """Return a point as a line of the telnet protocol."""
     tags = " ".join([f"{name}={value}" for name, value in point.tags])
     return f"put {point.metric} {seconds} {point.value} {tags}\n"
 
 
-def point_json(point: Point, seconds: int) -> str:
+def point_json(point: TaggedNumber, seconds: int) -> str:
     """Return a point as a JSON object."""
     metric = json.dumps(point.metric, ensure_ascii=False)
     tags = json.dumps(dict(point.tags), ensure_ascii=False)
@@ -189,4 +169,4 @@ def point_json(point: Point, seconds: int) -> str:
 
 def array(texts: list[str]) -> bytes:
     """Return JSON objects as an array."""
-    return encoded(f"[{','.join(texts)}]")
+    return encode(f"[{','.join(texts)}]")

@@ -1,19 +1,21 @@
-"""StatsD, as its first server speaks it, and Datadog's dialect with tags.
+"""Lines of StatsD: the dialect of its first server, and Datadog's dialect with tags.
 
 The formats: https://github.com/statsd/statsd/blob/master/docs/metric_types.md and
 https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from metrics.exporters._encoding.framing import chunked
+from metrics.exporters._encoding.framing import join_chunks, render_of
 from metrics.exporters._encoding.names import (
     NO_TAGS,
     checked_prefix,
     checked_tags,
-    merged,
+    merge_tags,
     nodes,
     path,
     plain,
@@ -23,8 +25,8 @@ from metrics.exporters._encoding.numbers import Number, decimal, finite
 from metrics.exporters._encoding.units import per_second
 from metrics.exporters._series.deltas import Deltas
 from metrics.exporters._series.fields import fields, is_single
-from metrics.exporters._series.series import Series, numbered, series
-from metrics.exporters._series.targets import placed
+from metrics.exporters._series.series import Series, read_series, split_points
+from metrics.exporters._series.targets import assign_targets
 from metrics.instruments import HistogramSnapshot
 from metrics.instruments._inner import size
 from metrics.registry import Registry
@@ -36,70 +38,19 @@ __all__ = ["CONTENT_TYPE", "DIALECTS", "SAMPLES", "Deltas", "lines", "render", "
 DIALECTS = ("statsd", "dogstatsd")
 
 SAMPLES = 1000
-"""Durations of one resetting timer written at a time, unless told otherwise."""
+"""Default number of durations of one resetting timer in one report."""
 
 MILLISECONDS = per_second("milliseconds")
 
+T = TypeVar("T")
+
 
 class Place(NamedTuple):
-    """Where the numbers of a series go: what stands before the values and after them."""
+    """Texts before and after the values of a series, and whether its labels are tags."""
 
     path: str
     tail: str
     has_tags: bool
-
-
-def render(
-    registry: Registry,
-    *,
-    deltas: Deltas,
-    namespace: str = "",
-    tags: Mapping[str, str] = NO_TAGS,
-    dialect: str = "statsd",
-    samples: int = SAMPLES,
-    reader: str = "statsd",
-) -> bytes:
-    """Return what has happened in a registry since the last look as lines, in name order.
-
-    StatsD hears of events, so a counter is what it has grown by (`c`, left out when it has not),
-    and a resetting timer is each of its durations, in milliseconds (`ms`). What was put together
-    already cannot be taken apart again: meters, timers and histograms are what their count has
-    grown by, and each of their statistics as a gauge (`g`), durations in milliseconds. All other
-    values are gauges. A negative gauge is set to 0 first, because a sign means a change; in
-    Datadog's dialect it does not.
-
-    Names and fields are go-ethereum's, with a dot for `/`, and `_` for what is no letter, ASCII
-    digit, `-` or `_`; a tag keeps its dots and slashes. A warning is logged when two series are the
-    same after that. NaN and infinities are left out.
-
-    Args:
-        registry: what to read.
-        deltas: what the server has been told so far; the same `Deltas()` at every look. What is
-            written counts as told.
-        namespace: what names begin with.
-        tags: given to every series that has no label of the same name.
-        dialect: `statsd` writes labels into the name, as `<name>.<label>.<value>`, and no info;
-            `dogstatsd` writes them as tags, and the facts of an info as the tags of a 1.
-        samples: durations of one resetting timer to write. Of more than that some are written,
-            evenly from the shortest to the longest, with the rate at which they were taken.
-        reader: who reads; what resets when it is read resets for this reader alone.
-
-    Raises:
-        TypeError: `deltas` is none, `namespace` not a str, `tags` not str to str, or `samples` not
-            an int.
-        ValueError: a tag's name is empty, `dialect` unknown, or `samples` not positive.
-    """
-    return b"".join(
-        stream(
-            registry,
-            deltas=deltas,
-            namespace=namespace,
-            tags=tags,
-            dialect=dialect,
-            samples=samples,
-            reader=reader,
-        )
-    )
 
 
 def stream(
@@ -112,8 +63,39 @@ def stream(
     samples: int = SAMPLES,
     reader: str = "statsd",
 ) -> Iterator[bytes]:
-    """Yield what `render` returns in chunks of some tens of KB, each of them whole lines."""
-    return chunked(
+    """Yield the updates of a registry since the last export as lines, in name order.
+
+    StatsD counts events: the value of a counter is its increment (`c`, left out if it is 0), and
+    that of a resetting timer each of its durations, in milliseconds (`ms`). Meters, timers and
+    histograms are the increment of their count, and a gauge (`g`) for each of their statistics,
+    durations in milliseconds. All other values are gauges. A negative gauge is set to 0 first,
+    because a sign means a change; in Datadog's dialect it does not.
+
+    Names and fields are go-ethereum's, with a dot for `/`, and `_` for characters other than
+    letters, ASCII digits, `-` and `_`; a tag keeps its dots and slashes, and its value its colons.
+    A warning is logged if two series have the same path and tags after that. NaN and infinities
+    are left out.
+
+    Chunks have some tens of KB each, of whole lines.
+
+    Args:
+        registry: the registry to read.
+        deltas: the totals that the server has; the same `Deltas()` at every export. Written
+            increments count as delivered.
+        namespace: the prefix of all names.
+        tags: tags of every series that has no label of the same name.
+        dialect: `statsd` writes labels into the name, as `<name>.<label>.<value>`, and leaves out
+            info instruments; `dogstatsd` writes labels as tags, and info labels as the tags of a 1.
+        samples: durations of one resetting timer to write. If there are more, some are written,
+            evenly from the shortest to the longest, with their sampling rate.
+        reader: the reader's name; values that reset at a read reset for this reader alone.
+
+    Raises:
+        TypeError: `deltas` is no `Deltas`, `namespace` no str, `tags` no mapping of str to str, or
+            `samples` no int.
+        ValueError: the name of a tag is empty, `dialect` unknown, or `samples` not positive.
+    """
+    return join_chunks(
         lines(
             registry,
             deltas=deltas,
@@ -126,6 +108,9 @@ def stream(
     )
 
 
+render = render_of(stream)
+
+
 def lines(
     registry: Registry,
     *,
@@ -136,42 +121,50 @@ def lines(
     samples: int = SAMPLES,
     reader: str = "statsd",
 ) -> Iterator[str]:
-    """Return an iterator over what `render` returns line by line, for `datagrams`.
+    """Return an iterator over the lines of `render`, for `datagrams`.
 
-    The two lines of a negative gauge come as one text, so that they travel together.
+    The two lines of a negative gauge are one text, so that they share a datagram.
     """
     if not isinstance(deltas, Deltas):
-        raise TypeError(f"deltas takes a Deltas that is kept between reports, got {deltas!r}")
+        raise TypeError(f"invalid deltas {deltas!r}: pass the same Deltas() at every export")
     if dialect not in DIALECTS:
-        raise ValueError(f"dialect is one of {', '.join(DIALECTS)}; got {dialect!r}")
+        raise ValueError(f"invalid dialect {dialect!r}: use one of {', '.join(DIALECTS)}")
     namespace = checked_prefix("namespace", namespace)
     tags = checked_tags(tags)
     samples = size("samples", samples)
-    place = tagged if dialect == "dogstatsd" else nested
+    place = place_by_tags if dialect == "dogstatsd" else place_by_path
     return (
         text
-        for one, where in placed(
-            followed(registry, deltas, reader), partial(place, namespace, tags)
+        for one, where in assign_targets(
+            series_in_pass(registry, deltas, reader), partial(place, namespace, tags)
         )
         for text in texts_of(one, where, deltas, samples)
     )
 
 
-def followed(registry: Registry, deltas: Deltas, reader: str) -> Iterator[Series]:
-    """Yield every series, as one pass of `deltas`."""
-    deltas.begin(0, 0)  # nobody asks it for times
-    yield from numbered(series(registry, reader))
+def series_in_pass(registry: Registry, deltas: Deltas, reader: str) -> Iterator[Series]:
+    """Yield every series, within one pass of `deltas`."""
+    deltas.begin(0, 0)  # StatsD has no start times
+    yield from split_points(read_series(registry, reader))
     deltas.end()
 
 
-def tagged(namespace: str, tags: Mapping[str, str], one: Series) -> Place:
+def place_by_tags(namespace: str, tags: Mapping[str, str], one: Series) -> Place:
     """Return the place of a series whose labels are tags."""
-    pairs = merged(tags, one.labels, tag_name, plain)
+    pairs = merge_tags(tags, one.labels, tag_name, tag_value)
     tail = ",".join([f"{name}:{value}" for name, value in pairs])
     return Place(path(namespace, one.name), f"|#{tail}" if tail else "", has_tags=True)
 
 
-def nested(namespace: str, tags: Mapping[str, str], one: Series) -> Place | None:
+def tag_value(text: str) -> str:
+    """Return the value of a tag as `plain` does; it keeps colons too, as in `url:http://x:80/`.
+
+    Servers separate name and value at the first colon.
+    """
+    return ":".join(map(plain, text.split(":")))
+
+
+def place_by_path(namespace: str, tags: Mapping[str, str], one: Series) -> Place | None:
     """Return the place of a series whose labels are in its name; None for info labels."""
     if one.is_info:
         return None
@@ -189,26 +182,71 @@ def texts_of(one: Series, where: Place, deltas: Deltas, samples: int) -> Iterato
         at = where if single else where._replace(path=path(where.path, field))
         if total is None or field != "count":
             yield gauge(at, value)
-        elif grown := finite(deltas.added((one.name, one.labels), (total,))[1][0]):
+        elif grown := finite(deltas.added((one.entry, one.labels), (total,))[1][0]):
             yield f"{at.path}:{decimal(grown)}|c{at.tail}\n"
 
 
 def gauge(at: Place, value: Number) -> str:
-    """Return the line of a gauge, or two."""
+    """Return the line of a gauge; two lines if it is negative in a dialect with signs."""
     text = decimal(value)
     set_first = f"{at.path}:0|g{at.tail}\n" if text[0] == "-" and not at.has_tags else ""
     return f"{set_first}{at.path}:{text}|g{at.tail}\n"
 
 
 def durations_of(snapshot: HistogramSnapshot, where: Place, samples: int) -> Iterator[str]:
-    """Yield a line for each duration of a resetting timer, or for some of very many."""
-    values = snapshot.values
-    if len(values) > samples:
-        step = len(values) / samples
-        values = tuple([values[int((index + 0.5) * step)] for index in range(samples)])
+    """Yield a line for each duration of a resetting timer, or for `samples` of them."""
+    values = evenly(snapshot.values, samples)
     taken = len(values) < snapshot.count
     rate = f"|@{decimal(len(values) / snapshot.count)}" if taken else ""
     for value in values:
         milliseconds = finite(value * MILLISECONDS)
         if milliseconds is not None:
             yield f"{where.path}:{decimal(milliseconds)}|ms{rate}{where.tail}\n"
+
+
+def evenly(values: Sequence[T], samples: int) -> Sequence[T]:
+    """Return at most as many of some values as `samples`, evenly from the first to the last."""
+    if len(values) <= samples:
+        return values
+    step = len(values) / samples
+    return [values[int((index + 0.5) * step)] for index in range(samples)]
+
+
+INCREMENT = re.compile(
+    r"(?P<path>[^:]*):(?P<value>[^|]*)\|(?P<type>c|ms)(?:\|@(?P<rate>[^|]*))?(?P<tail>\|#.*)?"
+)
+"""Line of a counter, or of one duration of a resetting timer."""
+
+
+def merge(lines: Iterable[str], samples: int = SAMPLES) -> Iterator[str]:
+    """Yield lines that have the same effect as lines that a server did not take; no gauges.
+
+    Counters are added up by name and tags. The durations of a resetting timer stay as they are; of
+    more than `samples` some are written, evenly from the shortest to the longest, with the rate at
+    which they were taken.
+    """
+    counters: dict[tuple[str, str], Number] = {}
+    durations: defaultdict[tuple[str, str], list[tuple[Number, float, str]]] = defaultdict(list)
+    for line in lines:
+        if increment := INCREMENT.fullmatch(line):
+            path, value, type_, rate, tail = increment.groups(default="")
+            if type_ == "c":
+                counters[path, tail] = counters.get((path, tail), 0) + number(value)
+            else:
+                durations[path, tail].append((number(value), float(rate or 1), line))
+    for (path, tail), total in counters.items():
+        written = finite(total)
+        if written:
+            yield f"{path}:{decimal(written)}|c{tail}"
+    for (path, tail), found in durations.items():
+        if len(found) <= samples:
+            yield from [line for _, _, line in found]
+            continue
+        share = samples / sum([1 / rate for _, rate, _ in found])
+        for duration, _, _ in evenly(sorted(found), samples):
+            yield f"{path}:{decimal(duration)}|ms|@{decimal(share)}{tail}"
+
+
+def number(text: str) -> Number:
+    """Return the number that `decimal` has written."""
+    return float(text) if "." in text else int(text)

@@ -1,9 +1,10 @@
 """Exponentially weighted moving averages of an event rate, like the load averages of Unix."""
 
 from functools import lru_cache
-from math import exp, floor
+from math import exp, floor, inf
 from typing import Final, Self, final
 
+from metrics._native import i64
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments._arguments import Real, Whole, checked_clock, natural, positive
 from metrics.instruments._shared import Shared
@@ -19,6 +20,10 @@ MISSED: Final = 1.9
 
 IDLE: Final = 1e-18
 """Events per nanosecond, 1e-9 events/s, below which the rate of a silent instrument is 0."""
+
+
+NEVER: Final = -inf
+"""Time of the last tick of an instrument without one: any later tick comes late."""
 
 
 @final
@@ -38,11 +43,15 @@ class Interval:
 
     Args:
         seconds: length of the interval, above 0.
+        clock: measures the time between two ticks.
     """
 
-    __slots__ = ("alpha1", "alpha5", "alpha15", "ns", "punctual", "seconds")
+    __slots__ = ("alpha1", "alpha5", "alpha15", "clock", "clock_id", "ns", "punctual", "seconds")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, clock: Clock) -> None:
+        self.clock = clock
+        # Compiled code compares two objects by `is` at the cost of counting their references.
+        self.clock_id = i64(id(clock))
         self.seconds = seconds
         self.ns = seconds * 1e9
         self.punctual = seconds * PUNCTUAL
@@ -73,14 +82,20 @@ class Interval:
         return delay if delay > self.punctual - self.seconds else 0.0
 
 
-@lru_cache(maxsize=16)
-def interval_of(seconds: float) -> Interval:
-    """Return an interval of `seconds`, the same one for all instruments.
+def interval_of(seconds: float, clock: Clock) -> Interval:
+    """Return an interval, the same one for all instruments with the clock of the machine.
 
-    A meter without weights of its own is smaller, and a tick of many meters takes as long as it
-    takes to fetch them from memory.
+    A meter without weights and a clock of its own is smaller, and a tick of many meters takes as
+    long as it takes to fetch them from memory.
     """
-    return Interval(seconds)
+    # Clocks of programs may have no hash, and a cache would keep them alive.
+    return system_interval(seconds) if clock is SYSTEM_CLOCK else Interval(seconds, clock)
+
+
+@lru_cache(maxsize=16)
+def system_interval(seconds: float) -> Interval:
+    """Return the interval of `seconds` on the clock of the machine."""
+    return Interval(seconds, SYSTEM_CLOCK)
 
 
 @final
@@ -106,12 +121,11 @@ class EWMA(Shared):
 
     __slots__ = (
         "_alpha",
-        "_clock",
         "_count",
         "_interval",
         "_rate",
         "_seen",
-        "_ticked",
+        "_start",
         "_ticked_at",
     )
 
@@ -119,11 +133,12 @@ class EWMA(Shared):
         self._alpha = positive("EWMA(alpha)", alpha)
         if self._alpha > 1.0:
             raise ValueError(f"EWMA(alpha) takes a weight up to 1, got {alpha!r}")
-        self._interval = interval_of(positive("EWMA(interval)", interval))
-        self._clock = checked_clock("EWMA(clock)", clock)
-        self._ticked = False
-        # The creation, and after a tick the time at which that tick was due.
-        self._ticked_at = self._clock.monotonic()
+        self._interval = interval_of(
+            positive("EWMA(interval)", interval), checked_clock("EWMA(clock)", clock)
+        )
+        self._start = clock.monotonic()
+        # The time at which the last tick was due.
+        self._ticked_at = NEVER
         self._count = 0
         self._seen = 0
         # Per nanosecond, as go-ethereum keeps rates, so that the last digits agree.
@@ -157,14 +172,14 @@ class EWMA(Shared):
 
     def tick(self) -> None:
         """End the current interval and average its rate into the moving average."""
-        now = self._clock.monotonic()
+        now = self._interval.clock.monotonic()
         count = self._count
-        elapsed = now - self._ticked_at
-        ended = self._interval.count_ended(elapsed, first=not self._ticked)
+        first = self._ticked_at == NEVER
+        elapsed = now - (self._start if first else self._ticked_at)
+        ended = self._interval.count_ended(elapsed, first=first)
         instant = (count - self._seen) / (ended * self._interval.ns)
-        rate = average(self._rate, instant, self._alpha, ended) if self._ticked else instant
+        rate = instant if first else average(self._rate, instant, self._alpha, ended)
         self._ticked_at = now - self._interval.delay_of(elapsed, ended)
-        self._ticked = True
         self._seen = count
         # An endless decay would lead to 3e-314, a number of 300 digits in line formats.
         self._rate = 0.0 if rate < IDLE and instant == 0.0 else rate

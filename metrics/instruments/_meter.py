@@ -2,11 +2,12 @@
 
 from typing import final
 
+from metrics._native import i64
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments._arguments import Real, Whole, checked_clock, natural, positive
 from metrics.instruments._blocks import ExceptionCount, Exceptions
 from metrics.instruments._cumulative import Traceable
-from metrics.instruments._ewma import IDLE, INTERVAL, average, interval_of
+from metrics.instruments._ewma import IDLE, INTERVAL, NEVER, average, interval_of
 from metrics.instruments._exemplars import Exemplar, ExemplarLabels, with_exemplars
 from metrics.instruments._snapshot import Snapshot
 
@@ -114,25 +115,23 @@ class Rates(Traceable):
     """
 
     __slots__ = (
-        "_clock",
         "_interval",
         "_rate1",
         "_rate5",
         "_rate15",
         "_seen",
         "_start",
-        "_ticked",
         "_ticked_at",
     )
 
     def __init__(self, interval: Real, clock: Clock, owner: str = "Timer") -> None:
         super().__init__()
-        self._interval = interval_of(positive(f"{owner}(interval)", interval))
-        self._clock = checked_clock(f"{owner}(clock)", clock)
+        self._interval = interval_of(
+            positive(f"{owner}(interval)", interval), checked_clock(f"{owner}(clock)", clock)
+        )
         self._start = clock.monotonic()
-        self._ticked = False
-        # The creation, and after a tick the time at which that tick was due.
-        self._ticked_at = self._start
+        # The time at which the last tick was due.
+        self._ticked_at = NEVER
         self._seen = 0
         # Per nanosecond, as in EWMA.
         self._rate1 = 0.0
@@ -141,31 +140,29 @@ class Rates(Traceable):
 
     def _advance(self, count: int) -> None:
         """End the current interval, in which the count has grown to `count`."""
-        self._advance_at(count, self._clock.monotonic())
+        self._advance_at(count, self._interval.clock.monotonic())
 
     def _advance_at(self, count: int, now: float) -> None:
         """End the current interval at `now`, in seconds of the own clock."""
-        elapsed = now - self._ticked_at
-        if self._ticked and elapsed <= self._interval.punctual:
-            # A ticker may have 100,000 meters: no calls here, and `self._interval` each time,
-            # because a local variable would count the references of an object that all share.
-            instant = (count - self._seen) / self._interval.ns
-            rate1 = self._rate1 + self._interval.alpha1 * (instant - self._rate1)
-            rate5 = self._rate5 + self._interval.alpha5 * (instant - self._rate5)
-            rate15 = self._rate15 + self._interval.alpha15 * (instant - self._rate15)
-            self._ticked_at = now
+        interval = self._interval
+        first = self._ticked_at == NEVER
+        elapsed = now - (self._start if first else self._ticked_at)
+        ended = interval.count_ended(elapsed, first=first)
+        instant = (count - self._seen) / (ended * interval.ns)
+        self._ticked_at = now - interval.delay_of(elapsed, ended)
+        if first:
+            self._set(count, instant, instant, instant, instant)
         else:
-            interval = self._interval
-            ended = interval.count_ended(elapsed, first=not self._ticked)
-            instant = (count - self._seen) / (ended * interval.ns)
-            if self._ticked:
-                rate1 = average(self._rate1, instant, interval.alpha1, ended)
-                rate5 = average(self._rate5, instant, interval.alpha5, ended)
-                rate15 = average(self._rate15, instant, interval.alpha15, ended)
-            else:
-                rate1 = rate5 = rate15 = instant
-            self._ticked_at = now - interval.delay_of(elapsed, ended)
-            self._ticked = True
+            self._set(
+                count,
+                instant,
+                average(self._rate1, instant, interval.alpha1, ended),
+                average(self._rate5, instant, interval.alpha5, ended),
+                average(self._rate15, instant, interval.alpha15, ended),
+            )
+
+    def _set(self, count: int, instant: float, rate1: float, rate5: float, rate15: float) -> None:
+        """Set the count seen and the averages, after an interval with the rate `instant`."""
         if instant == 0.0:
             if rate1 < IDLE:
                 rate1 = 0.0
@@ -185,12 +182,12 @@ class Rates(Traceable):
         self._rate1 = 0.0
         self._rate5 = 0.0
         self._rate15 = 0.0
-        self._ticked = False
-        self._start = self._ticked_at = self._clock.monotonic()
+        self._start = self._interval.clock.monotonic()
+        self._ticked_at = NEVER
 
     def _read(self, count: int, exemplars: tuple[Exemplar | None, ...] = ()) -> MeterSnapshot:
         """Return a snapshot of the rates with `count`, the present count."""
-        elapsed = self._clock.monotonic() - self._start
+        elapsed = self._interval.clock.monotonic() - self._start
         mean = count / elapsed if elapsed > 0.0 else 0.0
         rate1 = self._rate1
         rate5 = self._rate5
@@ -271,14 +268,33 @@ class Meter(Rates):
 
         The ticker calls this method.
         """
-        self._advance_at(self._count, self._clock.monotonic())
+        self._advance(self._count)
 
-    def _tick_at(self, now: float, clock: Clock) -> None:
-        """Tick at `now` on `clock`, or at the time of the own clock if that is another.
+    def _tick_at(self, now: float, clock_id: i64) -> None:
+        """Tick at `now` on the clock with this identity; by the own clock if that is another.
 
         A ticker reads its clock once for many meters.
         """
-        self._advance_at(self._count, now if clock is self._clock else self._clock.monotonic())
+        if self._interval.clock_id != clock_id:
+            self._advance(self._count)
+        elif now - self._ticked_at <= self._interval.punctual:
+            # The arithmetic of `_advance_at` for one interval without its calls, because a ticker
+            # may have 100,000 meters; `self._interval` each time, because a local variable would
+            # count the references of an object that all meters share.
+            count = self._count
+            # Most meters of a program are silent, and a division takes long.
+            events = count - self._seen
+            instant = events / self._interval.ns if events else 0.0
+            self._ticked_at = now
+            self._set(
+                count,
+                instant,
+                self._rate1 + self._interval.alpha1 * (instant - self._rate1),
+                self._rate5 + self._interval.alpha5 * (instant - self._rate5),
+                self._rate15 + self._interval.alpha15 * (instant - self._rate15),
+            )
+        else:
+            self._advance_at(self._count, now)
 
     def _after_fork(self) -> None:
         self._count = 0

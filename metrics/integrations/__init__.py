@@ -1,1 +1,1 @@
-"""Web frameworks and servers, each imported only by who uses it."""
+"""Integrations with web frameworks and servers; each imports its framework only when used."""

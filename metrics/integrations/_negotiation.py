@@ -1,116 +1,196 @@
-"""Which page a client asks for: what its `Accept` and `Accept-Encoding` headers mean.
+"""Content negotiation: the page that `Accept` and `Accept-Encoding` headers request.
 
-Source: RFC 9110, section 12.5.
+Sources: RFC 9110, section 12.5; https://prometheus.io/docs/instrumenting/content_negotiation/
 """
 
 import re
 from typing import NamedTuple
 
 OPENMETRICS = "application/openmetrics-text"
-
 TEXT = "text/plain"
+HTML = "text/html"
 
-VERSIONS = {OPENMETRICS: "1.0.0", TEXT: "0.0.4"}
-"""The one version that is served of each type; a client that wants another one does not match."""
+UNDERSCORES = "underscores"
+
+ESCAPINGS = frozenset({UNDERSCORES})
+"""Escaping schemes that pages can have; a request for another one is answered with underscores."""
+
+UTF8 = "allow-utf-8"
+"""Scheme without escaping, for formats of version 1.0.0 and above."""
 
 WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 RANGE = re.compile(rf"{WORD}(?:/{WORD})?")
 PARAMETER = re.compile(rf"({WORD})=(?:({WORD})|\"([^\"\\]*)\")")
 QUALITY = re.compile(r"0(?:\.[0-9]*)?|1(?:\.0*)?")
 
-NAMED = 2
-"""How closely a range matches that names what it wants, and no group of types."""
+EXACT, NAMED, GROUP, ANY, NONE = 3, 2, 1, 0, -1
+"""Closeness of a range to a format: its version, its media type, the type's group, all, none."""
 
 UNSAID = 1e-6
-"""The quality of what a client has not spoken of: better than nothing."""
+"""Quality of an encoding that a client does not mention: better than none."""
+
+
+class Format(NamedTuple):
+    """Format of a page: media type, version, and escaping scheme of names."""
+
+    media_type: str
+    version: str
+    escaping: str = ""
+    """Scheme that the client has requested and gets; names have underscores if it is empty."""
+
+    @property
+    def content_type(self) -> str:
+        """The value of a Content-Type header."""
+        escaping = f"; escaping={self.escaping}" if self.escaping else ""
+        return f"{self.media_type}; version={self.version}; charset=utf-8{escaping}"
+
+
+DEFAULT = Format(TEXT, "0.0.4")
+"""Format for clients that request none in particular."""
+
+FORMATS = (
+    Format(OPENMETRICS, "1.0.0"),
+    Format(OPENMETRICS, "0.0.1"),
+    Format(TEXT, "1.0.0"),
+    DEFAULT,
+)
+"""All formats, in the order in which equal qualities prefer them."""
+
+UNVERSIONED = (FORMATS[0], DEFAULT)
+"""Formats that a range without a version stands for."""
 
 
 class Range(NamedTuple):
-    """One of the things that a client accepts, and how much it likes that."""
+    """Element of an Accept or Accept-Encoding header."""
 
     name: str
-    version: str | None
     quality: float
+    version: str = ""
+    escaping: str = ""
 
 
-def prefers_openmetrics(accept: str) -> bool:
-    """Return whether an `Accept` header asks for OpenMetrics 1.0, and not for the text format.
+class Match(NamedTuple):
+    """Closest range of a format, with the quality that a client gives to the format."""
 
-    Of two that are liked alike, the one that is named wins over the one that a wildcard stands for,
-    OpenMetrics over the text format when both are named, and the text format when neither is. A
-    header that is missing or malformed asks for the text format.
+    quality: float
+    closeness: int
+    escaping: str = ""
+
+
+NO_MATCH = Match(0.0, NONE)
+
+
+def negotiate(accept: str) -> Format:
+    """Return the format that an `Accept` header prefers.
+
+    Of two formats with the same quality, one that a range names wins over one that a wildcard
+    stands for; OpenMetrics over the text format and the later version over the earlier one when
+    both are named; text 0.0.4 when none is. Other versions match no range. A header that is
+    missing, malformed or without any of the formats requests text 0.0.4.
     """
     try:
-        ranges = parsed(accept)
+        ranges = parse(accept)
+    except ValueError:
+        return DEFAULT
+    matches = {candidate: match_of(candidate, ranges) for candidate in FORMATS}
+    best = max(FORMATS, key=lambda candidate: preference(matches[candidate]))
+    match = matches[best]
+    if match.closeness < NAMED and preference(matches[DEFAULT]) == preference(match):
+        best, match = DEFAULT, matches[DEFAULT]
+    return best._replace(escaping=escaping_of(best, match.escaping)) if match.quality else DEFAULT
+
+
+def preference(match: Match) -> tuple[float, int]:
+    """Return the sort key of a match; a range with a version names a format no more than others."""
+    return match.quality, min(match.closeness, NAMED)
+
+
+def escaping_of(chosen: Format, requested: str) -> str:
+    """Return the escaping parameter of a format, empty for none."""
+    usable = requested in ESCAPINGS and (requested != UTF8 or chosen.version == "1.0.0")
+    if usable:
+        return requested
+    # The text format has the parameter from version 1.0.0 on; OpenMetrics, as it was published,
+    # does not, so that clients that have not mentioned it do not get it.
+    mandatory = chosen.version == "1.0.0" and (requested or chosen.media_type == TEXT)
+    return UNDERSCORES if mandatory else ""
+
+
+def prefers_html(accept: str) -> bool:
+    """Return whether an `Accept` header is a browser's: HTML is named, and no page preferred."""
+    try:
+        ranges = parse(accept)
     except ValueError:
         return False
-    openmetrics, named = liking(OPENMETRICS, ranges)
-    text, text_named = liking(TEXT, ranges)
-    if openmetrics != text or not openmetrics:
-        return openmetrics > text
-    return named == NAMED or named > text_named
+    html = max((one.quality for one in ranges if one.name == HTML), default=0.0)
+    pages = max(match_of(candidate, ranges).quality for candidate in FORMATS)
+    return html > 0.0 and html >= pages
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Return whether an `Accept-Encoding` header asks for gzip at least as much as for none.
+    """Return whether an `Accept-Encoding` header prefers gzip to an unencoded page, or equals them.
 
     A header that is missing or malformed does not.
     """
     try:
-        ranges = parsed(accept_encoding)
+        ranges = parse(accept_encoding)
     except ValueError:
         return False
     qualities = {coding.name: coding.quality for coding in ranges}
     rest = qualities.get("*", UNSAID if "identity" not in qualities else 0.0)
     identity = qualities.get("identity", rest)
-    # Who refuses what is not encoded and names nothing else has no other choice left.
+    # A client that refuses unencoded pages, and names no encoding, leaves no other choice.
     otherwise = UNSAID if "*" not in qualities and qualities.get("identity") == 0.0 else 0.0
     gzip = qualities.get("gzip", qualities.get("x-gzip", qualities.get("*", otherwise)))
     return gzip > 0.0 and gzip >= identity
 
 
-def liking(name: str, ranges: list[Range]) -> tuple[float, int]:
-    """Return the quality of a type, and how closely the range that says so matches it."""
-    best = (0.0, -1)
-    for accepted in ranges:
-        close = closeness(name, accepted)
-        # The closest says it; of two that are as close, the one that likes it more.
-        if close >= 0 and (close, accepted.quality) > (best[1], best[0]):
-            best = (accepted.quality, close)
+def match_of(candidate: Format, ranges: list[Range]) -> Match:
+    """Return the match of a format: of its closest range, and of equally close ones the best."""
+    best = NO_MATCH
+    for one in ranges:
+        closeness = closeness_of(candidate, one)
+        if closeness != NONE and (closeness, one.quality) > (best.closeness, best.quality):
+            best = Match(one.quality, closeness, one.escaping if closeness >= NAMED else "")
     return best
 
 
-def closeness(name: str, accepted: Range) -> int:
-    """Return how closely a range matches a type, -1 if not at all."""
-    if accepted.name == name and accepted.version in {None, VERSIONS[name]}:
+def closeness_of(candidate: Format, one: Range) -> int:
+    """Return the closeness of a range to a format, `NONE` if it does not match."""
+    if one.name == candidate.media_type and one.version == candidate.version:
+        return EXACT
+    if one.version or candidate not in UNVERSIONED:
+        return NONE
+    if one.name == candidate.media_type:
         return NAMED
-    if accepted.name == f"{name.partition('/')[0]}/*":
-        return 1
-    return 0 if accepted.name == "*/*" else -1
+    if one.name == f"{candidate.media_type.partition('/')[0]}/*":
+        return GROUP
+    return ANY if one.name == "*/*" else NONE
 
 
-def parsed(header: str) -> list[Range]:
-    """Return what a header lists; raise ValueError if it is malformed."""
-    # No parameter of a type that is served here has a comma or a semicolon in it.
-    parts = [part.strip() for part in header.split(",")]
-    return [parsed_range(part) for part in parts if part]
+def parse(header: str) -> list[Range]:
+    """Return the elements of a header; raise ValueError if it is malformed."""
+    # No parameter of a served format has a comma or a semicolon in its value.
+    elements = [element.strip() for element in header.split(",")]
+    return [parse_range(element) for element in elements if element]
 
 
-def parsed_range(part: str) -> Range:
-    """Return one item of a header; raise ValueError if it is malformed."""
-    name, *parameters = [text.strip() for text in part.lower().split(";")]
+def parse_range(element: str) -> Range:
+    """Return one element of a header; raise ValueError if it is malformed."""
+    name, *parameters = [text.strip() for text in element.lower().split(";")]
     if not RANGE.fullmatch(name):
-        raise ValueError(f"a name is made of letters, digits and some signs, got {name!r}")
+        raise ValueError(f"invalid range {name!r}: use letters, digits and the signs of a token")
     values: dict[str, str] = {}
     for parameter in parameters:
+        # RFC 9110, section 5.6.6, allows empty parameters, as in "text/plain;version=1.0.0;".
+        if not parameter:
+            continue
         match = PARAMETER.fullmatch(parameter)
         if match is None:
-            raise ValueError(
-                f"a parameter is a name, an equals sign and a value, got {parameter!r}"
-            )
+            raise ValueError(f"invalid parameter {parameter!r}: use name=value")
         key, token, quoted = match.groups()
         values[key] = quoted if token is None else token
     quality = values.get("q", "1")
     if not QUALITY.fullmatch(quality):
-        raise ValueError(f"a quality is a number from 0 to 1, got {quality!r}")
-    return Range(name, values.get("version"), float(quality))
+        raise ValueError(f"invalid quality {quality!r}: use a number from 0 to 1")
+    return Range(name, float(quality), values.get("version", ""), values.get("escaping", ""))

@@ -1,202 +1,251 @@
-"""An ASGI application that serves what a registry holds."""
+"""ASGI applications that serve the values of a registry, without any framework.
 
-import asyncio
-import zlib
-from collections.abc import Callable, Iterator
-from html import escape
-from http import HTTPStatus
-from typing import TYPE_CHECKING, final
+`metrics` is one endpoint for any path:
 
-from metrics.exporters import json, openmetrics, prometheus
-from metrics.instruments._inner import describe
-from metrics.integrations._negotiation import accepts_gzip, prefers_openmetrics
-from metrics.registry import Registry
+    app.add_route("/metrics", asgi.metrics(container.registry))  # Starlette, FastAPI
 
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import Response
+`exposition` has an index page, JSON, health checks and go-ethereum's pages as well:
 
-HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-PAGE_HEADERS = {
-    **HEADERS,
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-}
+    app.mount("/", asgi.exposition(container))
 
-STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.6 system-ui, sans-serif; max-width: 40rem; margin: 4rem auto;
-  padding: 0 1.5rem; }
-h1 { font-size: 1.6rem; font-weight: 600; margin: 0; }
-p { margin: .25rem 0 2rem; opacity: .7; }
-dl { margin: 0; border-top: 1px solid #8884; }
-dl div { display: flex; gap: 1.5rem; padding: .75rem 0; border-bottom: 1px solid #8884; }
-dt { flex: 0 0 9rem; font-family: ui-monospace, monospace; }
-dd { margin: 0; }
-a { color: LinkText; text-decoration: none; }
-a:hover { text-decoration: underline; }
+Both are created with a registry, its provider, or a container, and look the registry up at each
+request. So they can be created when a module is imported, which starts nothing: until the container
+has started, and again when it has stopped, they answer 503 with the reason. Pass the provider
+itself and not a function that calls it, which would start the container at the first scrape.
+
+Starlette and FastAPI answer a request for `/metrics` with a redirect to `/metrics/` if an
+application is mounted at `/metrics`, before the application is called. Prometheus follows it. To
+have none, add `metrics` with `add_route`, once more for `/metrics/` if needed; or mount
+`exposition` at `/`, where requests for other paths are answered as if it was not there: by routes
+that were added later, a redirect to or from a trailing slash, or the 404 of the application.
 """
 
-GZIP_LEVEL = 1
-"""Pages say the same again and again: the least effort makes them small already."""
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import suppress
+from copy import copy
+from typing import Any, final
 
-GZIP_FORMAT = 31
+from metrics.integrations._exposition import (
+    HEALTH_TIMEOUT,
+    TIMEOUT,
+    WINDOW,
+    Answer,
+    Exposition,
+    PageRequest,
+    PageResponse,
+    Pending,
+    last_segment,
+    plain,
+)
+from metrics.integrations._providers import Source
 
-PAGES = {
-    "metrics": "All values in Prometheus' text format or in OpenMetrics, to be scraped.",
-    "metrics.json": "All values as JSON, under go-ethereum's keys.",
-    "healthz": "Runs the health checks: 200 when all is well, 503 if not.",
-}
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+Application = Callable[..., Awaitable[Any]]
+"""ASGI application. Frameworks type the parameters of routes and mounts differently."""
+
+PASSED = "metrics.integrations.asgi.passed"
+"""Key of the scope for the applications that have passed a request on to their router."""
+
+
+def metrics(
+    registry: Source,
+    *,
+    timeout: float | str | None = TIMEOUT,
+    window: float | str | None = WINDOW,
+    target: Mapping[str, str] | None = None,
+    created: bool = False,
+) -> Application:
+    """Return an ASGI application that answers GET and HEAD with all values, at any path.
+
+    The format is the one that the client prefers: Prometheus' text format or OpenMetrics, with
+    gzip if accepted. `?name[]=`, once or more often, selects the metric families with these names,
+    or with samples of these names. Other methods are answered with 405.
+
+    A page is rendered in a thread of its own, of which a process has two at most, and concurrent
+    requests for the same page share one rendering: they may get values that were read a moment
+    before they were sent. A page that is not ready in time is answered with 503 and a line that
+    names the instrument that hangs, which is logged once. The time is that of the header
+    `X-Prometheus-Scrape-Timeout-Seconds`, less half a second for the answer and at most a minute.
+
+    Args:
+        registry: the registry to serve, its provider, or a container with a provider `registry`.
+        timeout: seconds that a request without that header waits for a page.
+        window: seconds, or a duration such as "1m". A page shows the values that a resetting timer
+            has got in at least the last `window` seconds to every scraper, so that several scrapers
+            do not take values from one another; use the longest scrape interval.
+        target: labels of the process, such as `{"version": "1.2"}`, for the series `target_info`.
+        created: whether OpenMetrics pages have `_created` samples, which double their series.
+
+    Raises:
+        TypeError: `registry` is none of these.
+        TypeError, ValueError: `timeout` or `window` is no duration above 0, or `target` or
+            `created` is malformed.
+    """
+    return ASGIPages(Exposition(registry, timeout, window, target, created).metrics)
 
 
 def exposition(
-    registry: Registry, *, title: str = "metrics", health_timeout: float = 5.0
-) -> "Starlette":
-    """Return an ASGI application with a registry's values, its health, and a page of links.
+    registry: Source,
+    *,
+    title: str = "metrics",
+    timeout: float | str | None = TIMEOUT,
+    window: float | str | None = WINDOW,
+    target: Mapping[str, str] | None = None,
+    created: bool = False,
+    health_timeout: float | str | None = HEALTH_TIMEOUT,
+) -> Application:
+    """Return an ASGI application with all pages of a registry.
 
-    The routes are relative to where it is mounted: `metrics`, `metrics.json`, `healthz`,
-    `debug/metrics/prometheus` as go-ethereum has it, and the page itself. `metrics` is Prometheus'
-    text format, or OpenMetrics for who asks for that; `?name[]=`, once or more often, asks for the
-    metric families with these names, or with samples of these names. Pages are made in a thread,
-    and compressed there for who accepts gzip.
+    Below its mount:
+        /: an index page for browsers, which accept HTML; the page `/metrics` for all other clients.
+        /metrics: as `metrics` answers.
+        /metrics.json: the values as JSON, under go-ethereum's keys.
+        /healthz: runs the health checks; 200 when all are healthy, 503 if not.
+        /debug/metrics: go-ethereum's expvar page.
+        /debug/metrics/prometheus: go-ethereum's dialect of the text format.
+
+    Each path may have a slash at its end. An unknown path is answered with 404; mounted at `/` in
+    Starlette or FastAPI, it is answered as if nothing was mounted there.
 
     Args:
-        registry: what is served.
-        title: the heading of the page.
+        registry: the registry to serve, its provider, or a container with a provider `registry`.
+        title: the heading of the index page.
+        timeout: as for `metrics`.
+        window: as for `metrics`.
+        target: as for `metrics`.
+        created: as for `metrics`.
         health_timeout: seconds that all health checks together may take.
 
     Raises:
-        ImportError: Starlette is not installed.
+        TypeError: `registry` is none of these.
+        TypeError, ValueError: a time is no duration above 0, or `target` or `created` is malformed.
     """
-    try:
-        from starlette.applications import Starlette  # noqa: PLC0415
-        from starlette.exceptions import HTTPException  # noqa: PLC0415
-        from starlette.responses import HTMLResponse, PlainTextResponse  # noqa: PLC0415
-        from starlette.routing import Route  # noqa: PLC0415
-    except ImportError as error:
-        raise ImportError("exposition needs Starlette: pip install wired-metrics[agent]") from error
-
-    async def text(request: "Request") -> "Response":
-        names = request.query_params.getlist("name[]")
-        exporter = openmetrics if prefers_openmetrics(field(request, "accept")) else prometheus
-        return await served(
-            request,
-            exporter.CONTENT_TYPE,
-            "Accept, Accept-Encoding",
-            lambda: exporter.stream(registry, names=names),
-        )
-
-    async def as_geth(request: "Request") -> "Response":
-        names = request.query_params.getlist("name[]")
-        return await served(
-            request,
-            prometheus.CONTENT_TYPE,
-            "Accept-Encoding",
-            lambda: prometheus.stream(
-                registry, dialect="go-ethereum", names=names, reader="go-ethereum"
-            ),
-        )
-
-    async def as_json(request: "Request") -> "Response":
-        return await served(
-            request, json.CONTENT_TYPE, "Accept-Encoding", lambda: json.stream(registry)
-        )
-
-    checks = Checks(registry, health_timeout)
-
-    async def health(_request: "Request") -> "Response":
-        healthy, report = await checks.outcome()
-        return PlainTextResponse(report, 200 if healthy else 503, HEADERS)
-
-    async def index(_request: "Request") -> "Response":
-        return HTMLResponse(page(title, len(registry)), headers=PAGE_HEADERS)
-
-    async def refused(_request: "Request", error: Exception) -> "Response":
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        allowed = getattr(error, "headers", None) or {}
-        return PlainTextResponse(HTTPStatus(status).phrase + "\n", status, {**HEADERS, **allowed})
-
-    return Starlette(
-        exception_handlers={HTTPException: refused},
-        routes=[
-            Route("/", index),
-            Route("/metrics", text),
-            Route("/metrics.json", as_json),
-            Route("/debug/metrics/prometheus", as_geth),
-            Route("/healthz", health),
-        ],
-    )
-
-
-async def served(
-    request: "Request", content_type: str, vary: str, stream: Callable[[], Iterator[bytes]]
-) -> "Response":
-    """Return the answer that has a page, compressed if the client wants that."""
-    from starlette.responses import Response  # noqa: PLC0415 - an optional dependency
-
-    headers = {**HEADERS, "Content-Type": content_type, "Vary": vary}
-    compressed = accepts_gzip(field(request, "accept-encoding"))
-    if compressed:
-        headers["Content-Encoding"] = "gzip"
-    if request.method == "HEAD":
-        # It must not make a page, which would take what a resetting timer holds for it.
-        response = Response(headers=headers)
-        del response.headers["Content-Length"]
-        return response
-    body = await asyncio.to_thread(gzipped if compressed else b"".join, stream())
-    return Response(body, headers=headers)
-
-
-def field(request: "Request", name: str) -> str:
-    """Return a header, all its lines as one."""
-    return ", ".join(request.headers.getlist(name))
-
-
-def gzipped(chunks: Iterator[bytes]) -> bytes:
-    """Return chunks as one gzip file. Other threads run while a chunk is compressed."""
-    compressor = zlib.compressobj(GZIP_LEVEL, wbits=GZIP_FORMAT)
-    parts = [compressor.compress(chunk) for chunk in chunks]
-    return b"".join([*parts, compressor.flush()])
+    exposed = Exposition(registry, timeout, window, target, created, title, health_timeout)
+    return ASGIPages(exposed.pages)
 
 
 @final
-class Checks:
-    """Runs a registry's health checks in a thread, one run at a time whoever asks."""
+class ASGIPages:
+    """ASGI application of served pages.
 
-    def __init__(self, registry: Registry, seconds: float) -> None:
-        self._registry = registry
-        self._seconds = seconds
-        self._run: asyncio.Future[dict[str, Exception | None]] | None = None
+    Args:
+        answer: returns the response to a request, or None for an unknown path.
+    """
 
-    async def outcome(self) -> tuple[bool, str]:
-        """Return whether all is well, and a line for each check."""
-        # A check that hangs holds one thread, however often its health is asked for.
-        if self._run is None or self._run.done():
-            self._run = asyncio.ensure_future(asyncio.to_thread(self._registry.run_healthchecks))
-        try:
-            errors = await asyncio.wait_for(asyncio.shield(self._run), self._seconds)
-        except TimeoutError:
-            return False, f"FAIL the health checks did not end within {self._seconds:g} s\n"
-        if not errors:
-            return True, "ok\n"
-        lines = [
-            f"ok {name}\n" if error is None else f"FAIL {name}: {describe(error)}\n"
-            for name, error in errors.items()
-        ]
-        return all(error is None for error in errors.values()), "".join(lines)
+    __slots__ = ("_answer",)
+
+    def __init__(self, answer: Callable[[PageRequest], Answer | None]) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "lifespan":
+            await live(receive, send)
+            return
+        answer = self._answer(request_of(scope)) if scope["type"] == "http" else None
+        if isinstance(answer, Pending):
+            answer = await wait(answer)
+        if answer is not None:
+            await respond(answer, scope, send)
+        elif not await pass_on(self, scope, receive, send):
+            await refuse(scope, send)
 
 
-def page(title: str, count: int) -> str:
-    """Return the page that links the others."""
-    rows = "".join(
-        f'<div><dt><a href="{path}">/{path}</a></dt><dd>{escape(about)}</dd></div>\n'
-        for path, about in PAGES.items()
+def request_of(scope: Message) -> PageRequest:
+    """Return the request of an HTTP scope."""
+
+    def header(name: str) -> str:
+        wanted = name.encode("latin-1")
+        # The lines of one header are one list (RFC 9110, section 5.3).
+        return ", ".join(
+            value.decode("latin-1") for key, value in scope["headers"] if key == wanted
+        )
+
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "").rstrip("/")
+    # The path of a mounted application has its root in it, but some frameworks remove that.
+    has_root = path == root or path.startswith(f"{root}/")
+    below = path[len(root) :] if has_root else path
+    query = scope.get("query_string", b"").decode(errors="replace")
+    return PageRequest(scope["method"], below, last_segment(root + below), query, header)
+
+
+async def wait(pending: Pending) -> PageResponse:
+    """Return a response when it is ready, or when its time is up."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+
+    def wake() -> None:
+        # The loop may be closed, if its server has abandoned the request.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(ended.set)
+
+    with pending.join(wake) as flight:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pending.seconds):
+                await ended.wait()
+        return pending.response(flight)
+
+
+async def respond(response: PageResponse, scope: Message, send: Send) -> None:
+    """Send a response."""
+    status, headers, body = response.complete(scope["method"])
+    fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def pass_on(application: object, scope: Message, receive: Receive, send: Send) -> bool:
+    """Have the router in which an application is mounted at "/" answer without that mount.
+
+    Starlette's router, and FastAPI's, end their search at the first mount that matches, and one at
+    "/" matches all paths.
+
+    Returns:
+        False, with nothing sent, if the application is not mounted at "/" in such a router.
+    """
+    router = scope.get("router")
+    passed = [*scope.get(PASSED, ()), application]
+    routes: Iterable[Any] = getattr(router, "routes", ())
+    others = [route for route in routes if not is_mount(route, passed)]
+    if not any(is_mount(route, [application]) for route in routes):
+        return False
+    scope[PASSED] = passed
+    # Of the mount: the values for the route that answers are set again.
+    scope.pop("endpoint", None)
+    scope.pop("route", None)
+    rest: Any = copy(router)
+    rest.routes = others
+    # Not the router itself, which would call its middleware a second time.
+    await getattr(rest, "app", rest)(scope, receive, send)
+    return True
+
+
+def is_mount(route: object, applications: list[object]) -> bool:
+    """Return whether a route mounts one of some applications at "/"."""
+    mounted = getattr(route, "app", None), getattr(route, "_base_app", None)
+    return getattr(route, "path", None) == "" and any(
+        application is one for application in applications for one in mounted
     )
-    instruments = "1 instrument" if count == 1 else f"{count} instruments"
-    return (
-        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n"
-        f"<h1>{escape(title)}</h1>\n<p>{instruments}</p>\n<dl>\n{rows}</dl>\n</html>\n"
-    )
+
+
+async def refuse(scope: Message, send: Send) -> None:
+    """Answer a request for an unknown path."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1000})
+    else:
+        await respond(plain(404, "Not Found"), scope, send)
+
+
+async def live(receive: Receive, send: Send) -> None:
+    """Confirm the start and the stop of a server; there is nothing to do for either."""
+    while True:
+        message = await receive()
+        event = message["type"]
+        await send({"type": f"{event}.complete"})
+        if event == "lifespan.shutdown":
+            return

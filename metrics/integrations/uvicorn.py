@@ -1,4 +1,4 @@
-"""An HTTP server that a container starts and stops."""
+"""HTTP server that a container starts and stops."""
 
 import asyncio
 import os
@@ -6,11 +6,15 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from metrics import _fork
 from metrics.deadline import join, remaining
 from metrics.errors import StopTimeoutError
+from metrics.instruments._inner import size
+from metrics.options import seconds
 
 if TYPE_CHECKING:
     import uvicorn
@@ -20,12 +24,21 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 9464
 THREAD_NAME = "metrics-http"
 
+REQUEST_SECONDS = 10.0
+"""Seconds from the beginning of a wait to a complete request, unless configured otherwise."""
+
+CONNECTIONS = 256
+"""Connections that may be open; twice `limit_concurrency` if that is more."""
+
+BACKLOG = 128
+"""Connections that the kernel queues, and that the loop accepts before it can close another one."""
+
 GRACEFUL_SECONDS = 1.0
 STOP_SECONDS = 5.0
 
 
 class Address(NamedTuple):
-    """Where a server listens."""
+    """Host and port of a running server."""
 
     host: str
     port: int
@@ -44,71 +57,109 @@ def serve(
     port: int | None = None,
     *,
     limit_concurrency: int = 64,
+    request_timeout: float | str | None = None,
+    reuse_port: bool = False,
 ) -> Iterator[Address]:
-    """Serve an ASGI application from a thread of its own until the block ends.
+    """Serve an ASGI application over HTTP/1.1 from a daemon thread until the block ends.
 
-    The port is bound before anything else, in the calling thread, and the block is entered once
-    the server accepts. At the end it finishes the requests that are under way, for a second at
-    most, and then neither its thread nor a socket is left and the port is free. A forked process
-    does not serve: its copies of the sockets are closed at once.
+    The port is bound before any thread starts, in the calling thread, and the block is entered once
+    the server accepts connections. At the end of the block, requests under way have a second to
+    finish; then neither the thread nor a socket is left and the port is free. A forked process does
+    not serve: its copies of the sockets are closed at once.
+
+    Idle connections take nothing from the requests of others. A connection without a complete
+    request is closed after `request_timeout`, whether its client sends nothing, a part of
+    a request, or no further request after an answer; so is one whose client stops reading an answer
+    for as long. 256 connections may be open, or twice `limit_concurrency`; one more closes the
+    longest idle one. WebSockets are not served.
 
     Args:
-        application: the ASGI application.
+        application: the ASGI application; its lifespan is not run.
         host: address to listen on; loopback by default, None too.
-        port: port to listen on, 9464 by default, None too; 0 picks one that is free.
-        limit_concurrency: connections and requests at a time; above, the answer is 503.
+        port: port to listen on, 9464 by default, None too; 0 picks a free one.
+        limit_concurrency: requests under way at a time; above, the answer is 503, which is logged
+            once for a series of refusals. Connections do not count.
+        request_timeout: seconds, or a duration such as "1m30s"; 10 by default, None too.
+        reuse_port: whether other processes may listen on the same port (SO_REUSEPORT), if all of
+            them set it; the kernel then distributes the connections.
 
     Raises:
         ImportError: uvicorn is not installed.
         OSError: the address cannot be listened on.
         StopTimeoutError: the application did not let the server stop, within the time that the
             container's stop leaves, or within five seconds.
-        TypeError, ValueError: `port` is not an int from 0 to 65535.
+        TypeError, ValueError: `port` is not an int from 0 to 65535, `limit_concurrency` is not an
+            int above 0, or `request_timeout` is no duration.
+        ValueError: `reuse_port` is set, and the platform has no SO_REUSEPORT.
     """
     try:
         import uvicorn  # noqa: PLC0415
-        from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
     except ImportError as error:
         raise ImportError("serve needs uvicorn: pip install wired-metrics[agent]") from error
+    # Below the check: it imports uvicorn.
+    from metrics.integrations._connections import (  # noqa: PLC0415
+        Connection,
+        Connections,
+        RequestLimit,
+    )
 
-    with bound(host or DEFAULT_HOST, DEFAULT_PORT if port is None else port) as listener:
+    requests = size("limit_concurrency", limit_concurrency)
+    patience = seconds(request_timeout, "request_timeout", REQUEST_SECONDS)
+    connections = Connections(max(CONNECTIONS, 2 * requests), patience)
 
-        class Protocol(H11Protocol):
-            def __init__(self, *args: Any, **kwargs: Any) -> None:
-                super().__init__(*args, **kwargs)
-                # One line for every scrape would drown what the program has to say.
-                self.access_log = False
+    class Config(uvicorn.Config):
+        def configure_logging(self) -> None:
+            """Keep the logging of the program, which another server may share."""
 
-        class Config(uvicorn.Config):
-            def configure_logging(self) -> None:
-                """Leave the logging of the program alone; another server may be using it."""
+        def load(self) -> None:
+            """Load the application, and limit its requests."""
+            super().load()
+            self.loaded_app = RequestLimit(self.loaded_app, requests)
 
+    with bind(
+        host or DEFAULT_HOST, DEFAULT_PORT if port is None else port, reuse_port=reuse_port
+    ) as listener:
         config = Config(
             application,
-            http=Protocol,
+            http=partial(Connection, connections),  # type: ignore[arg-type]
+            ws="none",
             lifespan="off",
             server_header=False,
-            limit_concurrency=limit_concurrency,
+            backlog=BACKLOG,
+            # The limit of `Connection` comes first: uvicorn's own ends with the first byte.
+            timeout_keep_alive=ceil(patience) + 1,
             timeout_graceful_shutdown=int(GRACEFUL_SECONDS),
         )
-        with running(config, listener):
+        with run_in_thread(config, listener):
             # IPv6 addresses have two more items.
             address, number = listener.getsockname()[:2]
             yield Address(address, number)
 
 
 @contextmanager
-def bound(host: str, port: int) -> Iterator[socket.socket]:
-    """Bind a socket, and close it in the end."""
+def bind(host: str, port: int, *, reuse_port: bool) -> Iterator[socket.socket]:
+    """Bind a listening socket, and close it at the end of the block.
+
+    Raises:
+        OSError: the address cannot be listened on.
+        TypeError: `port` is not an int.
+        ValueError: `port` is not from 0 to 65535, or the platform has no SO_REUSEPORT.
+    """
     if isinstance(port, bool) or not isinstance(port, int):
         raise TypeError(f"port takes an int, got {port!r} ({type(port).__name__})")
     if not 0 <= port <= 65535:  # noqa: PLR2004 - every port is 16 bits
         raise ValueError(f"port takes a number from 0 to 65535, got {port!r}")
+    if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
+        raise ValueError(
+            "invalid reuse_port True: this platform has no SO_REUSEPORT; use a port for each "
+            "process"
+        )
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.create_server(address[:2], family=family)
+        # It sets SO_REUSEPORT before it binds.
+        listener = socket.create_server(address[:2], family=family, reuse_port=reuse_port)
     except OSError as error:
         at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         # create_server puts the address into the text; the resolver's numbers are its own.
@@ -119,18 +170,23 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
         raise OSError(
             error.errno,
             f"cannot listen on {at}: {reason[:1].lower()}{reason[1:]}; "
-            "choose another address or port, or stop what holds it",
+            "choose another address or port, or stop the program that uses it",
         ) from error
     with listener:
         yield listener
 
 
 @contextmanager
-def running(config: "Config", listener: socket.socket) -> Iterator[None]:
-    """Run a server on a bound socket in a thread, from when it accepts until the block ends."""
+def run_in_thread(config: "Config", listener: socket.socket) -> Iterator[None]:
+    """Run a server on a bound socket in a daemon thread; enter the block once it accepts.
+
+    Raises:
+        StopTimeoutError: the server did not stop in time.
+        BaseException: the server failed.
+    """
     import uvicorn  # noqa: PLC0415
 
-    up = threading.Event()
+    started = threading.Event()
     failures: list[BaseException] = []
 
     class Server(uvicorn.Server):
@@ -138,10 +194,10 @@ def running(config: "Config", listener: socket.socket) -> Iterator[None]:
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            up.set()
+            started.set()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            # A client that does not read what it asked for would hold the stop up.
+            # A client that does not read its answer would delay the stop.
             self.config.timeout_graceful_shutdown = self.grace  # type: ignore[assignment]
             asyncio.get_running_loop().call_later(self.grace / 2, self.abort)
             await super().shutdown(sockets)
@@ -157,26 +213,26 @@ def running(config: "Config", listener: socket.socket) -> Iterator[None]:
     def run() -> None:
         try:
             asyncio.run(server.serve([listener]))
-        except BaseException as error:  # noqa: BLE001 - raised where the server is started
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that starts the server
             failures.append(error)
         finally:
-            up.set()
+            started.set()
 
     thread = threading.Thread(target=run, name=THREAD_NAME, daemon=True)
     try:
         thread.start()
-        up.wait()
+        started.wait()
         if not failures:
             yield
     finally:
-        seconds = time_to_stop()
+        stop_seconds = time_to_stop()
         # The first half of a short time is for the requests, the second for the server itself.
-        server.grace = min(GRACEFUL_SECONDS, seconds / 2)
+        server.grace = min(GRACEFUL_SECONDS, stop_seconds / 2)
         server.should_exit = True
-        if not join(thread, seconds):
+        if not join(thread, stop_seconds):
             raise StopTimeoutError(
-                f"{THREAD_NAME} is still busy after {seconds:.2g} s: a request or a health check "
-                "does not end"
+                f"{THREAD_NAME} is still busy after {stop_seconds:.2g} s: a request or a health "
+                "check does not end"
             )
     if failures:
         raise failures[0]
@@ -184,9 +240,9 @@ def running(config: "Config", listener: socket.socket) -> Iterator[None]:
 
 @final
 class Inherited:
-    """The sockets of a server that a forked process inherits, which has no thread to serve them.
+    """Sockets of a server in a forked process, which has no thread to serve them.
 
-    A child that kept them would keep the port from being bound again, and clients waiting.
+    A child that kept them open would keep the port in use, and clients of its parent waiting.
     """
 
     def __init__(self, listener: socket.socket, server: "uvicorn.Server") -> None:
@@ -194,8 +250,8 @@ class Inherited:
         self._server = server
 
     def _after_fork(self) -> None:
-        """Close the descriptors. The sockets themselves are the parent's and are not shut down."""
-        # Not by way of the event loop, whose epoll object is the parent's too.
+        """Close the descriptors, but do not shut down the sockets, which the parent still uses."""
+        # Without the event loop: its epoll object is shared with the parent.
         descriptor = self._listener.detach()
         if descriptor >= 0:
             os.close(descriptor)
@@ -203,11 +259,11 @@ class Inherited:
             transport = getattr(connection, "transport", None)
             sock = None if transport is None else transport.get_extra_info("socket")
             if sock is not None and sock.fileno() >= 0:
-                park(sock.fileno())
+                point_to_null(sock.fileno())
 
 
-def park(descriptor: int) -> None:
-    """Let a descriptor refer to nothing, so that closing it once more does no harm."""
+def point_to_null(descriptor: int) -> None:
+    """Point a descriptor to the null device, so that closing it once more closes no other file."""
     null = os.open(os.devnull, os.O_RDWR)
     try:
         os.dup2(null, descriptor, inheritable=False)
@@ -216,6 +272,6 @@ def park(descriptor: int) -> None:
 
 
 def time_to_stop() -> float:
-    """Return how many seconds a server may take to stop."""
+    """Return the seconds that a server may take to stop."""
     left = remaining()
     return STOP_SECONDS if left is None else left

@@ -1,7 +1,9 @@
 """Table of full names that a registry shares with all its children."""
 
 import threading
-from typing import final
+from bisect import bisect_left
+from operator import attrgetter
+from typing import Final, final
 
 from metrics import _fork
 from metrics.errors import DuplicateMetricError
@@ -12,10 +14,15 @@ from metrics.registry._shortcuts import KINDS
 
 Labels = tuple[tuple[str, str], ...]
 
+FEW: Final = 64
+"""Most changes after which the name order is corrected; after more all names are sorted again."""
+
+name_of = attrgetter("name")
+
 
 @final
 class Entry(Shared):
-    """An instrument with its full name and what the registry knows about it.
+    """An instrument with its full name and the metadata of its registration.
 
     Args:
         name: the full name.
@@ -31,7 +38,6 @@ class Entry(Shared):
     __slots__ = (
         "description",
         "instrument",
-        "kept",
         "labels",
         "name",
         "owner",
@@ -65,8 +71,6 @@ class Entry(Shared):
         self.position = 0
         # False during the registration, which a forked process may never end.
         self.settled = True
-        # State of exporters, by format, which lives as long as the instrument is registered.
-        self.kept: dict[str, object] = {}
 
     def copy(self, instrument: Instrument) -> "Entry":
         """Return an entry of the same name for an object that stands for the instrument."""
@@ -86,19 +90,44 @@ class Entry(Shared):
 
 
 @final
+class Order:
+    """Entries in name order, and changes since.
+
+    Args:
+        entries: the entries in name order.
+        changed: names registered or unregistered since then; None for more than a few.
+    """
+
+    __slots__ = ("changed", "entries")
+
+    def __init__(self, entries: tuple[Entry, ...], changed: tuple[str, ...] | None) -> None:
+        self.entries = entries
+        self.changed = changed
+
+
+@final
 class Entries:
     """Full names to entries, in name order. Safe to use from any thread."""
 
-    __slots__ = ("_by_name", "_generation", "_in_order", "_names_of", "_position", "kept", "lock")
+    __slots__ = (
+        "_by_name",
+        "_generation",
+        "_names_of",
+        "_order",
+        "closed",
+        "lock",
+        "position",
+    )
 
     def __init__(self) -> None:
         self._by_name: dict[str, Entry] = {}
         # Number of names of an instrument that a ticker ticks, by identity.
         self._names_of: dict[tuple[int, int], int] = {}
-        self._in_order: tuple[Entry, ...] | None = ()
-        self._position = 0
-        # State of exporters, by format, about all entries.
-        self.kept: dict[str, object] = {}
+        self._order = Order((), ())
+        # Whether the resource that created the registry has stopped.
+        self.closed = False
+        # Position of the newest entry in the order of registration.
+        self.position = 0
         self._generation: int = _fork.generation
         # A factory that creates one instrument may register another.
         self.lock = threading.RLock()
@@ -119,10 +148,10 @@ class Entries:
                 raise DuplicateMetricError(
                     f"name {entry.name!r} is already registered, as a {type_name(known.instrument)}"
                 )
-            self._position += 1
-            entry.position = self._position
+            self.position += 1
+            entry.position = self.position
             self._put(entry)
-            self._in_order = None
+            self._note(entry.name)
 
     def _put(self, entry: Entry) -> None:
         self._by_name[entry.name] = entry
@@ -140,7 +169,7 @@ class Entries:
             if entry is None or (instrument is not None and entry.instrument is not instrument):
                 return None
             del self._by_name[name]
-            self._in_order = None
+            self._note(name)
             key = ticking_key(entry)
             self._names_of[key] -= 1
             if not self._names_of[key]:
@@ -160,7 +189,6 @@ class Entries:
         if self._generation == _fork.generation:
             return []
         self._generation = _fork.generation
-        self.kept = {}
         if _fork.is_orphaned(self.lock):
             self.lock = threading.RLock()
             settled = [entry for entry in self._by_name.values() if entry.settled]
@@ -168,15 +196,70 @@ class Entries:
             self._names_of = {}
             for entry in settled:
                 self._put(entry)
-            self._in_order = None
+            self._order = Order((), None)
         return list(self._by_name.values())
+
+    def _note(self, name: str) -> None:
+        """Have the name order corrected at the next read."""
+        order = self._order
+        if order.changed is None:
+            return
+        if len(order.changed) >= FEW:
+            self._order = Order((), None)
+            return
+        entries = order.entries
+        if name not in self._by_name:
+            # The order must not keep an unregistered instrument alive.
+            index = bisect_left(entries, name, key=name_of)
+            if index < len(entries) and entries[index].name == name:
+                entries = entries[:index] + entries[index + 1 :]
+        self._order = Order(entries, (*order.changed, name))
+
+    def _corrected(self, order: Order) -> tuple[Entry, ...]:
+        """Return the entries in name order.
+
+        To sort 100,000 names would block other threads for 20 ms; a few are moved one by one.
+        """
+        if order.changed is None:
+            return tuple([self._by_name[name] for name in sorted(self._by_name)])
+        entries = list(order.entries)
+        for name in order.changed:
+            index = bisect_left(entries, name, key=name_of)
+            if index < len(entries) and entries[index].name == name:
+                del entries[index]
+            entry = self._by_name.get(name)
+            if entry is not None:
+                entries.insert(index, entry)
+        return tuple(entries)
+
+    def since(self, position: int) -> list[Entry]:
+        """Return the entries registered after a position, in the order of registration."""
+        found: list[Entry] = []
+        with self.lock:
+            for entry in reversed(self._by_name.values()):
+                if entry.position <= position:
+                    break
+                found.append(entry)
+        found.reverse()
+        return found
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
 
     def in_order(self, prefix: str) -> tuple[Entry, ...]:
         """Return the entries whose names begin with `prefix`, in name order."""
         with self.lock:
-            if self._in_order is None:
-                self._in_order = tuple([self._by_name[name] for name in sorted(self._by_name)])
-            entries = self._in_order
+            order = self._order
+            while order.changed != ():
+                corrected = Order(self._corrected(order), ())
+                # A signal handler may have registered an entry meanwhile.
+                if self._order is order:
+                    self._order = corrected
+                order = self._order
+            entries = order.entries
         if not prefix:
             return entries
         return tuple([entry for entry in entries if entry.name.startswith(prefix)])

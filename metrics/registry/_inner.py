@@ -3,6 +3,7 @@
 Programs use `Registry`; nothing here is a promise to them.
 """
 
+from metrics.registry._entries import Entries as Entries
 from metrics.registry._entries import Entry as Entry
 from metrics.registry._entries import Labels as Labels
 from metrics.registry._entries import is_ticking as is_ticking
@@ -28,3 +29,14 @@ from metrics.registry._store import Store as Store
 def store_of(registry: Registry) -> Store:
     """Return the instruments of a registry as readers read them."""
     return registry._store
+
+
+def close(registry: Registry) -> None:
+    """Clear a registry whose resource stops, so that pages refuse it: it would look empty."""
+    registry.clear()
+    registry._store.table.closed = True
+
+
+def is_closed(registry: Registry) -> bool:
+    """Return whether the resource that created a registry, or its parent, has stopped."""
+    return registry._store.table.closed

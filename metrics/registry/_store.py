@@ -1,5 +1,6 @@
 """Instruments of a registry, as exporters, reporters and the test kit read them."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar, cast, final
@@ -19,6 +20,16 @@ Watcher = Callable[[Entry], object]
 
 
 @final
+class ReadProgress:
+    """Progress of one read: the entry whose value is being read."""
+
+    __slots__ = ("entry",)
+
+    def __init__(self) -> None:
+        self.entry: Entry | None = None
+
+
+@final
 class Store:
     """Entries under one prefix, and the state that readers keep between two reads.
 
@@ -33,6 +44,8 @@ class Store:
         "_checks",
         "_interval",
         "_kept",
+        "_reading",
+        "_shared",
         "_warned",
         "exemplars",
         "farewells",
@@ -58,6 +71,8 @@ class Store:
         self.unreadable = Unreadable()
         self._checks: tuple[tuple[Entry, ...], list[Entry]] = ((), [])
         self._kept: dict[str, object] = {}
+        self._reading: dict[int, ReadProgress] = {}
+        self._shared: dict[str, object] = {} if parent is None else parent._shared
         self._warned: set[str] = set() if parent is None else parent._warned
 
     def entries(self) -> tuple[Entry, ...]:
@@ -95,15 +110,32 @@ class Store:
             # A successor under the same name replaces the one that is unregistered.
             by_name = {entry.name: entry for entry in (*unregistered, *entries)}
             entries = tuple([by_name[name] for name in sorted(by_name)])
-        for entry in entries:
-            try:
-                value = read(entry)
-            except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
-                self.unreadable.add(entry, error)
+        thread = threading.get_ident()
+        outer, reading = self._reading.get(thread), ReadProgress()
+        self._reading[thread] = reading
+        try:
+            for entry in entries:
+                reading.entry = entry
+                try:
+                    value = read(entry)
+                except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
+                    self.unreadable.add(entry, error)
+                else:
+                    reading.entry = None
+                    if self.unreadable:
+                        self.unreadable.discard(entry)
+                    yield entry, value
+        finally:
+            if outer is None:
+                self._reading.pop(thread, None)
             else:
-                if self.unreadable:
-                    self.unreadable.discard(entry)
-                yield entry, value
+                # The function of an instrument has read the registry.
+                self._reading[thread] = outer
+
+    def entry_in_read(self, thread: int) -> Entry | None:
+        """Return the entry that a thread is reading now, given by its identifier; None if none."""
+        reading = self._reading.get(thread)
+        return None if reading is None else reading.entry
 
     def keep(self, reader: str, create: Callable[[], R]) -> R:
         """Return the state that a reader keeps between two reads, created the first time.
@@ -112,6 +144,14 @@ class Store:
         process creates its own, because totals start at zero there.
         """
         return cast("R", self._kept.setdefault(reader, create()))
+
+    def keep_shared(self, subject: str, create: Callable[[], R]) -> R:
+        """Return the state about a subject that all readers of parents and children share.
+
+        As with `keep`, a forked process creates its own.
+        """
+        known = self._shared.get(subject)
+        return cast("R", self._shared.setdefault(subject, create()) if known is None else known)
 
     @contextmanager
     def follow(self, reader: str) -> Iterator[None]:
@@ -199,8 +239,11 @@ class Store:
         """
         self.farewells.renew()
         self.unreadable = Unreadable()
+        self._reading = {}
         # Increments since the parent's last report do not apply to totals that start at zero.
         self._kept = {}
+        # Other threads of the parent may hold locks of the state in it.
+        self._shared.clear()
         errors: list[Exception] = []
         now = clock.time()
         for entry in self.table.renew():
@@ -211,8 +254,6 @@ class Store:
                     entry.instrument._begin(now, clock)
             except Exception as error:  # noqa: BLE001 - the others have to be renewed too
                 errors.append(error)
-            # Exporters keep the creation times of totals there.
-            entry.kept = {}
             entry.registered = now
         return errors
 

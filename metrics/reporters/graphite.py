@@ -1,4 +1,4 @@
-"""Reports to Graphite: lines of text over TCP, to carbon or to what speaks like it.
+"""Reports to Graphite: lines of text over TCP, to carbon or a server that speaks its protocol.
 
 The protocol: https://graphite.readthedocs.io/en/latest/feeding-carbon.html
 """
@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Unpack
 
+from metrics.clock import SYSTEM_CLOCK
 from metrics.exporters import graphite
 from metrics.registry import Registry
 from metrics.reporters._push.lifetime import reporting
@@ -19,7 +20,7 @@ from metrics.reporters._push.options import (
     constant_labels,
     list_options,
 )
-from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.payloads import Report
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.tcp import Tcp
 
@@ -50,6 +51,17 @@ def tcp(
 ) -> AbstractContextManager[Reporter]:
     """Send a registry to Graphite once an interval and in the end.
 
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                graphite.tcp,
+                MetricsContainer.registry,
+                "graphite.example.org",
+                namespace="shop",
+                interval="1m",
+            )
+
     Args:
         registry: the registry to report.
         host: the host name or address of carbon.
@@ -66,13 +78,16 @@ def tcp(
         label_style=chosen(options.get("label_style"), "tags"),
         duration_unit=chosen(options.get("duration_unit"), "milliseconds"),
     )
-    # What is wrong with the options is found out at the start.
+    # Malformed options are errors at the start.
     lines(Registry(), timestamp_ns=0)
     transport = Tcp(
-        chosen(host, HOST), chosen(port, PORT), connect_timeout=connect_timeout(options)
+        chosen(host, HOST),
+        chosen(port, PORT),
+        connect_timeout=connect_timeout(options),
+        clock=chosen(options.get("clock"), SYSTEM_CLOCK),
     )
 
-    def read(reading: Reading) -> Iterable[bytes]:
-        return lines(registry, timestamp_ns=reading.timestamp_ns, reader=reading.reader)
+    def read(report: Report) -> Iterable[bytes]:
+        return lines(registry, timestamp_ns=report.timestamp_ns, reader=report.reader)
 
     return reporting(registry, "graphite", read, transport, options, GraphiteOptions)

@@ -1,9 +1,10 @@
-"""Reports to InfluxDB, versions 1 and 2, and to what speaks like it.
+"""Reports to InfluxDB, versions 1 and 2, and to servers that speak its protocol.
 
 The interfaces: https://docs.influxdata.com/influxdb/v1/tools/api/#write-http-endpoint and
 https://docs.influxdata.com/influxdb/v2/api/v2/#operation/PostWrite
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
@@ -18,11 +19,11 @@ from metrics.reporters._push.options import (
     constant_labels,
     list_options,
 )
-from metrics.reporters._push.payloads import Reading, batched
+from metrics.reporters._push.payloads import LINES, Report, join_chunks
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
-from metrics.reporters._transports.secrets import basic, given, given_in_ascii
+from metrics.reporters._transports.secrets import basic, require, require_ascii
 
 DURATION_UNIT = "nanoseconds"
 
@@ -54,6 +55,17 @@ def v1(
 ) -> AbstractContextManager[Reporter]:
     """Write a registry to InfluxDB 1 once an interval and in the end.
 
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                influxdb.v1,
+                MetricsContainer.registry,
+                "http://127.0.0.1:8086",
+                "shop",
+                labels={"zone": "eu"},
+            )
+
     Args:
         registry: the registry to report.
         url: the server's URL, as `http://127.0.0.1:8086`.
@@ -67,14 +79,14 @@ def v1(
         ModuleNotFoundError: urllib3 is not installed.
         TypeError, ValueError: an option is missing or malformed.
     """
-    server = endpoint_of(given("url", url))
-    query = {"db": given("database", database)}
+    server = endpoint_of(require("url", url))
+    query = {"db": require("database", database)}
     if retention_policy:
-        query["rp"] = given("retention_policy", retention_policy)
+        query["rp"] = require("retention_policy", retention_policy)
     endpoint = server.at("/write", query)
     credentials = basic(username, password)
     request = Request(endpoint, credentials.headers, credentials.secrets)
-    return written(registry, request, options)
+    return report_lines(registry, request, options)
 
 
 @with_options
@@ -88,6 +100,18 @@ def v2(
 ) -> AbstractContextManager[Reporter]:
     """Write a registry to InfluxDB 2 once an interval and in the end.
 
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                influxdb.v2,
+                MetricsContainer.registry,
+                "http://127.0.0.1:8086",
+                token=config.influx.token,
+                org="shop",
+                bucket="metrics",
+            )
+
     Args:
         registry: the registry to report.
         url: the server's URL, as `http://127.0.0.1:8086`.
@@ -100,15 +124,15 @@ def v2(
         ModuleNotFoundError: urllib3 is not installed.
         TypeError, ValueError: an option is missing or malformed.
     """
-    server = endpoint_of(given("url", url))
-    secret = given_in_ascii("token", token)
-    query = {"org": given("org", org), "bucket": given("bucket", bucket)}
+    server = endpoint_of(require("url", url))
+    secret = require_ascii("token", token)
+    query = {"org": require("org", org), "bucket": require("bucket", bucket)}
     endpoint = server.at("/api/v2/write", query)
     request = Request(endpoint, {"Authorization": f"Token {secret}"}, (secret,))
-    return written(registry, request, options)
+    return report_lines(registry, request, options)
 
 
-def written(
+def report_lines(
     registry: Registry, request: Request, options: InfluxOptions
 ) -> AbstractContextManager[Reporter]:
     """Report a registry to the endpoint of a request."""
@@ -121,8 +145,18 @@ def written(
     # Malformed options are errors at the start.
     lines(Registry())
 
-    def read(reading: Reading) -> Iterable[bytes]:
-        return batched(lines(registry, timestamp_ns=reading.timestamp_ns, reader=reading.reader))
+    def read(report: Report) -> Iterable[bytes]:
+        return join_chunks(lines(registry, timestamp_ns=report.timestamp_ns, reader=report.reader))
 
-    request = request._replace(headers={"Content-Type": influx.CONTENT_TYPE, **request.headers})
+    request = request._replace(
+        headers={"Content-Type": influx.CONTENT_TYPE, **request.headers},
+        # InfluxDB writes the other points of a request, and answers 400 or 422 all the same.
+        took_rest=lambda answer: b"partial write" in answer,
+        codec=LINES._replace(describe=series_of),
+    )
     return posting(registry, "influxdb", read, request, options, InfluxOptions)
+
+
+def series_of(line: bytes) -> str:
+    """Return the measurement and the tags of a line: all before the first space not escaped."""
+    return re.split(rb"(?<!\\) ", line, maxsplit=1)[0].decode()

@@ -9,7 +9,7 @@ from metrics.exporters import log_lines
 from metrics.registry import Registry
 from metrics.reporters._push.lifetime import reporting
 from metrics.reporters._push.options import Options, list_options
-from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.payloads import Report
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.transport import Rejected
 
@@ -23,7 +23,12 @@ def to_logger(
     level: int | str | None = "INFO",
     **options: Unpack[Options],
 ) -> AbstractContextManager[Reporter]:
-    """Log a registry once an interval: `with log.to_logger(registry, interval=60):`.
+    """Log the values of a registry once an interval.
+
+    For example:
+
+        with log.to_logger(registry, interval="1m"):
+            ...
 
     Args:
         registry: the registry to report.
@@ -36,15 +41,17 @@ def to_logger(
     """
     target = getLogger(checked_logger_name(logger_name))
 
-    def read(reading: Reading) -> Iterator[bytes]:
-        return log_lines.stream(registry, reader=reading.reader)
+    def read(report: Report) -> Iterator[bytes]:
+        return log_lines.stream(registry, reader=report.reader)
 
-    return reporting(registry, "log", read, Log(target, level_of(level)), options, Options)
+    return reporting(
+        registry, "log", read, LoggerTransport(target, level_of(level)), options, Options
+    )
 
 
 @final
-class Log:
-    """Writes each line of a payload to a logger."""
+class LoggerTransport:
+    """Transport of payloads to a logger, a record for each line."""
 
     def __init__(self, target: Logger, level: int) -> None:
         self._target = target
@@ -59,7 +66,7 @@ class Log:
             raise Rejected(f"a handler of {self._target!r} failed: {error!r}") from error
 
     def abort(self) -> None:
-        """Do nothing: what handlers do is theirs."""
+        """Do nothing: handlers cannot be interrupted."""
 
     def close(self) -> None:
         """Do nothing: the logger is the program's."""
@@ -73,7 +80,7 @@ def checked_logger_name(name: str | None) -> str:
     if name is None:
         return LOGGER
     if not isinstance(name, str):
-        raise TypeError(f"logger_name takes a str, got {name!r}")
+        raise TypeError(f"invalid logger_name {name!r}: use a str")
     return name
 
 
@@ -84,8 +91,8 @@ def level_of(level: int | str | None) -> int:
     if isinstance(level, int) and not isinstance(level, bool):
         return level
     if not isinstance(level, str):
-        raise TypeError(f"level takes a name such as 'INFO' or a number, got {level!r}")
+        raise TypeError(f"invalid level {level!r}: use a name such as 'INFO', or a number")
     levels = getLevelNamesMapping()
     if level.upper() not in levels:
-        raise ValueError(f"level takes one of {', '.join(levels)}; got {level!r}")
+        raise ValueError(f"invalid level {level!r}: use one of {', '.join(levels)}")
     return levels[level.upper()]

@@ -3,11 +3,13 @@
 The interfaces: https://opentsdb.net/docs/build/html/user_guide/writing/index.html
 """
 
+import json
 import socket
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Unpack
 
+from metrics.clock import SYSTEM_CLOCK
 from metrics.exporters import opentsdb
 from metrics.registry import Registry
 from metrics.reporters._push.lifetime import reporting
@@ -20,11 +22,11 @@ from metrics.reporters._push.options import (
     constant_labels,
     list_options,
 )
-from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.payloads import JSON_ARRAY, Report
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
-from metrics.reporters._transports.secrets import basic, given
+from metrics.reporters._transports.secrets import basic, require
 from metrics.reporters._transports.tcp import Tcp
 
 HOST = "127.0.0.1"
@@ -65,6 +67,16 @@ def tcp(
 ) -> AbstractContextManager[Reporter]:
     """Send a registry to OpenTSDB as a telnet client would, once an interval and in the end.
 
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                opentsdb.tcp,
+                MetricsContainer.registry,
+                "opentsdb.example.org",
+                namespace="shop",
+            )
+
     Args:
         registry: the registry to report.
         host: the host name or address of the server.
@@ -74,13 +86,16 @@ def tcp(
     Raises:
         TypeError, ValueError: an option is malformed.
     """
-    points = checked(options)
+    points = exporter_options(options)
     transport = Tcp(
-        chosen(host, HOST), chosen(port, PORT), connect_timeout=connect_timeout(options)
+        chosen(host, HOST),
+        chosen(port, PORT),
+        connect_timeout=connect_timeout(options),
+        clock=chosen(options.get("clock"), SYSTEM_CLOCK),
     )
 
-    def read(reading: Reading) -> Iterable[bytes]:
-        time, reader = reading.timestamp_ns, reading.reader
+    def read(report: Report) -> Iterable[bytes]:
+        time, reader = report.timestamp_ns, report.reader
         return opentsdb.stream(registry, timestamp_ns=time, reader=reader, **points)
 
     return reporting(registry, "opentsdb", read, transport, options, OpenTsdbOptions)
@@ -102,6 +117,16 @@ def http(
 ) -> AbstractContextManager[Reporter]:
     """Send a registry to OpenTSDB's HTTP API once an interval and in the end.
 
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                opentsdb.http,
+                MetricsContainer.registry,
+                "http://127.0.0.1:4242",
+                batch_size=50,
+            )
+
     Args:
         registry: the registry to report.
         url: the server's URL, as `http://127.0.0.1:4242`.
@@ -113,8 +138,8 @@ def http(
         ModuleNotFoundError: urllib3 is not installed.
         TypeError, ValueError: an option is missing or malformed.
     """
-    server = endpoint_of(given("url", url))
-    points = checked(options)
+    server = endpoint_of(require("url", url))
+    points = exporter_options(options)
     size = chosen(options.get("batch_size"), opentsdb.POINTS)
     opentsdb.stream_json(Registry(), timestamp_ns=0, batch_size=size, **points)
     credentials = basic(username, password)
@@ -124,10 +149,11 @@ def http(
         server.at("/api/put"),
         {"Content-Type": opentsdb.JSON_CONTENT_TYPE, **credentials.headers},
         credentials.secrets,
+        codec=JSON_ARRAY._replace(describe=series_of),
     )
 
-    def read(reading: Reading) -> Iterable[bytes]:
-        time, reader = reading.timestamp_ns, reading.reader
+    def read(report: Report) -> Iterable[bytes]:
+        time, reader = report.timestamp_ns, report.reader
         return opentsdb.stream_json(
             registry, timestamp_ns=time, reader=reader, batch_size=size, **points
         )
@@ -135,13 +161,19 @@ def http(
     return posting(registry, "opentsdb", read, request, options, OpenTsdbHttpOptions)
 
 
-def checked(options: OpenTsdbOptions) -> dict[str, Any]:
-    """Return the options that are the exporter's; raise what it raises for those it refuses."""
+def exporter_options(options: OpenTsdbOptions) -> dict[str, Any]:
+    """Return the options of the exporter; raise TypeError or ValueError if one is malformed."""
     points: dict[str, Any] = {
-        "host": given("host_tag", chosen(options.get("host_tag"), socket.gethostname())),
+        "host": require("host_tag", chosen(options.get("host_tag"), socket.gethostname())),
         "namespace": chosen(options.get("namespace"), ""),
         "tags": constant_labels(options.get("labels")),
         "duration_unit": chosen(options.get("duration_unit"), "milliseconds"),
     }
     opentsdb.stream(Registry(), timestamp_ns=0, **points)
     return points
+
+
+def series_of(point: bytes) -> str:
+    """Return the metric and the tags of a point."""
+    fields = json.loads(point)
+    return f"{fields['metric']} {fields['tags']}"

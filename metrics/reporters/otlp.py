@@ -1,32 +1,36 @@
-"""Reports to OpenTelemetry collectors: OTLP over HTTP, as protobuf.
+"""Reporter to OpenTelemetry collectors: OTLP over HTTP, as protobuf.
 
 The protocol: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Unpack
 
-from metrics.clock import SYSTEM_CLOCK
+from metrics._version import library_version
 from metrics.exporters import otlp
 from metrics.exporters._series.deltas import Deltas
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
 from metrics.reporters._push.options import HttpOptions, Option, chosen, list_options
-from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.payloads import Codec, Report, batches
 from metrics.reporters._push.posting import Request, posting
+from metrics.reporters._push.process import process_uuid, program_name
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
-from metrics.reporters._transports.secrets import given, given_in_ascii
+from metrics.reporters._transports.secrets import require, require_ascii
 
 PATH = "/v1/metrics"
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""What the name of a header may be (RFC 9110, section 5.6.2)."""
+"""Allowed names of headers (RFC 9110, section 5.6.2)."""
 
 TEMPORALITIES = ("cumulative", "delta")
+
+RETRIED = frozenset({429, 502, 503, 504})
+"""Answers after which the same payload may be taken later, as the protocol has them."""
 
 
 class OtlpOptions(HttpOptions, total=False):
@@ -34,6 +38,7 @@ class OtlpOptions(HttpOptions, total=False):
 
     headers: Mapping[str, str] | None
     temporality: str | None
+    distributions: str | None
     batch_size: int | None
 
 
@@ -41,6 +46,11 @@ class OtlpOptions(HttpOptions, total=False):
     OtlpOptions,
     headers=Option(None, "further headers, such as an API key; the values are kept secret"),
     temporality=Option(TEMPORALITIES[0], "`cumulative` or `delta`"),
+    distributions=Option(
+        otlp.DISTRIBUTIONS[0],
+        "`histogram`, or `summary` for distributions that are samples; several backends take no "
+        "summaries",
+    ),
     batch_size=Option(otlp.MAX_POINTS, "data points of one request"),
 )
 def http(
@@ -49,46 +59,101 @@ def http(
     resource: Mapping[str, otlp.Attribute] | None = None,
     **options: Unpack[OtlpOptions],
 ) -> AbstractContextManager[Reporter]:
-    """Send a registry to a collector once an interval and in the end.
+    """Send a registry to a collector at each interval and at the end.
+
+    Metrics and attributes have the names of OpenTelemetry's semantic conventions, see
+    `metrics.exporters.otlp.render`. With cumulative temporality a lost payload costs no counts: the
+    next one has them.
+
+    With delta temporality, increments that the collector refused, or that found no room while it
+    was unavailable, are added up and sent with the next report. A request whose answer got lost is
+    repeated as it was, as the protocol requires: the collector may count it twice, unless it
+    recognises its times. Data points that the collector leaves out of a request are not repeated.
+
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                otlp.http,
+                MetricsContainer.registry,
+                "http://127.0.0.1:4318",
+                resource={"service.name": "shop"},
+            )
 
     Args:
-        registry: what to report.
-        url: the collector's, `http://127.0.0.1:4318`; `/v1/metrics` is added unless it is there.
-        resource: attributes of what is measured: `service.name`, `service.instance.id`, ...
+        registry: the registry to report.
+        url: the collector's URL, `http://127.0.0.1:4318`; `/v1/metrics` is added unless it is
+            there.
+        resource: attributes of this process: `service.name`, `deployment.environment.name`, ...
+            By default `service.name` is `unknown_service:` and the name of the program,
+            `service.instance.id` a random UUID of the process, and `telemetry.sdk.*` this library.
         options: see below.
 
     Raises:
         ImportError: urllib3 or opentelemetry-proto is not installed.
         TypeError, ValueError: an option is missing or malformed.
     """
-    asked = chosen(options.get("temporality"), TEMPORALITIES[0])
-    if asked not in TEMPORALITIES:
-        raise ValueError(f"temporality takes one of {', '.join(TEMPORALITIES)}; got {asked!r}")
+    temporality = chosen(options.get("temporality"), TEMPORALITIES[0])
+    if temporality not in TEMPORALITIES:
+        raise ValueError(f"invalid temporality {temporality!r}: use {' or '.join(TEMPORALITIES)}")
     secrets = checked_headers(chosen(options.get("headers"), {}))
+    batch_size = chosen(options.get("batch_size"), otlp.MAX_POINTS)
     requests = partial(
         otlp.stream,
-        resource=chosen(resource, {}),
-        batch_size=chosen(options.get("batch_size"), otlp.MAX_POINTS),
+        distributions=chosen(options.get("distributions"), otlp.DISTRIBUTIONS[0]),
+        batch_size=batch_size,
     )
-    start_ns = chosen(options.get("clock"), SYSTEM_CLOCK).time_ns()
-    # What is wrong with the options is found out at the start.
-    requests(Registry(), timestamp_ns=start_ns, start_ns=start_ns)
+    own = chosen(resource, {})
+    # A wrong option is an error at the start.
+    requests(Registry(), timestamp_ns=0, resource=own)
 
-    def read(reading: Reading) -> Iterable[bytes]:
-        time, reader = reading.timestamp_ns, reading.reader
-        deltas = store_of(registry).keep(reader, Deltas) if asked == "delta" else None
-        # The wall clock may have been set back.
-        since = min(start_ns, time)
-        return requests(registry, timestamp_ns=time, start_ns=since, reader=reader, deltas=deltas)
+    def read(report: Report) -> Iterable[bytes]:
+        time, reader = report.timestamp_ns, report.reader
+        store = store_of(registry)
+        return requests(
+            registry,
+            timestamp_ns=time,
+            resource={**default_resource(), **own},
+            starts=store.keep(f"{reader} starts", otlp.Starts),
+            deltas=store.keep(reader, Deltas) if temporality == "delta" else None,
+            reader=reader,
+        )
 
-    collector = endpoint_of(given("url", url))
+    collector = endpoint_of(require("url", url))
     request = Request(
         collector if collector.path.endswith(PATH) else collector.at(PATH),
         {**secrets, "Content-Type": otlp.CONTENT_TYPE},
         tuple(secrets.values()),
         problem=problem,
+        retried=RETRIED,
+        codec=codec_of(batch_size, merges=temporality == "delta"),
     )
     return posting(registry, "otlp", read, request, options, OtlpOptions)
+
+
+def default_resource() -> dict[str, otlp.Attribute]:
+    """Return the attributes that every resource has, as the semantic conventions define them.
+
+    The rules: https://opentelemetry.io/docs/specs/semconv/resource/#semantic-attributes-with-dedicated-environment-variable
+    """
+    return {
+        "service.name": f"unknown_service:{program_name()}",
+        "service.instance.id": process_uuid(),
+        "telemetry.sdk.language": "python",
+        "telemetry.sdk.name": "wired-metrics",
+        "telemetry.sdk.version": library_version(),
+    }
+
+
+def codec_of(batch_size: int, *, merges: bool) -> Codec:
+    """Return the codec of requests of at most `batch_size` data points."""
+    # A slow import of an extra, which the reporter has found installed.
+    from metrics.exporters.otlp import _merging as merging  # noqa: PLC0415
+
+    def merge(requests: Sequence[bytes]) -> Iterator[list[bytes]]:
+        return batches(merging.merge(requests), batch_size, lambda _: 1)
+
+    return Codec(merging.split, merging.join, merging.describe, merge if merges else None)
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -98,22 +163,27 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
         TypeError: `headers` is not a mapping of str to str.
         ValueError: a name is malformed or the reporter's own, or a value is empty or malformed.
     """
+    rule = "use a mapping of str to str"
     if not isinstance(headers, Mapping):
-        # What it holds may be secret.
-        raise TypeError(f"headers is a mapping of str to str, got a {type(headers).__name__}")
+        # The value may be secret.
+        raise TypeError(f"invalid headers of type {type(headers).__name__}: {rule}")
     for name in headers:
         if not isinstance(name, str):
-            raise TypeError(f"headers is a mapping of str to str, got the name {name!r}")
+            raise TypeError(f"invalid name {name!r} in headers: {rule}")
         if not TOKEN.fullmatch(name):
-            raise ValueError(f"headers has a name that HTTP cannot send: {name!r}")
+            raise ValueError(
+                f"invalid name {name!r} in headers: use letters, digits and !#$%&'*+.^_`|~-"
+            )
         if name.lower().startswith(("content-", "transfer-")):
-            raise ValueError(f"headers has {name!r}, which the reporter sets itself")
-    return {name: given_in_ascii(f"header {name!r}", value) for name, value in headers.items()}
+            raise ValueError(
+                f"invalid name {name!r} in headers: the reporter sets this one; leave it out"
+            )
+    return {name: require_ascii(f"header {name!r}", value) for name, value in headers.items()}
 
 
 def problem(answer: bytes) -> str:
-    """Return what a collector says that it did not take; nothing if it took everything."""
-    # Slow imports of an extra, which the reporter has found installed.
+    """Return the collector's complaint about data points that it left out; empty without one."""
+    # Slow imports of an extra, which is installed: the reporter has imported it at the start.
     from google.protobuf.message import DecodeError  # noqa: PLC0415
     from opentelemetry.proto.collector.metrics.v1 import (  # noqa: PLC0415
         metrics_service_pb2 as service,
@@ -122,9 +192,9 @@ def problem(answer: bytes) -> str:
     try:
         partial = service.ExportMetricsServiceResponse.FromString(answer).partial_success
     except DecodeError:
-        # The status says that all is well.
+        # The status is a success.
         return ""
     if partial.rejected_data_points <= 0:
         return ""
-    reason = partial.error_message or "it does not say why"
+    reason = partial.error_message or "without a reason"
     return f"left out {partial.rejected_data_points} data points: {reason}"

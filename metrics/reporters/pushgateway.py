@@ -3,21 +3,31 @@
 Its interface: https://github.com/prometheus/pushgateway#api
 """
 
+import re
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Unpack
+from logging import getLogger
+from typing import Unpack, final
 from urllib.parse import quote
 
 from metrics.exporters import prometheus
 from metrics.instruments._inner import checked_labelnames
+from metrics.options import boolean, seconds
 from metrics.registry import Registry
 from metrics.reporters._push.options import HttpOptions, Option, chosen, list_options
-from metrics.reporters._push.payloads import Reading
-from metrics.reporters._push.posting import Request, posting
-from metrics.reporters._push.reporter import Reporter
+from metrics.reporters._push.payloads import Report
+from metrics.reporters._push.posting import Request, http_transport, posting
+from metrics.reporters._push.reporter import TIMEOUT, Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
-from metrics.reporters._transports.secrets import basic, given
+from metrics.reporters._transports.http import Http
+from metrics.reporters._transports.secrets import basic, require
+from metrics.reporters._transports.transport import Rejected, Unavailable
+
+logger = getLogger(__name__)
+
+LABEL = re.compile(rb'([a-zA-Z_][a-zA-Z0-9_]*)="(?:[^"\\]|\\.)*"')
+"""A label of a sample and its value, in Prometheus' text format."""
 
 
 @list_options(HttpOptions, buffered=Option(1, "no effect: only the newest values are kept"))
@@ -27,20 +37,36 @@ def http(
     job: str,
     grouping: Mapping[str, str] | None = None,
     *,
+    add: bool = False,
+    delete_at_end: bool = False,
     username: str | None = None,
     password: str | None = None,
     **options: Unpack[HttpOptions],
 ) -> AbstractContextManager[Reporter]:
-    """Push a registry to a Pushgateway once an interval and in the end.
+    """Push a registry to a Pushgateway once an interval and at the end.
 
-    Every push replaces what the gateway has of the group, which stays there after the end. Only the
-    newest values are kept for a gateway that is away.
+    Each push replaces all metrics of the group, which stays at the gateway after the end. Only the
+    newest values are kept for a gateway that does not answer.
+
+    A label of a series that is `job` or another label of the group is renamed, as Prometheus does
+    when it scrapes: `job` to `exported_job`. The gateway would override it, and refuse series that
+    differ in that label alone. A warning is logged once for each label.
+
+    For example:
+
+        with pushgateway.http(registry, "http://127.0.0.1:9091", "backup", delete_at_end=True):
+            ...
 
     Args:
-        registry: what to push.
-        url: the gateway's, `http://127.0.0.1:9091`.
-        job: what Prometheus will call the job.
-        grouping: further labels that tell the group from others, such as `instance`.
+        registry: the pushed registry.
+        url: the URL of the gateway, `http://127.0.0.1:9091`.
+        job: the value of the label `job`.
+        grouping: further labels of the group, such as `instance`.
+        add: whether a push replaces the metrics of the same names alone (POST), and leaves the
+            others, which another program may have pushed to the group.
+        delete_at_end: whether the group is deleted after the last push, within the time of the
+            stop. A group that cannot be deleted then stays, which is logged. It also stays when the
+            process is killed.
         username: for basic authentication.
         password: for basic authentication.
         options: see below.
@@ -49,25 +75,151 @@ def http(
         ModuleNotFoundError: urllib3 is not installed.
         TypeError, ValueError: an option is missing or malformed.
     """
-    endpoint = endpoint_of(given("url", url)).at(
-        group_path(given("job", job), chosen(grouping, {}))
-    )
+    groups = chosen(grouping, {})
+    endpoint = endpoint_of(require("url", url)).at(group_path(require("job", job), groups))
     credentials = basic(username, password)
-    headers = {"Content-Type": prometheus.CONTENT_TYPE, **credentials.headers}
-    request = Request(endpoint, headers, credentials.secrets, method="PUT")
+    request = Request(
+        endpoint,
+        {"Content-Type": prometheus.CONTENT_TYPE, **credentials.headers},
+        credentials.secrets,
+        method="POST" if boolean(add, "add", default=False) else "PUT",
+    )
     options["buffered"] = 1
+    name = chosen(options.get("name"), "pushgateway")
+    transport = None
+    if boolean(delete_at_end, "delete_at_end", default=False):
+        deletion = request._replace(method="DELETE", headers=credentials.headers)
+        transport = TemporaryGroup(
+            name,
+            http_transport(request, options),
+            http_transport(deletion, {**options, "compress": False}),
+            seconds(options.get("timeout"), "timeout", TIMEOUT),
+        )
+    labels = LabelRenaming(name, {"job", *groups})
 
-    def read(reading: Reading) -> Iterator[bytes]:
-        yield prometheus.render(registry, reader=reading.reader)
+    def read(report: Report) -> Iterator[bytes]:
+        yield labels.rename(prometheus.render(registry, reader=report.reader))
 
-    return posting(registry, "pushgateway", read, request, options)
+    return posting(registry, "pushgateway", read, request, options, transport=transport)
+
+
+@final
+class TemporaryGroup:
+    """Transport of pushes to a group that is deleted when the transport is closed.
+
+    Args:
+        name: the name of the reporter, for the log.
+        pushes: delivers the pushes.
+        deletion: deletes the group.
+        seconds: the longest time of the deletion, unless it is aborted before.
+    """
+
+    def __init__(self, name: str, pushes: Http, deletion: Http, seconds: float) -> None:
+        self._name = name
+        self._pushes = pushes
+        self._deletion = deletion
+        self._seconds = seconds
+        self._aborted = False
+
+    def send(self, payload: bytes, timeout: float) -> None:
+        """Push a payload within `timeout` seconds.
+
+        Raises:
+            Unavailable: the gateway may take it later.
+            Rejected: the gateway refuses it.
+        """
+        self._aborted = False
+        self._pushes.send(payload, timeout)
+
+    def abort(self) -> None:
+        """Make a push or the deletion in another thread fail at once."""
+        self._aborted = True
+        self._pushes.abort()
+        self._deletion.abort()
+
+    def close(self) -> None:
+        """Delete the group, and close the connections."""
+        self._pushes.close()
+        try:
+            if self._aborted:
+                raise Unavailable("the time of the stop was over")  # noqa: TRY301 - logged as others
+            self._deletion.send(b"", self._seconds)
+        except (Unavailable, Rejected) as error:
+            logger.error("%s did not delete its group, which stays: %s", self._name, error)
+        finally:
+            self._deletion.close()
+
+    def abandon(self) -> None:
+        """Close the descriptors in a forked process; the parent deletes the group."""
+        self._aborted = False
+        self._pushes.abandon()
+        self._deletion.abandon()
+
+
+@final
+class LabelRenaming:
+    """Labels of series renamed where the group has the same ones, as Prometheus does in a scrape.
+
+    Args:
+        name: the name of the reporter, for the log.
+        reserved: the labels of the group.
+    """
+
+    def __init__(self, name: str, reserved: Collection[str]) -> None:
+        self._name = name
+        self._reserved = frozenset(label.encode() for label in reserved)
+        self._logged: set[bytes] = set()
+
+    def rename(self, page: bytes) -> bytes:
+        """Return a page in Prometheus' text format without the labels of the group."""
+        if not self._is_in(page):
+            return page
+        # Not `splitlines`: the value of a label may have a carriage return.
+        return b"\n".join(
+            [
+                self._rename_line(line) if self._is_in(line) and not line.startswith(b"#") else line
+                for line in page.split(b"\n")
+            ]
+        )
+
+    def _is_in(self, text: bytes) -> bool:
+        """Return whether a text may have a label of the group."""
+        return any(label + b'="' in text for label in self._reserved)
+
+    def _rename_line(self, line: bytes) -> bytes:
+        present = {match[1] for match in LABEL.finditer(line)}
+
+        def exported(match: re.Match[bytes]) -> bytes:
+            label = match[1]
+            if label not in self._reserved:
+                return match[0]
+            name = b"exported_" + label
+            while name in present or name in self._reserved:
+                name = b"exported_" + name
+            self._log(line, label, name)
+            return name + match[0].removeprefix(label)
+
+        return LABEL.sub(exported, line)
+
+    def _log(self, line: bytes, label: bytes, name: bytes) -> None:
+        if label in self._logged:
+            return
+        self._logged.add(label)
+        logger.warning(
+            "%s: label %r of %s is also a label of the group; it is pushed as %r, here and in "
+            "other series",
+            self._name,
+            label.decode(),
+            line.partition(b"{")[0].decode(),
+            name.decode(),
+        )
 
 
 def group_path(job: str, grouping: Mapping[str, str]) -> str:
-    """Return the path of a group: its labels and their values, the awkward ones in base64.
+    """Return the path of a group: its labels and values, in base64 where a path cannot hold them.
 
     Raises:
-        TypeError, ValueError: a label is malformed, or given twice.
+        TypeError, ValueError: a label is malformed, repeated or reserved.
     """
     if not isinstance(grouping, Mapping):
         raise TypeError(f"grouping is a mapping of str to str, got {grouping!r}")
@@ -75,16 +227,16 @@ def group_path(job: str, grouping: Mapping[str, str]) -> str:
         raise ValueError("grouping holds 'job', which is an option of its own")
     labels = {"job": job, **grouping}
     checked_labelnames(labels)
-    return "/metrics" + "".join([segment(name, value) for name, value in labels.items()])
+    return "/metrics" + "".join([path_segment(name, value) for name, value in labels.items()])
 
 
-def segment(name: str, value: str) -> str:
-    """Return the part of a path that a label takes."""
+def path_segment(name: str, value: str) -> str:
+    """Return the segment of a path for one label of a group."""
     if not isinstance(value, str):
         raise TypeError(f"the label {name!r} of the group takes a str, got {value!r}")
-    # Dots alone would lead to another path.
+    # A segment of dots alone would lead to another path.
     if "/" not in value and value.strip("."):
         return f"/{name}/{quote(value, safe='')}"
-    # An empty value is written as a lone sign of padding.
+    # The gateway reads a single padding character as an empty value.
     encoded = urlsafe_b64encode(value.encode()).decode().rstrip("=") or "="
     return f"/{name}@base64/{encoded}"

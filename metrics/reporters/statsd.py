@@ -1,15 +1,18 @@
 """Reports to StatsD, in its first dialect or Datadog's, as datagrams or over TCP."""
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from logging import getLogger
 from typing import Any, Unpack
 
+from metrics.clock import SYSTEM_CLOCK
 from metrics.exporters import statsd
-from metrics.exporters._encoding.framing import SIZE, datagrams
+from metrics.exporters._encoding.framing import CHUNK, SIZE, datagrams
 from metrics.exporters._series.deltas import Deltas
 from metrics.instruments._inner import size as checked_size
+from metrics.options import boolean
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
 from metrics.reporters._push.lifetime import reporting
@@ -22,7 +25,7 @@ from metrics.reporters._push.options import (
     constant_labels,
     list_options,
 )
-from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.payloads import LINES, Codec, Report, batches, split_lines
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.tcp import Tcp
 from metrics.reporters._transports.udp import Udp
@@ -32,7 +35,19 @@ HOST = "127.0.0.1"
 PORT = 8125
 
 DATAGRAMS = 10_000
-"""Datagrams kept for a server that is away, unless told otherwise."""
+"""Default number of datagrams kept for a server that is unavailable."""
+
+DATADOG_TAGS = {
+    "DD_ENV": "env",
+    "DD_SERVICE": "service",
+    "DD_VERSION": "version",
+    "DD_ENTITY_ID": "dd.internal.entity_id",
+}
+"""Tags of Datadog's environment variables.
+
+Source: https://docs.datadoghq.com/getting_started/tagging/unified_service_tagging/ and
+https://docs.datadoghq.com/developers/dogstatsd/ ("Origin detection over UDP").
+"""
 
 logger = getLogger(__name__)
 
@@ -44,6 +59,7 @@ class StatsdOptions(Options, total=False):
     labels: Mapping[str, str] | str | None
     dialect: str | None
     samples: int | None
+    datadog_env: bool | str | None
 
 
 class StatsdUdpOptions(StatsdOptions, total=False):
@@ -59,6 +75,11 @@ class StatsdTcpOptions(StatsdOptions, ConnectionOptions, total=False):
 OWN = {
     "dialect": Option("statsd", "`statsd` or `dogstatsd`"),
     "samples": Option(statsd.SAMPLES, "durations of one resetting timer in one report"),
+    "datadog_env": Option(
+        False,
+        "whether `DD_ENV`, `DD_SERVICE`, `DD_VERSION` and `DD_ENTITY_ID` are labels too, unless "
+        "`labels` has them; with `dogstatsd` only",
+    ),
 }
 
 
@@ -74,7 +95,22 @@ def udp(
     port: int | None = PORT,
     **options: Unpack[StatsdUdpOptions],
 ) -> AbstractContextManager[Reporter]:
-    """Send what has happened in a registry to StatsD as datagrams, once an interval.
+    """Send the updates of a registry to StatsD as datagrams, once an interval.
+
+    The host name is looked up again about once a minute. Increments and durations that could not be
+    sent are added up and sent with the next report. A datagram that gets lost on its way is lost:
+    nothing reports that.
+
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                statsd.udp,
+                MetricsContainer.registry,
+                "127.0.0.1",
+                dialect="dogstatsd",
+                labels={"env": "prod"},
+            )
 
     Args:
         registry: the registry to report.
@@ -85,18 +121,21 @@ def udp(
     Raises:
         TypeError, ValueError: an option is malformed.
     """
-    events = checked(options)
+    events = exporter_options(options)
     size = checked_size("datagram_bytes", chosen(options.get("datagram_bytes"), SIZE))
     if options.get("buffered") is None:
         options["buffered"] = DATAGRAMS
 
-    def read(reading: Reading) -> Iterator[bytes]:
-        deltas = store_of(registry).keep(reading.reader, Deltas)
-        texts = statsd.lines(registry, deltas=deltas, reader=reading.reader, **events)
+    def read(report: Report) -> Iterator[bytes]:
+        deltas = store_of(registry).keep(report.reader, Deltas)
+        texts = statsd.lines(registry, deltas=deltas, reader=report.reader, **events)
         return datagrams(texts, dropped=too_long, size=size)
 
-    transport = Udp(chosen(host, HOST), chosen(port, PORT))
-    return reporting(registry, "statsd", read, transport, options, StatsdUdpOptions)
+    transport = Udp(
+        chosen(host, HOST), chosen(port, PORT), clock=chosen(options.get("clock"), SYSTEM_CLOCK)
+    )
+    codec = udp_codec(events["samples"], size)
+    return reporting(registry, "statsd", read, transport, options, StatsdUdpOptions, codec)
 
 
 @list_options(StatsdTcpOptions, **OWN)
@@ -106,7 +145,22 @@ def tcp(
     port: int | None = PORT,
     **options: Unpack[StatsdTcpOptions],
 ) -> AbstractContextManager[Reporter]:
-    """Send what has happened in a registry to StatsD over one connection, once an interval.
+    """Send the updates of a registry to StatsD over one kept connection, once an interval.
+
+    The connection is replaced every five minutes, because the host name may have moved. Increments
+    and durations that could not be sent are added up and sent with the next report. StatsD does not
+    answer: lines on their way when the connection breaks are lost, or, if their payload (32 KB) was
+    not sent to its end, sent again and perhaps counted twice.
+
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                statsd.tcp,
+                MetricsContainer.registry,
+                "statsd.example.org",
+                namespace="shop",
+            )
 
     Args:
         registry: the registry to report.
@@ -117,32 +171,77 @@ def tcp(
     Raises:
         TypeError, ValueError: an option is malformed.
     """
-    events = checked(options)
+    events = exporter_options(options)
 
-    def read(reading: Reading) -> Iterator[bytes]:
-        deltas = store_of(registry).keep(reading.reader, Deltas)
-        return statsd.stream(registry, deltas=deltas, reader=reading.reader, **events)
+    def read(report: Report) -> Iterator[bytes]:
+        deltas = store_of(registry).keep(report.reader, Deltas)
+        return statsd.stream(registry, deltas=deltas, reader=report.reader, **events)
 
     transport = Tcp(
-        chosen(host, HOST), chosen(port, PORT), connect_timeout=connect_timeout(options)
+        chosen(host, HOST),
+        chosen(port, PORT),
+        connect_timeout=connect_timeout(options),
+        clock=chosen(options.get("clock"), SYSTEM_CLOCK),
     )
-    return reporting(registry, "statsd", read, transport, options, StatsdTcpOptions)
+    codec = tcp_codec(events["samples"])
+    return reporting(registry, "statsd", read, transport, options, StatsdTcpOptions, codec)
 
 
-def checked(options: StatsdOptions) -> dict[str, Any]:
-    """Return the options that are the exporter's; raise what it raises for those it refuses."""
+def udp_codec(samples: int, size: int) -> Codec:
+    """Return the codec of datagrams of at most `size` bytes."""
+
+    def merge(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+        texts = statsd.merge(map(bytes.decode, lines), samples)
+        return map(split_lines, datagrams(texts, dropped=too_long, size=size))
+
+    return LINES._replace(encode=b"\n".join, merge=merge)
+
+
+def tcp_codec(samples: int) -> Codec:
+    """Return the codec of chunks of whole lines."""
+
+    def merge(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+        texts = statsd.merge(map(bytes.decode, lines), samples)
+        return batches(map(str.encode, texts), CHUNK, len)
+
+    return LINES._replace(merge=merge)
+
+
+def exporter_options(options: StatsdOptions) -> dict[str, Any]:
+    """Return the options of the exporter.
+
+    Raises:
+        TypeError, ValueError: an option is malformed, or `datadog_env` is on in a dialect without
+            tags.
+    """
+    dialect = chosen(options.get("dialect"), statsd.DIALECTS[0])
+    tags = constant_labels(options.get("labels"))
+    if boolean(options.get("datadog_env"), "datadog_env", default=False):
+        if dialect == "statsd":
+            raise ValueError(
+                "invalid datadog_env True with dialect 'statsd', which has no tags: "
+                "use dialect='dogstatsd', or leave datadog_env out"
+            )
+        tags = {**environment_tags(), **tags}
     events: dict[str, Any] = {
         "namespace": chosen(options.get("namespace"), ""),
-        "tags": constant_labels(options.get("labels")),
-        "dialect": chosen(options.get("dialect"), statsd.DIALECTS[0]),
+        "tags": tags,
+        "dialect": dialect,
         "samples": chosen(options.get("samples"), statsd.SAMPLES),
     }
+    # Malformed options are errors at the start.
     statsd.lines(Registry(), deltas=Deltas(), **events)
     return events
 
 
+def environment_tags() -> dict[str, str]:
+    """Return the tags of Datadog's environment variables that are set."""
+    found = {tag: os.environ.get(variable, "") for variable, tag in DATADOG_TAGS.items()}
+    return {tag: value for tag, value in found.items() if value}
+
+
 def too_long(line: str) -> None:
-    """Log that a line fits into no datagram, once for each series."""
+    """Log that a line is too long for a datagram, once for each series."""
     warn_once(line.partition(":")[0])
 
 

@@ -24,7 +24,7 @@ from metrics.reporters._push.options import (
     connect_timeout,
     list_options,
 )
-from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.payloads import Report
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import is_plain
 from metrics.reporters._transports.tcp import Tcp
@@ -39,7 +39,7 @@ PORT = 514
 PATH = "/dev/log"
 
 MESSAGES = 10_000
-"""Messages kept for a server that does not take them, unless told otherwise."""
+"""Default number of messages kept for a server that is unavailable."""
 
 FACILITY = "user"
 SEVERITY = "info"
@@ -53,7 +53,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 
 class Origin(NamedTuple):
-    """What all messages of a report begin with."""
+    """Header fields that all messages of a report share."""
 
     priority: int
     timestamp_ns: int
@@ -93,6 +93,16 @@ def udp(
 ) -> AbstractContextManager[Reporter]:
     """Send a registry to a syslog server as datagrams, once an interval.
 
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                syslog.udp,
+                MetricsContainer.registry,
+                "syslog.example.org",
+                app_name="shop",
+            )
+
     Args:
         registry: the registry to report.
         host: the host name or address of the server.
@@ -103,7 +113,7 @@ def udp(
         TypeError, ValueError: an option is malformed, or there is no such facility or severity.
     """
     transport = Udp(chosen(host, HOST), chosen(port, PORT))
-    return sent(registry, transport, options, standard)
+    return report_messages(registry, transport, options, standard)
 
 
 @list_options(SyslogTcpOptions, **OWN)
@@ -113,11 +123,22 @@ def tcp(
     port: int | None = PORT,
     **options: Unpack[SyslogTcpOptions],
 ) -> AbstractContextManager[Reporter]:
-    """Send a registry to a syslog server over one connection, once an interval; as `udp`."""
+    """Send a registry to a syslog server over one connection, once an interval; as `udp`.
+
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                syslog.tcp,
+                MetricsContainer.registry,
+                "syslog.example.org",
+                app_name="shop",
+            )
+    """
     transport = Tcp(
         chosen(host, HOST), chosen(port, PORT), connect_timeout=connect_timeout(options)
     )
-    return sent(registry, transport, options, framed, SyslogTcpOptions)
+    return report_messages(registry, transport, options, length_prefixed, SyslogTcpOptions)
 
 
 @list_options(SyslogOptions, **OWN)
@@ -125,6 +146,15 @@ def unix(
     registry: Registry, path: str | None = PATH, **options: Unpack[SyslogOptions]
 ) -> AbstractContextManager[Reporter]:
     """Send a registry to the machine's own syslog, once an interval; as `udp`.
+
+    For example:
+
+        class Container(MetricsContainer):
+            report = Resource(
+                syslog.unix,
+                MetricsContainer.registry,
+                facility="daemon",
+            )
 
     Args:
         registry: the registry to report.
@@ -134,17 +164,17 @@ def unix(
     Raises:
         TypeError, ValueError: an option is malformed, or there is no such facility or severity.
     """
-    return sent(registry, UnixDatagrams(chosen(path, PATH)), options, local)
+    return report_messages(registry, UnixDatagrams(chosen(path, PATH)), options, local)
 
 
-def sent(
+def report_messages(
     registry: Registry,
     transport: Transport,
     options: SyslogOptions,
     envelope: Envelope,
     accepted: type = SyslogOptions,
 ) -> AbstractContextManager[Reporter]:
-    """Send a registry by way of a transport."""
+    """Report a registry to a transport."""
     priority = priority_of(
         chosen(options.get("facility"), FACILITY), chosen(options.get("severity"), SEVERITY)
     )
@@ -152,9 +182,9 @@ def sent(
     if options.get("buffered") is None:
         options["buffered"] = MESSAGES
 
-    def read(reading: Reading) -> Iterator[bytes]:
-        origin = Origin(priority, reading.timestamp_ns, app_name)
-        for chunk in log_lines.stream(registry, reader=reading.reader):
+    def read(report: Report) -> Iterator[bytes]:
+        origin = Origin(priority, report.timestamp_ns, app_name)
+        for chunk in log_lines.stream(registry, reader=report.reader):
             for line in chunk.splitlines():
                 yield envelope(origin, line)
 
@@ -171,7 +201,7 @@ def standard(origin: Origin, line: bytes) -> bytes:
     return header.encode() + b"\xef\xbb\xbf" + line
 
 
-def framed(origin: Origin, line: bytes) -> bytes:
+def length_prefixed(origin: Origin, line: bytes) -> bytes:
     """Return a message behind its length."""
     message = standard(origin, line)
     return b"%d %b" % (len(message), message)
@@ -193,23 +223,23 @@ def timestamp(ns: int) -> str:
 
 
 def priority_of(facility: str, severity: str) -> int:
-    """Return the number in front of a message; raise ValueError for what has none."""
+    """Return the priority of messages; raise ValueError for an unknown facility or severity."""
     facilities, severities = SysLogHandler.facility_names, SysLogHandler.priority_names
     if facility not in facilities:
-        raise ValueError(f"facility takes one of {', '.join(facilities)}; got {facility!r}")
+        raise ValueError(f"invalid facility {facility!r}: use one of {', '.join(facilities)}")
     if severity not in severities:
-        raise ValueError(f"severity takes one of {', '.join(severities)}; got {severity!r}")
+        raise ValueError(f"invalid severity {severity!r}: use one of {', '.join(severities)}")
     return facilities[facility] * 8 + severities[severity]
 
 
 def checked_app_name(name: str) -> str:
-    """Return what a message can call the program; raise TypeError or ValueError for others."""
+    """Return the name of the program; raise TypeError or ValueError if messages cannot have it."""
     if not isinstance(name, str):
-        raise TypeError(f"app_name takes a str, got {name!r}")
+        raise TypeError(f"invalid app_name {name!r}: use a str")
     if not is_plain(name) or not 0 < len(name) <= LONGEST_APP_NAME:
         raise ValueError(
-            f"app_name takes up to {LONGEST_APP_NAME} printable ASCII characters without spaces, "
-            f"got {name!r}"
+            f"invalid app_name {name!r}: use up to {LONGEST_APP_NAME} printable ASCII characters "
+            "without spaces"
         )
     return name
 

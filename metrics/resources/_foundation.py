@@ -9,6 +9,7 @@ from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.deadline import remaining
 from metrics.instruments._inner import INTERVAL, ExemplarFunction, TickSource
 from metrics.registry import Registry
+from metrics.registry._inner import close
 from metrics.ticker import Ticker
 
 
@@ -80,4 +81,4 @@ def registry(
     try:
         yield names
     finally:
-        names.clear()
+        close(names)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,9 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.app.agents import PATIENCE, ROOT
 
 
-def get(url: str) -> tuple[int, str, str]:
+def get(url: str, **headers: str) -> tuple[int, str, str]:
     try:
-        with urlopen(url, timeout=PATIENCE) as response:
+        with urlopen(Request(url, headers=headers), timeout=PATIENCE) as response:
             return response.status, response.headers["Content-Type"], response.read().decode()
     except HTTPError as error:
         with error:
@@ -69,7 +69,7 @@ def test_the_other_pages_answer(agent):
     values = json.loads(text)
     assert set(values["geth/system/cpu/sysload"]) == {"value"}
     assert get(f"{url}/healthz")[0] == 200
-    page = get(f"{url}/")[2]
+    page = get(f"{url}/", accept="text/html")[2]
     for path in ("metrics", "metrics.json", "healthz"):
         assert f'href="{path}"' in page or f'href="/{path}"' in page
     assert get(f"{url}/nothing")[0] == 404

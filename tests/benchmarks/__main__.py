@@ -49,6 +49,7 @@ def groups(peers: Peers, *, quick: bool) -> dict[str, Callable[[], Iterator[Row]
         "memory": lambda: series.weighing(peers, sizes),
         "create": lambda: sized(series.creating),
         "text": lambda: sized(series.reading),
+        "names": lambda: series.naming(sizes),
         "stall": lambda: series.holding(peers, sizes),
         "tick": lambda: sized(series.ticking),
     }

@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 from metrics import Meter, Ticker
@@ -43,6 +44,17 @@ def reading(peers: list[type[Library]], sizes: dict[str, int]) -> Iterator[Row]:
         for library in (Ours, *readable(peers)):
             row.add(library.name, read, library, size)
         yield row
+
+
+def naming(sizes: dict[str, int]) -> Iterator[Row]:
+    """Yield rows of instruments without labels, whose names are formed on the first page."""
+    label, size = list(sizes.items())[-1]
+    for what, sample in (
+        ("first text", read_first),
+        ("text", read_single),
+        ("text after a registration", read_after_registration),
+    ):
+        yield Row(f"{what} of {label} unlabelled", rounds=3).add(Ours.name, sample, size)
 
 
 def holding(peers: list[type[Library]], sizes: dict[str, int]) -> Iterator[Row]:
@@ -89,6 +101,42 @@ def weighing(peers: list[type[Library]], _sizes: dict[str, int]) -> Iterator[Row
     for library in (Ours, *readable(peers)):
         row.add(library.name, weigh, library)
     yield row
+
+
+def single(size: int) -> Any:
+    """Return a library with so many counters without labels."""
+    library = Ours()
+    for index in range(size):
+        library.registry.counter(f"requests{index}/x").inc()
+    return library
+
+
+def read_first(size: int) -> Sample:
+    """Measure the first page of a registry; each sample registers its own instruments before."""
+
+    def sample() -> float:
+        return whole(single(size).page)()
+
+    return sample
+
+
+def read_single(size: int) -> Sample:
+    library = single(size)
+    library.page()
+    return whole(library.page)
+
+
+def read_after_registration(size: int) -> Sample:
+    """Measure the page after one more instrument was registered."""
+    library = single(size)
+    library.page()
+    names = (f"more{index}" for index in count())
+
+    def page() -> object:
+        library.registry.counter(next(names)).inc()
+        return library.page()
+
+    return whole(page)
 
 
 def create(kind: Any, size: int) -> Sample:

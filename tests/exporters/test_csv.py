@@ -1,4 +1,4 @@
-"""Rows read back as what was recorded, and no cell is a formula."""
+"""Rows read back as the recorded values, and no cell is a formula."""
 
 import csv as stdlib
 import io
@@ -95,7 +95,7 @@ def unguarded(text: str) -> str:
     return text.removeprefix("'")
 
 
-def test_the_header_stands_above_no_rows_too():
+def test_an_empty_registry_is_a_header_without_rows():
     assert csv.render(Registry(), timestamp_ns=NOW_NS) == b"timestamp,name,labels,field,value\r\n"
     assert csv.render(Registry(), timestamp_ns=NOW_NS, header=False) == b""
 
@@ -105,7 +105,7 @@ def test_every_instrument_has_its_rows():
     assert page.replace("\r\n", "\n").replace(TIME, "T") == GOLDEN
 
 
-def test_rows_end_as_rfc_4180_says():
+def test_rows_end_with_a_carriage_return_and_a_line_feed():
     registry = Registry()
     registry.counter("a").inc()
     page = csv.render(registry, timestamp_ns=1)
@@ -135,7 +135,7 @@ def test_numbers_read_back_as_the_same_numbers(values):
 
 
 @given(st.floats())
-def test_a_float_is_what_it_was(value):
+def test_a_float_reads_back_bit_by_bit(value):
     registry = Registry()
     registry.gauge("a").set(value)
     ((*_, text),) = rows(registry)
@@ -143,7 +143,7 @@ def test_a_float_is_what_it_was(value):
 
 
 @given(st.dictionaries(texts, texts), st.lists(texts, unique=True))
-def test_facts_and_labels_read_back_whatever_they_hold(facts, labels):
+def test_any_info_labels_and_labels_read_back(facts, labels):
     registry = Registry()
     registry.info("a").set(facts)
     family = registry.counters("b", labels=("x",))
@@ -175,7 +175,7 @@ def test_a_text_that_could_be_a_formula_gets_an_apostrophe():
     ]
 
 
-def test_a_field_of_the_programs_own_is_no_formula():
+def test_a_field_of_a_foreign_instrument_is_no_formula():
     class Own(Snapshot):
         def to_dict(self) -> dict[str, object]:
             return {"=left": {"-": 1}}
@@ -204,7 +204,7 @@ def test_half_a_surrogate_pair_does_not_fail_the_page():
 @pytest.mark.parametrize(
     ("timestamp_ns", "error"), [(-1, ValueError), (1 << 63, ValueError), (1.5, TypeError)]
 )
-def test_a_wrong_time_is_told_before_anything_is_read(timestamp_ns, error):
+def test_a_wrong_time_is_an_error_of_the_call_itself(timestamp_ns, error):
     with pytest.raises(error, match="timestamp_ns"):
         csv.stream(Registry(), timestamp_ns=timestamp_ns)
 

@@ -81,24 +81,24 @@ def test_labels_come_before_the_field():
     assert read(registry)['rpc{method="GET"}.count'] == 2
 
 
-def test_timers_come_in_the_unit_that_was_asked_for():
+def test_timers_are_in_the_requested_unit():
     registry = Registry()
     registry.timer("call", sampled=True).update(0.25)
     assert read(registry, duration_unit="seconds")["call.max"] == 0.25
     assert read(registry, duration_unit="milliseconds")["call.max"] == 250
 
 
-def test_a_wrong_unit_is_told_before_anything_is_read():
+def test_a_wrong_unit_is_an_error_of_the_call_itself():
     with pytest.raises(ValueError, match="'hours'"):
         expvar.stream(Registry(), duration_unit="hours")
 
 
-def test_a_registry_with_nothing_in_it_is_an_empty_object():
+def test_an_empty_registry_is_an_empty_object():
     assert read(Registry()) == {}
 
 
 @given(st.dictionaries(names, numbers))
-def test_numbers_read_back_as_they_were_recorded(values):
+def test_numbers_read_back(values):
     registry = Registry()
     recorded = {}
     for name, value in values.items():
@@ -112,7 +112,7 @@ def test_numbers_read_back_as_they_were_recorded(values):
 
 
 @given(texts, texts)
-def test_any_label_and_any_fact_make_a_valid_page(label, fact):
+def test_any_label_and_any_info_label_make_a_valid_page(label, fact):
     registry = Registry()
     registry.counters("a", labels=("x",)).labels(label)
     registry.info("b").set({fact: fact})
@@ -121,7 +121,7 @@ def test_any_label_and_any_fact_make_a_valid_page(label, fact):
     assert json.loads(page["b"]) == {fact: fact}
 
 
-def test_what_json_readers_cannot_hold_does_not_fail_the_page():
+def test_numbers_that_json_does_not_have_are_null():
     registry = Registry()
     registry.int_gauge("a").set(10**5000)
     registry.counters("b", labels=("x",)).labels("\ud800").inc()
@@ -140,7 +140,7 @@ def test_of_two_instruments_with_one_key_the_first_is_kept(name, caplog):
     assert f"'{name}' is left out" in caplog.text
 
 
-def test_a_name_that_looks_like_a_child_gives_way_to_it():
+def test_an_instrument_with_the_key_of_a_child_is_left_out():
     registry = Registry()
     registry.counters("a", labels=("x",)).labels("1").inc(3)
     registry.register('a{x="1"}', Counter()).inc(7)
@@ -157,7 +157,7 @@ def test_a_name_with_a_dot_that_is_no_field_stays():
     assert (page["a.count"], page["b.value"]) == (7, 8)
 
 
-def test_an_instrument_of_the_programs_own_shows_its_fields():
+def test_a_foreign_instrument_shows_its_fields():
     class Own(Snapshot):
         fields = ("left", "right")
         left = 1

@@ -1,4 +1,4 @@
-"""The plain text is go-ethereum's, and nothing in a label makes a line of it."""
+"""The plain text is go-ethereum's, and no label makes a line of its own."""
 
 import pytest
 from hypothesis import given
@@ -98,11 +98,11 @@ histogram wait
 """
 
 
-def test_every_instrument_is_written_as_go_ethereum_does():
+def test_every_instrument_has_the_text_of_go_ethereum():
     assert geth_text.render(everything()).decode() == GOLDEN
 
 
-def test_timers_come_in_the_unit_that_was_asked_for():
+def test_timers_are_in_the_requested_unit():
     registry = Registry()
     registry.timer("call", sampled=True).update(0.25)
     text = geth_text.render(registry, duration_unit="milliseconds").decode()
@@ -111,13 +111,13 @@ def test_timers_come_in_the_unit_that_was_asked_for():
     assert "  min:                 0.25\n" in text
 
 
-def test_a_wrong_unit_is_told_before_anything_is_read():
+def test_a_wrong_unit_is_an_error_of_the_call_itself():
     with pytest.raises(ValueError, match="'hours'"):
         geth_text.stream(Registry(), duration_unit="hours")
 
 
 @given(texts, texts)
-def test_every_line_is_a_heading_or_a_number_of_it(label, fact):
+def test_every_line_is_a_heading_or_a_number(label, fact):
     registry = Registry()
     registry.counters("a", labels=("x",)).labels(label)
     registry.info("b").set({fact: fact})
@@ -135,7 +135,7 @@ def test_numbers_beyond_every_float_do_not_fail_the_page():
     )
 
 
-def test_an_instrument_of_the_programs_own_shows_its_fields():
+def test_a_foreign_instrument_shows_its_fields():
     class Own(Snapshot):
         fields = ("snapshot_of",)
         snapshot_of = "a\nb"

@@ -1,4 +1,4 @@
-"""A strict parser, written from the protocol's description, reads back what was recorded."""
+"""A strict parser, written from the protocol's description, reads back the recorded values."""
 
 import math
 import re
@@ -67,7 +67,7 @@ PAUSE = "".join(
 )
 
 
-def test_labels_and_facts_are_tags():
+def test_labels_and_info_labels_are_tags():
     assert page(small(), namespace="geth") == (
         "geth.chain.build.value;flags=-a_-b;version=1.2 1 1700000000\n"
         "geth.chain.db.value 1 1700000000\n"
@@ -76,13 +76,13 @@ def test_labels_and_facts_are_tags():
     )
 
 
-def test_no_path_looks_like_one_of_openmetrics_which_carbon_would_refuse():
+def test_no_path_ends_like_a_name_of_openmetrics_which_carbon_refuses():
     registry = Registry()
     registry.counters("hits", labels=("q",)).labels('{"a":"b"}').inc()
     assert page(registry) == 'hits.count;q={"a":"b"_ 1 1700000000\n'
 
 
-def test_labels_are_nodes_where_there_are_no_tags_and_facts_are_left_out():
+def test_labels_are_nodes_without_tags_and_info_labels_are_left_out():
     assert page(small(), namespace="geth", label_style="nodes") == (
         "geth.chain.db.value 1 1700000000\n"
         "geth.chain.inserts.count 3 1700000000\n"
@@ -121,7 +121,7 @@ def test_a_label_takes_the_place_of_a_tag_in_both_styles():
     )
 
 
-def test_the_tag_that_holds_the_path_is_not_taken():
+def test_the_tag_of_the_path_is_reserved():
     registry = Registry()
     registry.counters("a", labels=("name",)).labels("x").inc()
     assert page(registry) == "a.count;name_=x 1 1700000000\n"
@@ -131,7 +131,7 @@ def test_the_tag_that_holds_the_path_is_not_taken():
     ("value", "written"),
     [("~a~", "_a~"), ("a b\tc\nd", "a_b_c_d"), ("a;b=c", "a_b=c"), ("a\u2028b", "a_b"), ("é", "é")],
 )
-def test_what_a_tag_cannot_hold_is_an_underscore(value, written):
+def test_characters_that_a_tag_cannot_have_are_underscores(value, written):
     registry = Registry()
     registry.counters("a", labels=("label",)).labels(value).inc()
     assert page(registry) == f"a.count;label={written} 1 1700000000\n"
@@ -146,7 +146,7 @@ def test_nan_and_infinities_are_left_out():
 
 @pytest.mark.parametrize("style", ["tags", "nodes"])
 @given(st.text(), st.text(min_size=1), st.text(), st.text())
-def test_no_text_breaks_out_of_its_place(style, prefix, key, tag, label):
+def test_no_text_changes_the_structure_of_its_line(style, prefix, key, tag, label):
     registry = Registry()
     registry.counters("a", labels=("label",)).labels(label).inc(7)
     text = page(registry, namespace=prefix, tags={key: tag}, label_style=style)
@@ -159,7 +159,7 @@ def test_no_text_breaks_out_of_its_place(style, prefix, key, tag, label):
 
 
 @given(st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), min_size=1))
-def test_printable_text_without_semicolons_arrives_as_it_was(text):
+def test_printable_text_without_semicolons_reads_back(text):
     text = text.replace(";", ".") + "."
     registry = Registry()
     registry.counters("a", labels=("label",)).labels(text).inc()

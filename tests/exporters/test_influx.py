@@ -1,4 +1,4 @@
-"""A strict parser, written from the protocol's description, reads back what was recorded."""
+"""A strict parser, written from the protocol's description, reads back the recorded values."""
 
 import json
 import math
@@ -101,7 +101,7 @@ def test_empty_distributions_are_left_out_but_timers_are_not():
         ("nanoseconds", 250_000_000.0, 250_000_000),
     ],
 )
-def test_durations_come_in_the_unit_asked_for(unit, mean, least):
+def test_durations_are_in_the_requested_unit(unit, mean, least):
     registry = Registry()
     registry.timer("call", sampled=True).update(0.25)
     registry.histogram("size").update(0.25)
@@ -112,7 +112,7 @@ def test_durations_come_in_the_unit_asked_for(unit, mean, least):
     assert values["size.histogram", ()]["mean"] == 0.25
 
 
-def test_a_variance_comes_in_the_square_of_the_unit():
+def test_a_variance_is_in_the_square_of_the_unit():
     registry = Registry()
     registry.timer("call", sampled=True).update(0.25)
     registry.timer("call", sampled=True).update(0.75)
@@ -163,7 +163,7 @@ def test_a_label_takes_the_place_of_a_tag_and_all_are_sorted():
     )
 
 
-def test_a_tag_that_the_server_uses_itself_gets_another_name():
+def test_a_tag_that_the_server_reserves_gets_another_name():
     registry = Registry()
     registry.counters("a", labels=("time", "_field")).labels("1", "2").inc()
     assert page(registry) == "a.count,_field_=2,time_=1 value=1i\n"
@@ -175,7 +175,7 @@ def test_a_measurement_is_no_comment():
     assert page(registry) == "_a\\ b\\,c=d.count value=1i\n"
 
 
-def test_what_was_wrong_with_a_health_check_stays_here():
+def test_the_error_of_a_health_check_is_not_exported():
     def check():
         raise RuntimeError("password hunter2")
 
@@ -204,7 +204,7 @@ def test_a_backslash_stays_unless_it_would_be_read_as_an_escape(value, expected)
 
 
 @given(st.text(), st.text(), st.text(min_size=1))
-def test_no_text_breaks_out_of_its_place(label, tag, key):
+def test_no_text_changes_the_structure_of_its_line(label, tag, key):
     registry = Registry()
     registry.counters("a", labels=("label",)).labels(label).inc(7)
     [(measurement, tags)] = parsed(influx.render(registry, tags={key: tag}))
@@ -217,7 +217,7 @@ def test_no_text_breaks_out_of_its_place(label, tag, key):
 
 
 @given(st.text(st.characters(exclude_characters="\\", exclude_categories=["C"]), min_size=1))
-def test_printable_text_without_backslashes_arrives_as_it_was(text):
+def test_printable_text_without_backslashes_reads_back(text):
     registry = Registry()
     registry.counters("a", labels=("label",)).labels(text).inc()
     assert list(parsed(influx.render(registry))) == [("a.count", (("label", text),))]
@@ -233,7 +233,7 @@ def test_a_namespace_is_escaped(namespace):
 
 
 @given(st.dictionaries(st.text(), st.text()))
-def test_facts_arrive_as_json(facts):
+def test_info_labels_are_json(facts):
     registry = Registry()
     registry.info("build").set(facts)
     [fields] = parsed(influx.render(registry)).values()
@@ -241,7 +241,7 @@ def test_facts_arrive_as_json(facts):
 
 
 @given(st.floats() | st.integers())
-def test_numbers_arrive_as_they_were(value):
+def test_numbers_read_back(value):
     registry = Registry()
     (registry.gauge if isinstance(value, float) else registry.int_gauge)("a").set(value)
     found = [fields["value"] for fields in parsed(influx.render(registry)).values()]

@@ -1,4 +1,4 @@
-"""A line says what an instrument holds, and nothing in it makes another line."""
+"""A line has the values of an instrument, and no text in it makes another line."""
 
 import itertools
 
@@ -31,7 +31,7 @@ def test_every_instrument_has_its_line():
     assert log_lines.render(everything()).decode() == GOLDEN
 
 
-def test_a_registry_with_nothing_in_it_has_no_line():
+def test_an_empty_registry_has_no_line():
     assert log_lines.render(Registry()) == b""
 
 
@@ -43,7 +43,7 @@ def test_an_empty_sample_has_a_count_alone():
 
 
 @given(st.lists(texts, min_size=1, max_size=3), texts, texts)
-def test_whatever_a_label_a_fact_or_a_unit_holds_a_line_is_one_line(labels, fact, unit):
+def test_no_label_info_label_or_unit_makes_a_line_of_its_own(labels, fact, unit):
     registry = Registry()
     family = registry.gauges("a", labels=("x",), unit=unit)
     for label in labels:
@@ -70,7 +70,7 @@ def test_different_labels_make_different_lines(labels):
 
 
 @given(names, numbers)
-def test_whatever_a_gauge_holds_its_line_begins_with_its_name(name, value):
+def test_the_line_of_any_gauge_begins_with_its_name(name, value):
     registry = Registry()
     gauge = registry.int_gauge if isinstance(value, int) else registry.gauge
     gauge(name).set(value)
@@ -84,7 +84,7 @@ def test_numbers_beyond_every_float_do_not_fail_the_page():
     assert log_lines.render(registry) == b"a value=-infB\nb count=inf\n"
 
 
-def test_an_instrument_of_the_programs_own_shows_its_fields():
+def test_a_foreign_instrument_shows_its_fields():
     class Pair(Snapshot):
         fields = ("left", "right")
         left = 1
@@ -99,7 +99,7 @@ def test_an_instrument_of_the_programs_own_shows_its_fields():
     assert log_lines.render(registry) == b'own left=1 right="a\\nb"\n'
 
 
-def test_chunks_are_whole_lines_and_come_as_they_are_read():
+def test_chunks_are_whole_lines_and_are_yielded_during_the_read():
     registry = Registry()
     family = registry.counters("hits", labels=("x",), max_children=5000)
     for index in range(5000):
@@ -110,7 +110,7 @@ def test_chunks_are_whole_lines_and_come_as_they_are_read():
     assert b"".join(chunks) == log_lines.render(registry)
 
 
-def test_nothing_is_read_before_the_first_chunk_is_asked_for():
+def test_the_registry_is_not_read_before_the_first_chunk_is_requested():
     read = itertools.count()
     registry = Registry()
     registry.int_gauge("a", function=lambda: next(read))
@@ -119,7 +119,7 @@ def test_nothing_is_read_before_the_first_chunk_is_asked_for():
     assert list(chunks) == [b"a value=1\n"]
 
 
-def test_what_resets_resets_for_its_reader_alone():
+def test_values_that_reset_at_a_read_reset_for_its_reader_alone():
     registry = Registry()
     registry.resetting_timer("pause").update(1.0)
     assert log_lines.render(registry, reader="other").startswith(b"pause count=1 ")

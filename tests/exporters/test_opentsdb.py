@@ -1,4 +1,4 @@
-"""A strict parser, written from the protocol's description, reads back what was recorded."""
+"""A strict parser, written from the protocol's description, reads back the recorded values."""
 
 import json
 import math
@@ -120,7 +120,7 @@ def test_json_has_the_same_points_as_the_lines():
     assert [type(p["value"]) for p in json.loads(body)] == [type(p["value"]) for p in points]
 
 
-def test_json_comes_in_arrays_of_at_most_so_many_points():
+def test_no_json_array_has_more_points_than_its_limit():
     points = parsed(page(everything()))
     bodies = [
         json.loads(body)
@@ -130,26 +130,26 @@ def test_json_comes_in_arrays_of_at_most_so_many_points():
     assert [point for body in bodies for point in body] == points
 
 
-def test_a_registry_with_nothing_in_it_is_no_line_and_no_request():
+def test_an_empty_registry_is_no_line_and_no_request():
     assert page(Registry()) == ""
     assert list(opentsdb.stream_json(Registry(), host="h", timestamp_ns=NOW)) == []
     assert opentsdb.render_json(Registry(), host="h", timestamp_ns=NOW) == b"[]"
 
 
-def test_without_a_prefix_there_is_no_dot_in_front():
+def test_without_a_namespace_no_metric_begins_with_a_dot():
     registry = Registry()
     registry.counter("a").inc()
     assert page(registry) == "put a.count 1700000000 1 host=h\n"
     assert page(registry, namespace="x.") == "put x.a.count 1700000000 1 host=h\n"
 
 
-def test_facts_are_the_tags_of_a_one():
+def test_info_labels_are_the_tags_of_a_one():
     registry = Registry()
     registry.info("build").set({"version": "1.2 beta", "": "x"})
     assert page(registry) == "put build.value 1700000000 1 _=x host=h version=1.2_beta\n"
 
 
-def test_labels_are_tags_and_a_host_stays_whatever_they_are():
+def test_labels_are_tags_and_the_host_is_always_there():
     registry = Registry()
     family = registry.counters("a", labels=("method", "host"))
     family.labels("GET", "b").inc()
@@ -178,7 +178,7 @@ def test_an_empty_distribution_has_a_count_and_no_statistics():
     ]
 
 
-def test_what_a_server_cannot_hold_is_left_out_or_a_float():
+def test_nan_and_infinities_are_left_out_and_large_ints_are_floats():
     registry = Registry()
     registry.gauge("a").set(math.nan)
     registry.gauge("b").set(-math.inf)
@@ -191,7 +191,7 @@ def test_what_a_server_cannot_hold_is_left_out_or_a_float():
     )
 
 
-def test_durations_come_in_the_unit_asked_for():
+def test_durations_are_in_the_requested_unit():
     registry = Registry()
     registry.timer("call", sampled=True).update(0.25)
     values = {p["metric"]: p["value"] for p in parsed(page(registry, duration_unit="seconds"))}
@@ -199,7 +199,7 @@ def test_durations_come_in_the_unit_asked_for():
 
 
 @given(st.text(min_size=1), st.text(), st.text(min_size=1), st.text(), st.text())
-def test_no_text_breaks_out_of_its_place(host, prefix, key, tag, label):
+def test_no_text_changes_the_structure_of_its_line(host, prefix, key, tag, label):
     registry = Registry()
     registry.counters("a", labels=("label",)).labels(label).inc(7)
     text = page(registry, host=host, namespace=prefix, tags={key: tag})
@@ -240,6 +240,6 @@ def test_options_are_checked_before_the_first_chunk(stream, options, error):
         stream(Registry(), **{"host": "h", "timestamp_ns": NOW} | options)
 
 
-def test_a_batch_of_nothing_is_refused():
+def test_an_empty_batch_is_refused():
     with pytest.raises(ValueError, match="batch_size"):
         opentsdb.stream_json(Registry(), host="h", timestamp_ns=NOW, batch_size=0)

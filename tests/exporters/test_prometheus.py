@@ -1,19 +1,26 @@
 """Prometheus' own parser and promtool accept every page and read back what was recorded."""
 
+import json as json_module
 import os
+import re
 import shutil
 import subprocess
 import threading
+from functools import partial
 
 import pytest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as openmetrics_families,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 from metrics import (
     Counter,
     CounterSnapshot,
     Registry,
+    StateSet,
 )
-from metrics.exporters import openmetrics, prometheus
+from metrics.exporters import expvar, json, openmetrics, prometheus
 from tests.exporters.everything import everything
 from tests.exporters.page_reading import Custom, page, samples
 
@@ -99,9 +106,9 @@ def test_a_stream_reads_as_it_goes():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"dialect": "geth"}, ValueError, "one of prometheus, go-ethereum, got 'geth'"),
-        ({"names": "x_total"}, TypeError, r"did you mean \('x_total',\)"),
-        ({"names": [5]}, TypeError, r"a name is a str, got 5 \(int\)"),
+        ({"dialect": "geth"}, ValueError, "'geth': use one of prometheus, go-ethereum"),
+        ({"names": "x_total"}, TypeError, r"such as \('x_total',\)"),
+        ({"names": [5]}, TypeError, r"invalid name 5 \(int\): use a str"),
     ],
 )
 def test_wrong_options_are_errors_before_anything_is_read(options, error, message):
@@ -176,3 +183,108 @@ def test_pages_are_whole_while_children_come_and_go():
     finally:
         stop.set()
         worker.join(10)
+
+
+@pytest.mark.parametrize("exporter", [prometheus, openmetrics])
+def test_the_target_comes_first_and_once(exporter):
+    registry = Registry(labels={"zone": "eu"})
+    registry.counter("a").inc()
+    page = exporter.render(registry, target={"version": "1.2", "env": 'a"b'}).decode()
+    lines = page.splitlines()
+    assert lines[2] == 'target_info{env="a\\"b",version="1.2"} 1'
+    assert page.count("target_info{") == 1
+    assert 'a_total{zone="eu"} 1' in lines
+    assert b"target" not in exporter.render(registry)
+    assert b"target" not in exporter.render(registry, target={})
+
+
+def test_the_target_is_a_gauge_or_an_info_named_target():
+    target = {"version": "1.2"}
+    text = prometheus.render(Registry(), target=target).decode()
+    assert text.splitlines()[1] == "# TYPE target_info gauge"
+    text = openmetrics.render(Registry(), target=target).decode()
+    assert text == (
+        '# HELP target Target metadata\n# TYPE target info\ntarget_info{version="1.2"} 1\n# EOF\n'
+    )
+    (family,) = openmetrics_families(text)
+    assert (family.name, family.type) == ("target", "info")
+
+
+@pytest.mark.parametrize("exporter", [prometheus, openmetrics])
+def test_an_instrument_named_like_the_target_is_left_out_beside_it(exporter, caplog):
+    registry = Registry()
+    registry.info("target").set({"version": "9"})
+    registry.gauge("other").set(1)
+    assert b'target_info{version="9"}' in exporter.render(registry)
+    page = exporter.render(registry, target={"version": "1"})
+    assert page.count(b"target_info{") == 1
+    assert b'target_info{version="1"} 1' in page
+    assert b"\nother 1.0\n" in page
+    assert "'target' is left out" in caplog.text
+
+
+@pytest.mark.parametrize("exporter", [prometheus, openmetrics])
+@pytest.mark.parametrize(
+    ("names", "expected"), [(["target_info"], True), (["target"], True), (["a"], False)]
+)
+def test_the_target_is_requested_by_its_names(exporter, names, expected):
+    page = exporter.render(Registry(), target={"version": "1"}, names=names)
+    assert (b"target_info{" in page) is expected
+
+
+@pytest.mark.parametrize("exporter", [prometheus, openmetrics])
+@pytest.mark.parametrize(
+    ("target", "error"),
+    [({"a-b": "1"}, ValueError), ({"a": 1}, TypeError), ("a", TypeError)],
+)
+def test_a_wrong_target_is_an_error_at_the_call(exporter, target, error):
+    with pytest.raises(error):
+        exporter.stream(Registry(), target=target)
+
+
+def without_constant_label(page: bytes) -> list[str]:
+    lines = [line for line in page.decode().splitlines() if line and line[0] != "#"]
+    return [line for line in lines if not re.search(r'[{ ,]zone="eu"[,}]', line)]
+
+
+@pytest.mark.parametrize(
+    "render",
+    [
+        prometheus.render,
+        openmetrics.render,
+        partial(openmetrics.render, created=True),
+        partial(prometheus.render, dialect="go-ethereum"),
+        partial(prometheus.render, window=60.0),
+    ],
+)
+def test_constant_labels_are_on_every_sample(render):
+    registry = Registry(labels={"zone": "eu"})
+    registry.meter("seen").mark()
+    registry.timer("call", sampled=True).update(1.0)
+    registry.timers("served", labels=("shop",)).labels("a").update(1.0)
+    registry.resetting_timer("pause").update(1.0)
+    registry.info("build").set({"zone": "us", "zone_": "asia"})
+    registry.register("mode", StateSet(("on", "off")))
+    registry.healthcheck("db", lambda: None)
+    registry.run_healthchecks()
+    page = render(registry)
+    assert len(page.splitlines()) > 30
+    assert without_constant_label(page) == []
+    # The label of an info gives way to the constant one.
+    assert re.search(rb'build(_info)? ?\{zone="eu", ?zone_="us", ?zone__="asia"\} 1\n', page)
+
+
+@pytest.mark.parametrize("render", [json.render, expvar.render])
+def test_constant_labels_are_in_every_key(render):
+    registry = Registry(labels={"zone": "eu"})
+    registry.meter("seen").mark()
+    registry.counters("hits", labels=("shop",)).labels("a").inc()
+    keys = json_module.loads(render(registry))
+    assert keys
+    assert all('{zone="eu"' in key for key in keys)
+
+
+def test_a_label_of_a_family_cannot_be_a_constant_one():
+    registry = Registry(labels={"zone": "eu"})
+    with pytest.raises(ValueError, match="constant labels"):
+        registry.counters("hits", labels=("zone",))

@@ -14,7 +14,7 @@ from metrics.exporters._series.deltas import Deltas
 
 LINE = re.compile(
     r"(?P<name>[^:|@#\s]+):(?P<value>-?\d+(?:\.\d+)?)\|(?P<type>c|g|ms)"
-    r"(?:\|@(?P<rate>0\.\d+))?(?:\|#(?P<tags>[^:|@#,\s]+:[^:|@#,\s]+(?:,[^:|@#,\s]+:[^:|@#,\s]+)*))?"
+    r"(?:\|@(?P<rate>0\.\d+))?(?:\|#(?P<tags>[^:|@#,\s]+:[^|@#,\s]+(?:,[^:|@#,\s]+:[^|@#,\s]+)*))?"
 )
 
 
@@ -177,10 +177,24 @@ def test_labels_and_facts_are_tags_in_datadogs_dialect():
     registry.info("build").set({"version": "1.2"})
     registry.resetting_timer("pause").update(1)
     assert page(registry, dialect="dogstatsd", tags={"env": "x y"}) == (
-        "a:1|c|#env:x_y,method:GET,path:/a_b_c\n"
+        "a:1|c|#env:x_y,method:GET,path:/a:b_c\n"
         "build:1|g|#env:x_y,version:1.2\n"
         "pause:1000.0|ms|#env:x_y\n"
     )
+
+
+def test_only_the_first_colon_of_a_tag_separates_its_name_from_its_value():
+    registry = Registry()
+    registry.counters("a", labels=("url",)).labels("http://x:80/,b|c\n\r\u2028d:").inc()
+    assert page(registry, dialect="dogstatsd", tags={"ti:me": "12:30"}) == (
+        "a:1|c|#ti_me:12:30,url:http://x:80/_b_c___d:\n"
+    )
+
+
+def test_a_label_in_a_name_has_no_colon():
+    registry = Registry()
+    registry.counters("a", labels=("url",)).labels("x:80").inc()
+    assert page(registry) == "a.url.x_80:1|c\n"
 
 
 def test_labels_are_in_the_name_otherwise():
@@ -252,3 +266,58 @@ def test_a_large_registry_comes_in_chunks_of_whole_lines():
 def test_options_are_checked_before_the_first_chunk(options, error):
     with pytest.raises(error, match=r"deltas|namespace|tag|dialect|samples"):
         statsd.stream(Registry(), **{"deltas": Deltas()} | options)
+
+
+def merged(*texts: str, samples: int = 1000) -> list[str]:
+    return list(statsd.merge([line for text in texts for line in text.splitlines()], samples))
+
+
+def test_lines_that_were_not_taken_are_added_up_by_name_and_tags():
+    first = "a:1|c\nb:5|g\na:2|c|#x:1,y:a:b\nneg:0|g\nneg:-5|g\nf:0.1|c\n"
+    second = "a:2|c\na:3|c|#x:1,y:a:b\nb:6|g\nf:0.2|c\n"
+    assert merged(first, second) == ["a:3|c", "a:5|c|#x:1,y:a:b", f"f:{0.1 + 0.2}|c"]
+
+
+def test_durations_that_were_not_taken_stay_as_they_are():
+    lines = "a:1.5|ms\na:1.5|ms\na:3|ms|@0.5|#x:1\n"
+    assert merged(lines) == lines.splitlines()
+
+
+def test_of_very_many_durations_some_are_written_for_all():
+    lines = [f"a:{number}|ms|@0.1" for number in range(100)]
+    written = merged("\n".join(lines), samples=10)
+    assert written == [f"a:{number}|ms|@0.01" for number in range(5, 100, 10)]
+    again = merged("\n".join(written), samples=5)
+    assert [line.rpartition("|")[2] for line in again] == ["@0.005"] * 5
+
+
+def test_increments_that_cancel_out_are_not_written():
+    assert merged("a:1|c\na:-1|c\n") == []
+
+
+@given(st.lists(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 99)), max_size=9)))
+def test_reports_that_were_not_taken_have_the_same_effect_in_one(reports):
+    registry = Registry()
+    deltas = Deltas()
+    pages = []
+    for report in reports:
+        for name, amount in report:
+            registry.counter(name).inc(amount)
+        pages.append(page(registry, deltas))
+    lines = merged(*pages)
+    assert len(lines) <= 3
+    assert sorted(lines) == sorted(page(registry, Deltas()).splitlines())
+
+
+def test_a_counter_that_was_recreated_is_counted_from_zero():
+    registry = Registry()
+    deltas = Deltas()
+    registry.counter("a").inc(3)
+    assert page(registry, deltas) == "a:3|c\n"
+    registry.unregister("a")
+    # As far as before, and further.
+    registry.counter("a").inc(3)
+    assert page(registry, deltas) == "a:3|c\n"
+    registry.unregister("a")
+    registry.counter("a").inc(5)
+    assert page(registry, deltas) == "a:5|c\n"

@@ -1,4 +1,4 @@
-"""Requests of remote write as the official classes read them, and what should be in them."""
+"""Requests of remote write as the official classes read them, and their expected contents."""
 
 from typing import NamedTuple
 
@@ -18,9 +18,24 @@ MESSAGES = {
         ("labels", 1, FIELD.TYPE_MESSAGE, "Label"),
         ("samples", 2, FIELD.TYPE_MESSAGE, "Sample"),
     ],
-    "WriteRequest": [("timeseries", 1, FIELD.TYPE_MESSAGE, "TimeSeries")],
+    "MetricMetadata": [
+        ("type", 1, FIELD.TYPE_INT32, ""),
+        ("metric_family_name", 2, FIELD.TYPE_STRING, ""),
+        ("help", 4, FIELD.TYPE_STRING, ""),
+        ("unit", 5, FIELD.TYPE_STRING, ""),
+    ],
+    "WriteRequest": [
+        ("timeseries", 1, FIELD.TYPE_MESSAGE, "TimeSeries"),
+        ("metadata", 3, FIELD.TYPE_MESSAGE, "MetricMetadata"),
+    ],
 }
 """The fields of the messages: name, number, type and the message in it."""
+
+
+class Described(NamedTuple):
+    kind: int
+    help: str
+    unit: str
 
 
 class Sent(NamedTuple):
@@ -55,14 +70,27 @@ def write_request():
 WriteRequest = write_request()
 
 
-def read(request: bytes) -> list[Sent]:
-    """Return the samples of a request; fail for what the format does not have."""
+def message_of(request: bytes):
+    """Return a request as the official class; fail for fields that the format does not have."""
     message = WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(request)))
     size = message.ByteSize()
     message.DiscardUnknownFields()
     assert message.ByteSize() == size
+    return message
+
+
+def metadata(request: bytes) -> dict[str, Described]:
+    """Return the metadata of a request by metric family, of which each is there once."""
+    found = message_of(request).metadata
+    by_name = {one.metric_family_name: Described(one.type, one.help, one.unit) for one in found}
+    assert len(by_name) == len(found)
+    return by_name
+
+
+def read(request: bytes) -> list[Sent]:
+    """Return the samples of a request."""
     found = []
-    for series in message.timeseries:
+    for series in message_of(request).timeseries:
         (sample,) = series.samples
         labels = tuple((label.name, label.value) for label in series.labels)
         names = [name for name, _ in labels]

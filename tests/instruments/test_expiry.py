@@ -117,7 +117,7 @@ def test_an_expired_child_is_created_again_from_zero_with_a_new_time(clock):
     child = family.labels("a")
     assert child is not held
     assert child.count == 0
-    page = openmetrics.render(registry).decode()
+    page = openmetrics.render(registry, created=True).decode()
     assert f'hits_created{{peer="a"}} {clock.time()}\n' in page
 
 

@@ -112,12 +112,10 @@ def test_an_entry_pickles_with_a_snapshot_and_not_with_an_instrument():
         "requests", CounterSnapshot(3), "Requests", "requests", (("zone", "eu"),), 5.0, Ticker()
     )
     read.owner = threading.Lock()
-    read.kept = {"prometheus": threading.Lock()}
     twin = pickle.loads(pickle.dumps(read))
     assert (twin.name, twin.description, twin.unit) == ("requests", "Requests", "requests")
     assert (twin.labels, twin.registered) == ((("zone", "eu"),), 5.0)
     assert twin.instrument == CounterSnapshot(3)
-    assert not twin.kept
     assert twin.ticker is twin.owner is None
     with pytest.raises(TypeError, match=r"^cannot pickle Counter"):
         pickle.dumps(Entry("requests", Counter(), "", ""))

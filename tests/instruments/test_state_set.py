@@ -131,7 +131,7 @@ def test_formats_with_labels_have_a_series_for_each_state(registry):
     assert b"job.phase:1|g|#job_phase:running\n" in statsd.render(
         registry, deltas=statsd.Deltas(), dialect="dogstatsd"
     )
-    assert otlp.render(registry, timestamp_ns=0, start_ns=0).count(b"job_phase") == 3
+    assert otlp.render(registry, timestamp_ns=0).count(b"job_phase") == 3
 
 
 def test_formats_with_fields_have_a_number_for_each_state(registry):

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import sys
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
@@ -14,6 +13,8 @@ from metrics.integrations.asgi import exposition
 from metrics.integrations.uvicorn import serve
 
 PATIENCE = 10.0
+
+PAGES = ("/metrics", "/metrics.json", "/healthz", "/debug/metrics", "/debug/metrics/prometheus")
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_metrics_are_in_the_format_that_is_asked_for(accept, content_type, regis
     assert head.headers["Content-Length"] is None
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/metrics.json", "/debug/metrics/prometheus"])
+@pytest.mark.parametrize("path", [path for path in PAGES if path != "/healthz"])
 def test_pages_are_compressed_for_who_accepts_that(path, registry, ask):
     registry.counter("requests").inc(2)
     plain, text = ask(path)
@@ -167,26 +168,80 @@ def test_a_check_that_hangs_is_503_in_time(registry, ask):
     assert "did not end within 0.2 s" in text
 
 
-def test_the_page_links_the_others_and_escapes_its_title(registry, ask):
+BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
+
+
+def test_the_index_links_the_pages_and_escapes_its_title(registry, ask):
     registry.counter("requests")
-    response, text = ask("/")
+    response, text = ask("/", Accept=BROWSER)
     assert response.status == 200
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert response.headers["Vary"] == "Accept, Accept-Encoding"
     assert "&lt;geth&gt;" in text
     assert "<geth>" not in text
     assert "1 instrument<" in text
-    for path in ("metrics", "metrics.json", "healthz"):
-        assert f'href="{path}"' in text
+    for path in PAGES:
+        assert f'href="{path[1:]}"' in text
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
     assert response.headers["X-Content-Type-Options"] == "nosniff"
+    registry.counter("errors")
+    assert "2 instruments<" in ask("/", Accept=BROWSER)[1]
+
+
+def test_a_scraper_gets_the_values_where_a_browser_gets_the_index(registry, ask):
+    registry.counter("requests").inc(2)
+    for accept in ("", "*/*", "text/plain;version=0.0.4"):
+        response, text = ask("/", Accept=accept)
+        assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert text.endswith("\ngeth_requests_total 2\n")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_slash_at_the_end_makes_no_difference(path, registry, ask):
+    registry.counter("requests").inc(2)
+    response, text = ask(path)
+    assert response.status == 200
+    again, same = ask(f"{path}/")
+    assert (again.status, same) == (200, text)
+
+
+def test_go_ethereums_expvar_page_is_where_it_has_it(registry, ask):
+    registry.meter("requests").mark(2)
+    response, text = ask("/debug/metrics")
+    assert response.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert json.loads(text)["geth/requests.count"] == 2
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/metrics", "/metrics.json", "/healthz", "/debug/metrics/prometheus"]
+    "query",
+    [
+        "name[]=%ff%fe",
+        "name[]=%",
+        "name[]=&&=&;",
+        "name%5b%5d=%00%0a%F0%9F%92%A9",
+        "name[]=" + "a" * 10_000,
+        "&".join(["name[]=a"] * 1000),
+    ],
 )
+def test_a_hostile_query_selects_nothing(query: str, registry, ask):
+    registry.counter("requests").inc(2)
+    response, text = ask(f"/metrics?{query}")
+    assert (response.status, text) == (200, "")
+
+
+def test_a_query_of_too_many_parameters_is_refused(registry, ask):
+    response, text = ask("/metrics?" + "&".join(["name[]=a"] * 1001))
+    assert (response.status, text) == (400, "too many parameters: use at most 1000\n")
+
+
+@pytest.mark.parametrize("path", ["/", *PAGES])
 def test_head_is_answered_without_a_body_and_post_refused(path, ask):
-    head, body = ask(path, "HEAD")
-    assert (head.status, body) == (200, "")
-    assert ask(path, "POST")[0].status == 405
+    for accept in ("*/*", BROWSER):
+        head, body = ask(path, "HEAD", Accept=accept)
+        assert (head.status, body) == (200, "")
+    refused, text = ask(path, "POST")
+    assert (refused.status, text) == (405, "use GET or HEAD\n")
+    assert refused.headers["Allow"] == "GET, HEAD"
 
 
 def test_anything_else_is_404_with_the_same_headers(ask):
@@ -194,7 +249,7 @@ def test_anything_else_is_404_with_the_same_headers(ask):
     assert (response.status, text) == (404, "Not Found\n")
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Cache-Control"] == "no-store"
-    assert ask("/metrics", "PUT")[0].headers["Allow"]
+    assert ask("/nothing", "POST")[0].status == 404
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/metrics.json"])
@@ -248,9 +303,3 @@ def test_scrapes_are_answered_however_often_while_a_check_hangs(path, registry, 
         release.set()
     assert len(runs) == 1
     runs[0].join(PATIENCE)
-
-
-def test_without_starlette_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "starlette.applications", None)
-    with pytest.raises(ImportError, match=r"pip install wired-metrics\[agent\]"):
-        exposition(Registry())

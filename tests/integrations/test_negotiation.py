@@ -2,7 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.integrations._negotiation import accepts_gzip, prefers_openmetrics
+from metrics.exporters import openmetrics, prometheus
+from metrics.integrations import _negotiation
+from metrics.integrations._negotiation import (
+    FORMATS,
+    accepts_gzip,
+    negotiate,
+    prefers_html,
+)
 
 OM = "application/openmetrics-text"
 
@@ -10,57 +17,138 @@ PROMETHEUS_2 = (
     f"{OM};version=1.0.0;q=0.8,{OM};version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 )
 PROMETHEUS_3 = (
+    f"{OM};version=1.0.0;escaping=allow-utf-8;q=0.6,{OM};version=0.0.1;q=0.5,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+PROMETHEUS_3_PROTOBUF = (
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
     f"encoding=delimited;q=0.6,{OM};version=1.0.0;escaping=allow-utf-8;q=0.5,"
     "text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
 )
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+
+TEXT_0 = "text/plain; version=0.0.4; charset=utf-8"
+TEXT_1 = "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"
+OM_0 = f"{OM}; version=0.0.1; charset=utf-8"
+OM_1 = f"{OM}; version=1.0.0; charset=utf-8"
+OM_1_ESCAPED = f"{OM_1}; escaping=underscores"
 
 
 @pytest.mark.parametrize(
-    ("accept", "openmetrics"),
+    ("accept", "content_type"),
+    [
+        ("", TEXT_0),
+        ("*/*", TEXT_0),
+        (BROWSER, TEXT_0),
+        ("application/json", TEXT_0),
+        (OM, OM_1),
+        (f"{OM};version=1.0.0", OM_1),
+        (f"{OM.upper()}; VERSION=1.0.0", OM_1),
+        (f'{OM};version="1.0.0";charset=utf-8', OM_1),
+        (f"{OM};version=1.0.0;escaping=underscores", OM_1_ESCAPED),
+        (f"{OM};version=1.0.0;escaping=nonsense", OM_1_ESCAPED),
+        (f"{OM};version=0.0.1", OM_0),
+        (f"{OM};version=0.0.1;escaping=underscores", f"{OM_0}; escaping=underscores"),
+        (f"{OM};version=0.0.1, {OM};version=1.0.0", OM_1),
+        (f"{OM};version=0.0.1, {OM};version=1.0.0;q=0.9", OM_0),
+        (f"{OM};version=99.0.0", TEXT_0),
+        (f"{OM};version=99.0.0,text/plain", TEXT_0),
+        (f"{OM};version=99.0.0,{OM};version=1.0.0;q=0.1", OM_1),
+        ("text/plain;version=0.0.4", TEXT_0),
+        ("text/plain;version=1.0.0", TEXT_1),
+        ("text/plain;version=1.0.0;escaping=underscores", TEXT_1),
+        ("text/plain;version=1.0.0,text/plain;version=0.0.4", TEXT_1),
+        ("text/plain;version=1.0.0;q=0.1,text/plain;version=0.0.4", TEXT_0),
+        ("text/plain;version=99.0.0", TEXT_0),
+        (PROMETHEUS_2, OM_1),
+        (PROMETHEUS_3, OM_1_ESCAPED),
+        (PROMETHEUS_3_PROTOBUF, OM_1_ESCAPED),
+        ("text/plain;version=0.0.4;q=1,*/*;q=0.1", TEXT_0),
+        (f"{OM};q=0.4, text/plain;q=0.5", TEXT_0),
+        (f"{OM};q=0.5, text/plain;q=0.4", OM_1),
+        (f"{OM};q=0.5, text/plain;q=0.5", OM_1),
+        (f"{OM};q=0.5, */*;q=0.5", OM_1),
+        (f"text/plain;q=0.5, {OM};q=0.5", OM_1),
+        ("text/plain, */*", TEXT_0),
+        ("text/plain;q=0.5, */*", OM_1),
+        ("application/*", OM_1),
+        ("application/*;q=0.5, text/*", TEXT_0),
+        (f"{OM};q=0", TEXT_0),
+        (f"{OM};q=0, */*", TEXT_0),
+        (f"{OM};q=0, text/plain;q=0", TEXT_0),
+        ("text/plain;q=0, */*", OM_1),
+        (f"{OM};q=0.0, application/*;q=1", TEXT_0),
+        (f",, {OM} ,", OM_1),
+        (f"{OM};q=2", TEXT_0),
+        (f"{OM};q=-1", TEXT_0),
+        (f"{OM};q=nan", TEXT_0),
+        (f"{OM};q=", TEXT_0),
+        (f"{OM} text/plain", TEXT_0),
+        (f"{OM}, text/plain;q=x", TEXT_0),
+        (f"{OM}, /", TEXT_0),
+    ],
+)
+def test_a_client_gets_the_format_that_it_prefers(accept: str, content_type):
+    assert negotiate(accept).content_type == content_type
+
+
+def test_the_content_types_are_those_of_the_exporters():
+    assert negotiate("").content_type == prometheus.CONTENT_TYPE
+    assert negotiate(OM).content_type == openmetrics.CONTENT_TYPE
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        (f"{OM};", OM_1),
+        (f"{OM};version=1.0.0;", OM_1),
+        (f"{OM};;version=0.0.1; ;", OM_0),
+        ("text/plain;version=0.0.4;;charset=utf-8;", TEXT_0),
+        ("text/plain;version=1.0.0;,*/*;q=0.1;", TEXT_1),
+    ],
+)
+def test_empty_parameters_are_ignored(accept: str, content_type):
+    assert negotiate(accept).content_type == content_type
+
+
+@pytest.mark.parametrize("scheme", ["allow-utf-8", "dots", "values"])
+def test_an_escaping_scheme_is_used_once_it_is_supported(scheme: str, monkeypatch):
+    monkeypatch.setattr(_negotiation, "ESCAPINGS", frozenset({"underscores", scheme}))
+    for media_type in (OM, "text/plain"):
+        found = negotiate(f"{media_type};version=1.0.0;escaping={scheme}")
+        assert found.escaping == scheme
+        expected = f"{media_type}; version=1.0.0; charset=utf-8; escaping={scheme}"
+        assert found.content_type == expected
+    # One scheme for each range.
+    accept = f"{OM};version=1.0.0;escaping=values;q=0.1,text/plain;version=1.0.0;escaping={scheme}"
+    assert negotiate(accept) == ("text/plain", "1.0.0", scheme)
+
+
+def test_formats_before_1_0_0_have_no_names_of_other_characters(monkeypatch):
+    monkeypatch.setattr(_negotiation, "ESCAPINGS", frozenset({"underscores", "allow-utf-8"}))
+    assert negotiate("text/plain;version=0.0.4;escaping=allow-utf-8").content_type == TEXT_0
+    assert negotiate(f"{OM};version=0.0.1;escaping=allow-utf-8").content_type == OM_0
+
+
+@pytest.mark.parametrize(
+    ("accept", "html"),
     [
         ("", False),
         ("*/*", False),
-        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", False),
-        (OM, True),
-        (f"{OM};version=1.0.0", True),
-        (f"{OM.upper()}; VERSION=1.0.0", True),
-        (f'{OM};version="1.0.0";charset=utf-8', True),
-        (f"{OM};version=1.0.0;escaping=allow-utf-8", True),
-        (f"{OM};version=99.0.0", False),
-        (f"{OM};version=0.0.1", False),
-        (f"{OM};version=99.0.0,text/plain", False),
-        (f"{OM};version=99.0.0,{OM};version=1.0.0;q=0.1", True),
-        (PROMETHEUS_2, True),
-        (PROMETHEUS_3, True),
-        ("text/plain;version=0.0.4;q=1,*/*;q=0.1", False),
-        (f"{OM};q=0.4, text/plain;q=0.5", False),
-        (f"{OM};q=0.5, text/plain;q=0.4", True),
-        (f"{OM};q=0.5, text/plain;q=0.5", True),
-        (f"{OM};q=0.5, */*;q=0.5", True),
-        (f"text/plain;q=0.5, {OM};q=0.5", True),
-        ("text/plain, */*", False),
-        ("text/plain;q=0.5, */*", True),
-        ("application/*", True),
-        ("application/*;q=0.5, text/*", False),
-        (f"{OM};q=0", False),
-        (f"{OM};q=0, */*", False),
-        (f"{OM};q=0, text/plain;q=0", False),
-        ("text/plain;q=0, */*", True),
-        (f"{OM};q=0.0, application/*;q=1", False),
-        (f",, {OM} ,", True),
-        (f"{OM};q=2", False),
-        (f"{OM};q=-1", False),
-        (f"{OM};q=nan", False),
-        (f"{OM};q=", False),
-        (f"{OM};", False),
-        (f"{OM} text/plain", False),
-        (f"{OM}, text/plain;q=x", False),
-        (f"{OM}, /", False),
+        ("text/*", False),
+        (BROWSER, True),
+        ("text/html", True),
+        ("text/html;q=0.9;", True),
+        ("text/html;q=0, */*", False),
+        ("text/html;q=0.5, text/plain", False),
+        (f"text/html;q=0.5, {OM};version=1.0.0", False),
+        ("text/html, text/plain", True),
+        ("text/html;q=x", False),
+        (PROMETHEUS_3, False),
     ],
 )
-def test_the_page_is_openmetrics_only_for_who_likes_it_better(accept: str, openmetrics):
-    assert prefers_openmetrics(accept) is openmetrics
+def test_only_clients_that_name_html_and_prefer_no_page_are_browsers(accept: str, html):
+    assert prefers_html(accept) is html
 
 
 @pytest.mark.parametrize(
@@ -68,6 +156,7 @@ def test_the_page_is_openmetrics_only_for_who_likes_it_better(accept: str, openm
     [
         ("", False),
         ("gzip", True),
+        ("gzip;", True),
         ("GZip", True),
         ("x-gzip", True),
         ("deflate, gzip, br, zstd", True),
@@ -92,18 +181,20 @@ def test_the_page_is_openmetrics_only_for_who_likes_it_better(accept: str, openm
         ("gzip deflate", False),
     ],
 )
-def test_gzip_is_for_who_accepts_it_and_does_not_like_none_better(header: str, gzip):
+def test_gzip_is_for_clients_that_accept_it_and_do_not_prefer_none(header: str, gzip):
     assert accepts_gzip(header) is gzip
 
 
 @given(st.text(), st.text('*/;=,.q01 "gzip-ncodetxl'))
 def test_no_header_is_an_error(anything: str, nearly: str):
     for header in (anything, nearly):
-        assert prefers_openmetrics(header) in {True, False}
+        assert negotiate(header)[:2] in [one[:2] for one in FORMATS]
+        assert prefers_html(header) in {True, False}
         assert accepts_gzip(header) in {True, False}
 
 
 @given(st.integers(0, 1000), st.integers(0, 1000))
 def test_the_greater_quality_wins(openmetrics: int, text: int):
     accept = f"{OM};q={openmetrics / 1000}, text/plain;version=0.0.4;q={text / 1000}"
-    assert prefers_openmetrics(accept) is (openmetrics >= text and openmetrics > 0)
+    expected = OM_1 if openmetrics >= text and openmetrics > 0 else TEXT_0
+    assert negotiate(accept).content_type == expected

@@ -1,11 +1,16 @@
 """Table of names: one entry a name, read in name order."""
 
+import gc
+import weakref
+from bisect import bisect_left
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import Counter, DuplicateMetricError, Family, Gauge, Meter, Ticker, Timer
-from metrics.registry._entries import Entries, Entry, type_name
+from metrics.registry import _entries
+from metrics.registry._entries import FEW, Entries, Entry, type_name
 
 NAMES = st.text(alphabet="ab1/._-", min_size=1, max_size=4)
 
@@ -117,3 +122,69 @@ def test_the_order_is_that_of_the_names_however_they_were_added(names: set[str],
 def test_the_kind_of_a_family_names_its_children():
     assert type_name(Gauge()) == "Gauge"
     assert type_name(Family(Gauge, ("a",))) == "Family of Gauge"
+
+
+@pytest.mark.parametrize("many", [False, True])
+@given(
+    st.lists(st.lists(st.tuples(st.booleans(), st.text("abc", min_size=1, max_size=2)), max_size=9))
+)
+def test_the_name_order_follows_few_and_many_changes(many, rounds):
+    entries = Entries()
+    for number in range(2 * FEW if many else 3):
+        entries.add(entry(f"b{number}"))
+    for changes in rounds:
+        for is_added, name in changes:
+            if is_added and name not in entries:
+                entries.add(entry(name))
+            elif not is_added:
+                entries.remove(name)
+        names = [found.name for found in entries.in_order("")]
+        assert names == sorted(names)
+        assert len(names) == len(entries)
+        assert all(entries.get(found.name) is found for found in entries.in_order(""))
+
+
+def test_an_entry_that_a_signal_handler_registers_during_a_read_is_in_the_next_one(monkeypatch):
+    entries = Entries()
+    entries.add(entry("b"))
+
+    def register_in_between(*args: object, **options: object) -> int:
+        if "a" not in entries:
+            entries.add(entry("a"))
+            entries.in_order("")
+        return bisect_left(*args, **options)
+
+    monkeypatch.setattr(_entries, "bisect_left", register_in_between)
+    entries.in_order("")
+    assert [found.name for found in entries.in_order("")] == ["a", "b"]
+
+
+def test_entries_since_a_position_come_in_the_order_of_registration():
+    entries = Entries()
+    for name in ("c", "a", "b"):
+        entries.add(entry(name))
+    entries.remove("a")
+    assert [found.name for found in entries.since(0)] == ["c", "b"]
+    assert [found.name for found in entries.since(1)] == ["b"]
+    assert entries.since(entries.position) == []
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_an_unregistered_instrument_is_not_kept_alive_until_the_next_read(many):
+    class Own:
+        def snapshot(self, reader=""):
+            return Counter().snapshot()
+
+    entries = Entries()
+    own = Own()
+    entries.add(Entry("a", own, "", ""))
+    entries.add(entry("b"))
+    entries.in_order("")
+    for number in range(2 * FEW if many else 1):
+        entries.add(entry(f"c{number}"))
+    entries.remove("a")
+    reference = weakref.ref(own)
+    del own
+    gc.collect()
+    assert reference() is None
+    assert [found.name for found in entries.in_order("b")] == ["b"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from metrics import Counter, Gauge, Registry, ResettingTimer
 from metrics.exporters import prometheus
-from metrics.exporters._series.series import series
+from metrics.exporters._series.series import read_series
 from metrics.registry import _farewells
 from metrics.registry._inner import store_of
 from metrics.testing import ManualClock
@@ -160,10 +160,10 @@ def test_exporters_write_unregistered_instruments_as_before():
         registry.timer("wait").update(2.0)
         registry.resetting_timer("pause").update(2.0)
         registry.gauges("load", labels=("core",)).labels("0").set(0.5)
-        before = [one._replace(entry=None) for one in series(registry, "other")]
+        before = [one._replace(entry=None) for one in read_series(registry, "other")]
         registry.clear()
-        assert [one._replace(entry=None) for one in series(registry, "db")] == before
-        assert list(series(registry, "db")) == []
+        assert [one._replace(entry=None) for one in read_series(registry, "db")] == before
+        assert list(read_series(registry, "db")) == []
 
 
 def test_the_oldest_are_dropped_above_the_limit(monkeypatch):

@@ -55,7 +55,7 @@ READS = {
     "lines": log_lines.render,
     "openmetrics": lambda registry: openmetrics.render(registry).removesuffix(b"# EOF\n"),
     "opentsdb": lambda registry: opentsdb.render(registry, host="a", timestamp_ns=0),
-    "otlp": lambda registry: list(otlp.stream(registry, timestamp_ns=1, start_ns=0)),
+    "otlp": lambda registry: list(otlp.stream(registry, timestamp_ns=1)),
     "plain": geth_text.render,
     "prometheus": prometheus.render,
     "go-ethereum": lambda registry: prometheus.render(registry, dialect="go-ethereum"),

@@ -1,6 +1,7 @@
 """Values of a registry in name order, without unreadable instruments."""
 
 import logging
+import threading
 
 import pytest
 
@@ -9,6 +10,7 @@ from metrics import (
     HealthcheckError,
     Registry,
 )
+from metrics.registry._inner import store_of
 
 
 def test_a_snapshot_holds_the_values_in_name_order():
@@ -152,3 +154,58 @@ def test_an_unreadable_gauge_is_logged_once_until_it_can_be_read_again(caplog):
         broken[0] = state
         assert ("x" in registry.snapshot()) is not state
     assert len(caplog.records) == 2
+
+
+def test_the_entry_that_a_thread_is_reading_is_known_until_it_is_read():
+    registry = Registry("shop")
+    store = store_of(registry)
+    thread = threading.get_ident()
+    seen: list[str | None] = []
+
+    def note(value: float = 1.0) -> float:
+        entry = store.entry_in_read(thread)
+        seen.append(entry and entry.name)
+        return value
+
+    def fail() -> float:
+        note()
+        raise OSError
+
+    def read_all() -> float:
+        note()
+        # The function of an instrument reads the registry.
+        assert [entry.name for entry, _ in store.read(lambda entry: None)] == [
+            "shop/a",
+            "shop/b",
+            "shop/c",
+        ]
+        return note()
+
+    registry.gauge("a", function=note)
+    registry.gauge("b", function=fail)
+    registry.gauge("c", function=read_all)
+    for _ in store.read(lambda entry: entry.instrument.snapshot()):
+        note()
+    note()
+    assert seen == [
+        "shop/a",
+        None,
+        "shop/b",
+        "shop/c",
+        "shop/c",
+        None,
+        None,
+    ]
+    assert store.entry_in_read(0) is None
+    assert not store._reading
+
+
+def test_a_read_that_is_abandoned_leaves_nothing_behind():
+    registry = Registry()
+    registry.counter("a")
+    registry.counter("b")
+    store = store_of(registry)
+    reading = store.read(lambda entry: entry.instrument.snapshot())
+    next(reading)
+    reading.close()
+    assert not store._reading

@@ -1,11 +1,13 @@
 """The servers of a test session, each started when the first test asks for it, and transports."""
 
+import socket
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from metrics.reporters._transports.http import Http
+from tests.reporters.names import Names, finish_lookups
 from tests.reporters.prometheus import Prometheus, Pushgateway
 from tests.reporters.real import Carbon, Influx, Victoria
 from tests.reporters.servers import http_to
@@ -53,6 +55,16 @@ def pushgateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pushgatewa
     pushgateway = Pushgateway(tmp_path_factory.mktemp("pushgateway"))
     with pushgateway.server:
         yield pushgateway
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
+    """Give a resolver that has no names but the test's."""
+    names = Names()
+    monkeypatch.setattr(socket, "getaddrinfo", names)
+    yield names
+    names.open.set()
+    finish_lookups()
 
 
 @pytest.fixture

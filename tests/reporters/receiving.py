@@ -12,11 +12,11 @@ HELD = 1 << 22
 
 
 @contextmanager
-def udp_socket(port: int = 0) -> Iterator[socket.socket]:
+def udp_socket(port: int = 0, host: str = LOOPBACK) -> Iterator[socket.socket]:
     """Give a socket of the loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, HELD)
-        sock.bind((LOOPBACK, port))
+        sock.bind((host, port))
         sock.setblocking(False)
         yield sock
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 from metrics import Registry
 from metrics.reporters._push.lifetime import reporting
-from metrics.reporters._push.payloads import Reading
+from metrics.reporters._push.payloads import Report
 from metrics.reporters._push.reporter import Reporter
 from tests.reporters.standins import Recorded
 from tests.reporters.waiting import FOREVER
@@ -18,9 +18,9 @@ def recording(
 ) -> AbstractContextManager[Reporter]:
     """A hook as those of real reporters: every report is one payload in JSON."""
 
-    def read(reading: Reading) -> Iterator[bytes]:
-        values = registry.to_dict(reading.reader)
-        yield json.dumps({"at": reading.timestamp_ns, "values": values}).encode()
+    def read(report: Report) -> Iterator[bytes]:
+        values = registry.to_dict(report.reader)
+        yield json.dumps({"at": report.timestamp_ns, "values": values}).encode()
 
     options = {"interval": FOREVER, **options}
     return reporting(registry, kind, read, transport, options)

@@ -27,10 +27,16 @@ class Request(NamedTuple):
 class Server:
     """Accepts connections and hands each to `handler`, in a thread of its own."""
 
-    def __init__(self, handler: Handler, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        host: str = LOOPBACK,
+    ) -> None:
         self._handler = handler
         self._tls = tls
-        self._listener = socket.create_server((LOOPBACK, port))
+        self._listener = socket.create_server((host, port))
         self.port: int = self._listener.getsockname()[1]
         self._accepted = 0
         self._arrived = threading.Condition()

@@ -59,7 +59,12 @@ def new_statistics() -> Statistics:
 
 
 def new_sender(
-    transport: Recorded, clock: Clock, statistics: Statistics, payloads: int = 5, size: int = 100
+    transport: Recorded,
+    clock: Clock,
+    statistics: Statistics,
+    payloads: int = 5,
+    size: int = 100,
+    **options,
 ) -> Sender:
     return Sender(
         "db",
@@ -69,4 +74,5 @@ def new_sender(
         timeout=5.0,
         clock=clock,
         backoff=Backoff(AllChance()),
+        **options,
     )

@@ -1,5 +1,7 @@
 import csv
-import os
+import stat
+import threading
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,9 @@ from metrics import Registry
 from metrics.exporters import log_lines
 from metrics.exporters.csv import COLUMNS
 from metrics.reporters import file
+from metrics.reporters._transports import appended_file, files
+from metrics.reporters._transports.appended_file import AppendedFile
 from metrics.reporters._transports.transport import Unavailable
-from metrics.reporters.file import Appended
 from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
 from tests.processes import until
@@ -18,8 +21,8 @@ from tests.reporters.waiting import FOREVER
 HEADER = b"header\n"
 
 
-def appended(path: Path, max_bytes: int = 1000, backups: int = 2) -> Appended:
-    return Appended(path, header=HEADER, max_bytes=max_bytes, backups=backups)
+def appended(path: Path, max_bytes: int = 1000, backups: int = 2) -> AppendedFile:
+    return AppendedFile(path, header=HEADER, max_bytes=max_bytes, backups=backups)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -122,17 +125,18 @@ def test_a_write_that_fails_half_way_leaves_nothing_behind(
 ):
     transport = appended(path)
     transport.send(b"one\n", 1)
-    left = [2]
-    write = os.write
 
-    def full_disk(descriptor: int, data: bytes) -> int:
-        if not left[0]:
-            raise OSError(28, "No space left on device")
-        left[0] -= 1
-        return write(descriptor, data[:2])
+    class FullDisk(FileIO):
+        writes = 2
 
-    monkeypatch.setattr("os.write", full_disk)
-    with pytest.raises(Unavailable, match=f"{path.name}: .*No space left"):
+        def write(self, data) -> int:
+            if not self.writes:
+                raise OSError(28, "No space left on device")
+            self.writes -= 1
+            return super().write(data[:2])
+
+    monkeypatch.setattr(appended_file, "FileIO", FullDisk)
+    with pytest.raises(Unavailable, match=rf"{path.name}: .*No space left"):
         transport.send(b"two three four\n", 1)
     monkeypatch.undo()
     assert path.read_bytes() == HEADER + b"one\n"
@@ -141,10 +145,69 @@ def test_a_write_that_fails_half_way_leaves_nothing_behind(
 
 
 def test_a_write_in_many_steps_is_whole(path: Path, monkeypatch: pytest.MonkeyPatch):
-    write = os.write
-    monkeypatch.setattr("os.write", lambda descriptor, data: write(descriptor, data[:3]))
+    class Slow(FileIO):
+        def write(self, data) -> int:
+            return super().write(data[:3])
+
+    monkeypatch.setattr(appended_file, "FileIO", Slow)
     appended(path).send(b"0123456789\n", 1)
     assert path.read_bytes() == HEADER + b"0123456789\n"
+
+
+def test_a_link_to_a_file_stays_when_the_file_is_renamed(path: Path, tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    target = tmp_path / "data" / "target.csv"
+    path.symlink_to(target)
+    transport = appended(path, max_bytes=1)
+    transport.send(b"one\n", 1)
+    transport.send(b"two\n", 1)
+    assert path.is_symlink()
+    assert target.read_bytes() == HEADER + b"two\n"
+    assert target.with_name("target.csv.1").read_bytes() == HEADER + b"one\n"
+
+
+@pytest.mark.parametrize("backups", [0, 1])
+def test_a_file_has_the_mode_of_the_one_that_was_renamed(path: Path, backups: int):
+    path.write_bytes(b"mine\n")
+    path.chmod(0o640)
+    appended(path, max_bytes=1, backups=backups).send(b"row\n", 1)
+    assert path.read_bytes() == HEADER + b"row\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+needs_locks = pytest.mark.skipif(not hasattr(files, "fcntl"), reason="this platform has no flock")
+
+
+@needs_locks
+def test_a_file_that_another_process_keeps_locked_is_an_error_in_time(path: Path):
+    transport = appended(path)
+    with path.open("ab") as other:
+        files.fcntl.flock(other, files.fcntl.LOCK_EX)
+        with pytest.raises(Unavailable, match=r"metrics\.csv: another process keeps it locked"):
+            transport.send(b"row\n", 0.01)
+        with pytest.raises(OSError, match="another process keeps it locked"):
+            appended(path)
+    transport.send(b"row\n", 1)
+    assert path.read_bytes() == HEADER + b"row\n"
+
+
+@needs_locks
+def test_a_wait_for_a_lock_is_aborted_at_once(path: Path):
+    transport = appended(path)
+    failed = []
+
+    def send() -> None:
+        try:
+            transport.send(b"row\n", FOREVER)
+        except Unavailable as error:
+            failed.append(str(error))
+
+    with path.open("ab") as other:
+        files.fcntl.flock(other, files.fcntl.LOCK_EX)
+        thread = threading.Thread(target=send)
+        thread.start()
+        until(lambda: transport.abort() or not thread.is_alive(), "the wait ends")
+    assert failed == [f"{path}: another process keeps it locked"]
 
 
 def test_a_report_waits_for_a_folder_that_is_gone(tmp_path: Path, caplog):

@@ -9,7 +9,9 @@ import pytest
 
 from metrics import Registry, _fork
 from metrics.reporters import graphite, statsd
+from metrics.reporters._transports.proxies import proxy_of
 from metrics.reporters._transports.tcp import Tcp
+from metrics.reporters._transports.tls import client_context
 from metrics.reporters._transports.transport import Unavailable
 from metrics.reporters._transports.udp import Udp
 from metrics.reporters._transports.unix import UnixDatagrams
@@ -28,6 +30,7 @@ from tests.reporters.servers import (
     tls,
 )
 from tests.reporters.standins import Recorded
+from tests.reporters.tunnels import Tunnel
 from tests.reporters.waiting import DEADLINE, FOREVER
 from tests.reporters.workers import Numbers, reporter_of, workers
 
@@ -99,6 +102,21 @@ def test_the_parents_http_connection_outlives_a_child_that_abandons_it(secure, t
         transport.close()
         assert web.bodies == [b"one", b"child", b"two"]
         assert server.has_accepted(2)
+
+
+def test_the_parents_tunnel_outlives_a_child_that_abandons_it(tmp_path):
+    path = certificate(tmp_path, "IP:127.0.0.1")
+    web = Web(response(204))
+    with Server(web, tls=tls(path)) as server, Server(Tunnel(), tls=tls(path)) as proxy:
+        transport = http_to(
+            server, proxy=proxy_of(proxy.url), context=client_context(ca_file=str(path))
+        )
+        transport.send(b"one", DEADLINE)
+        assert in_child(opened, transport) == 2
+        transport.send(b"two", DEADLINE)
+        assert proxy.has_accepted(1)
+        transport.close()
+    assert web.bodies == [b"one", b"two"]
 
 
 def test_a_server_sees_the_end_of_the_parents_connection_while_a_child_lives():

@@ -1,5 +1,6 @@
 import gzip
 import logging
+import threading
 from urllib.parse import unquote
 
 import pytest
@@ -8,15 +9,18 @@ from metrics import Registry
 from metrics.exporters import prometheus as page
 from metrics.lifecycle import MetricsContainer, Resource
 from metrics.reporters import pushgateway as reporter
-from metrics.reporters.pushgateway import group_path
+from metrics.reporters.pushgateway import LabelRenaming, group_path
 from tests.exporters.examples import everything
 from tests.exporters.write_requests import page as expected
+from tests.forks import forking, in_child
 from tests.processes import until
 from tests.reporters.prometheus import Pushgateway
 from tests.reporters.servers import Server, Web, response
-from tests.reporters.waiting import FOREVER
+from tests.reporters.waiting import DEADLINE, FOREVER
 
 PASSWORD = "p4ss:w0rd"
+
+pytestmark = forking
 
 
 def own(samples):
@@ -143,10 +147,189 @@ def test_only_the_newest_values_are_kept_for_a_gateway_that_is_away():
     registry = Registry()
     hits = registry.counter("hits")
     with Server(web) as server, reporter.http(registry, server.url, "a", interval=0.02):
-        dropped = registry.counter("reporter/pushgateway/dropped")
-        until(lambda: dropped.count, "a newer page")
+        failed = registry.counter("reporter/pushgateway/failed")
+        until(lambda: failed.count, "a failure")
         hits.inc()
+    assert registry.counter("reporter/pushgateway/dropped").count == 0
     assert "\nhits_total 1\n" in gzip.decompress(web.bodies[-1]).decode()
+
+
+def labelled(*labels: str) -> Registry:
+    """Return a registry with a series for each of two values of each label."""
+    registry = Registry()
+    family = registry.counters("hits", labels=labels)
+    for number in range(2):
+        family.labels(*[f"{label} {number}" for label in labels]).inc(number + 1)
+    return registry
+
+
+def test_a_label_that_the_group_has_is_renamed_as_in_a_scrape(
+    pushgateway: Pushgateway, caplog: pytest.LogCaptureFixture
+):
+    registry = labelled("job", "instance", "zone")
+    push_once(registry, pushgateway, "renamed", {"instance": "a"}, name="gateway")
+    assert own(pushgateway.samples("renamed")) == {
+        (
+            "hits_total",
+            frozenset(
+                {
+                    ("exported_job", f"job {number}"),
+                    ("exported_instance", f"instance {number}"),
+                    ("instance", "a"),
+                    ("zone", f"zone {number}"),
+                }
+            ),
+        ): number + 1
+        for number in range(2)
+    }
+    assert sorted(record.getMessage() for record in caplog.records) == [
+        f"gateway: label {label!r} of hits_total is also a label of the group; it is pushed as "
+        f"'exported_{label}', here and in other series"
+        for label in ("instance", "job")
+    ]
+
+
+@pytest.mark.parametrize("label", ["job", "zone"])
+def test_histograms_and_others_with_a_label_of_the_group_are_taken(
+    pushgateway: Pushgateway, label: str
+):
+    registry = Registry()
+    for text in ("a", "b"):
+        registry.bucket_histograms("sizes", bounds=[1, 5], labels=(label,)).labels(text).update(3)
+        registry.timers("waits", labels=(label,)).labels(text).update(3)
+        registry.gauges("loads", labels=(label,)).labels(text).set(3)
+    job = f"{label} everywhere"
+    push_once(registry, pushgateway, job, {"zone": "1"})
+    found = own(pushgateway.samples(job))
+    assert {dict(labels)[f"exported_{label}"] for _, labels in found} == {"a", "b"}
+    assert len({name for name, _ in found}) > 5
+
+
+def test_an_exported_label_that_is_there_already_is_kept(pushgateway: Pushgateway):
+    registry = labelled("job", "exported_job")
+    push_once(registry, pushgateway, "twice", {"exported_exported_job": "1"})
+    assert {labels for _, labels in own(pushgateway.samples("twice"))} == {
+        frozenset(
+            {
+                ("exported_job", f"exported_job {number}"),
+                ("exported_exported_job", "1"),
+                ("exported_exported_exported_job", f"job {number}"),
+            }
+        )
+        for number in range(2)
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b'a{job="x"} 1', b'a{exported_job="x"} 1'),
+        (b'a{x="1",job="x",y="2"} 1', b'a{x="1",exported_job="x",y="2"} 1'),
+        (b'job{myjob="x",job_="y"} 1', b'job{myjob="x",job_="y"} 1'),
+        (b'a{x="{job="} 1', b'a{x="{job="} 1'),
+        (b'a{x="\\",job=\\"y\\""} 1', b'a{x="\\",job=\\"y\\""} 1'),
+        (b'a{x="\\\\",job="y"} 1', b'a{x="\\\\",exported_job="y"} 1'),
+        (b'a{x="\r",job="y"} 1', b'a{x="\r",exported_job="y"} 1'),
+        (b'# HELP a the label job="x", and a "', b'# HELP a the label job="x", and a "'),
+        (b"job 1", b"job 1"),
+    ],
+)
+def test_labels_alone_are_renamed(line: bytes, expected: bytes):
+    labels = LabelRenaming("gateway", {"job"})
+    page = b'# HELP x "\n%s\nx{y="z"} 1\n'
+    assert labels.rename(page % line) == page % expected
+
+
+def test_added_metrics_leave_those_with_other_names(pushgateway: Pushgateway):
+    before, after = Registry(), Registry()
+    before.counter("old").inc()
+    before.counter("both").inc(1)
+    after.counter("both").inc(2)
+    push_once(before, pushgateway, "added")
+    push_once(after, pushgateway, "added", add=True)
+    assert own(pushgateway.samples("added")) == {
+        ("old_total", frozenset()): 1,
+        ("both_total", frozenset()): 2,
+    }
+
+
+def test_a_group_is_deleted_at_the_end_and_others_stay(pushgateway: Pushgateway, caplog):
+    registry = labelled("zone")
+    push_once(registry, pushgateway, "deleted", {"shard": "kept"})
+    options = {"password": PASSWORD, "username": "me", "interval": 0.01}
+    with reporter.http(
+        registry, pushgateway.url, "deleted", {"shard": "a"}, delete_at_end=True, **options
+    ):
+        until(lambda: len(own(pushgateway.samples("deleted"))) == 4, "a push")
+    assert {dict(labels)["shard"] for _, labels in pushgateway.samples("deleted")} == {"kept"}
+    assert not caplog.records
+
+
+def test_a_group_is_deleted_after_the_last_push_by_a_request_without_content():
+    web = Web(response(202))
+    with (
+        Server(web) as server,
+        reporter.http(
+            Registry(), server.url, "a", delete_at_end=True, username="me", password=PASSWORD
+        ),
+    ):
+        pass
+    push, deletion = web.requests
+    assert push.line == "PUT /metrics/job/a HTTP/1.1"
+    assert deletion.line == "DELETE /metrics/job/a HTTP/1.1"
+    assert deletion.headers["authorization"] == push.headers["authorization"]
+    assert "content-encoding" not in deletion.headers
+    assert web.bodies[1] == b""
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_group_that_is_not_deleted_is_one_line(status: int, caplog: pytest.LogCaptureFixture):
+    answers = [response(status), response(202)]
+    web = Web(lambda _: answers.pop())
+    with Server(web) as server, reporter.http(Registry(), server.url, "a", delete_at_end=True):
+        pass
+    (record,) = caplog.records
+    assert record.getMessage().startswith("pushgateway did not delete its group, which stays: ")
+    assert f"answered {status}" in record.getMessage()
+
+
+@pytest.mark.parametrize("silent", ["PUT", "DELETE"])
+def test_a_gateway_that_does_not_answer_does_not_hold_up_the_stop(silent: str, caplog):
+    released = threading.Event()
+
+    def answer(request):
+        if request.line.startswith(silent):
+            released.wait(DEADLINE)
+        return response(202)
+
+    web = Web(answer)
+    with (
+        Server(web) as server,
+        reporter.http(
+            Registry(), server.url, "a", delete_at_end=True, timeout=FOREVER, interval=FOREVER
+        ) as running,
+    ):
+        running.stop(0.5)
+        assert not running.running
+        released.set()
+    if silent == "DELETE":
+        assert "did not delete its group, which stays" in caplog.text
+
+
+def test_a_forked_process_deletes_nothing():
+    web = Web(response(202))
+    with Server(web) as server:
+        block = reporter.http(Registry(), server.url, "a", delete_at_end=True, interval=FOREVER)
+        running = block.__enter__()
+        assert in_child(leave, block) is None
+        assert not web.requests
+        assert running.running
+        block.__exit__(None, None, None)
+    assert [request.line.split()[0] for request in web.requests] == ["PUT", "DELETE"]
+
+
+def leave(block) -> None:
+    block.__exit__(None, None, None)
 
 
 def test_a_request_says_what_it_is():
@@ -184,13 +367,23 @@ def test_a_path_has_the_labels_in_their_order():
         ({"job": ""}, ValueError, "option 'job' is required"),
         ({"job": 3}, TypeError, "job"),
         ({"grouping": {"job": "x"}}, ValueError, "grouping holds 'job'"),
+        ({"grouping": {"le": "x"}}, ValueError, "label name 'le' is reserved"),
+        ({"grouping": {"quantile": "x"}}, ValueError, "label name 'quantile' is reserved"),
+        ({"add": "perhaps"}, ValueError, "invalid add 'perhaps'"),
+        ({"delete_at_end": 2}, ValueError, "invalid delete_at_end 2"),
+        (
+            {"delete_at_end": True, "compress": "yes"},
+            TypeError,
+            "invalid compress 'yes': use True or False",
+        ),
+        ({"delete_at_end": True, "group": {}}, TypeError, "unknown option 'group'"),
         ({"grouping": {"a-b": "x"}}, ValueError, "label name 'a-b' is malformed"),
         ({"grouping": {"shard": 3}}, TypeError, "'shard' of the group takes a str, got 3"),
         ({"grouping": ["instance"]}, TypeError, "grouping is a mapping"),
         ({"username": "me"}, ValueError, "option 'password' is required"),
         ({"password": PASSWORD}, ValueError, "option 'username' is required"),
-        ({"username": "a:b", "password": PASSWORD}, ValueError, "username holds a colon"),
-        ({"compress": "yes"}, TypeError, "compress takes True or False"),
+        ({"username": "a:b", "password": PASSWORD}, ValueError, "invalid username with a colon"),
+        ({"compress": "yes"}, TypeError, "invalid compress 'yes': use True or False"),
         ({"group": {}}, TypeError, "unknown option 'group'"),
     ],
 )

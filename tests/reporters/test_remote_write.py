@@ -1,4 +1,9 @@
+"""Servers take reports of a registry by remote write."""
+
 import logging
+import math
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,9 +12,11 @@ from metrics import Registry
 from metrics.clock import SYSTEM_CLOCK
 from metrics.lifecycle import MetricsContainer, Resource
 from metrics.reporters import remote_write
+from metrics.reporters._push.process import process_name
 from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
-from tests.exporters.write_requests import page, read
+from tests.exporters.write_requests import metadata, page, read
+from tests.forks import in_child
 from tests.processes import until
 from tests.reporters.prometheus import Prometheus, key
 from tests.reporters.real import Victoria
@@ -27,7 +34,8 @@ def test_prometheus_answers_what_was_recorded(prometheus: Prometheus):
     with remote_write.http(
         everything(),
         f"{prometheus.url}/api/v1/write",
-        labels={"job": "all", "zone": "eu"},
+        labels={"job": "all", "instance": "", "zone": "eu"},
+        stale_at_end=False,
         interval=FOREVER,
     ):
         pass
@@ -39,7 +47,9 @@ def test_prometheus_answers_what_was_recorded(prometheus: Prometheus):
 
 
 def test_victoria_metrics_has_what_was_recorded(victoria: Victoria):
-    with remote_write.http(everything(), victoria.url, labels={"job": "all"}, interval=FOREVER):
+    labels = {"job": "all", "instance": ""}
+    options = {"stale_at_end": False, "interval": FOREVER}
+    with remote_write.http(everything(), victoria.url, labels=labels, **options):
         pass
     expected = page(everything())
     points = victoria.has(len(expected), job="all")
@@ -69,22 +79,187 @@ def test_awkward_labels_are_read_back(prometheus: Prometheus):
     awkward = ["a b", 'a"b', "a\\", "a\nb", "é😀", "{}", "a" * 1000, "%s"]
     for number, text in enumerate(awkward):
         family.labels(text).set(number)
-    with remote_write.http(registry, prometheus.url, labels={"job": "awkward"}, interval=FOREVER):
+    labels = {"job": "awkward", "instance": ""}
+    options = {"stale_at_end": False, "interval": FOREVER}
+    with remote_write.http(registry, prometheus.url, labels=labels, **options):
         pass
     found = prometheus.newest("awkward")
     assert [found["awk", frozenset({("l", text)})] for text in awkward] == list(range(8))
 
 
-def test_a_series_that_is_no_more_is_gone_at_once(prometheus: Prometheus):
+def test_a_series_that_is_not_there_any_more_ends_at_once(prometheus: Prometheus):
     registry = Registry()
     hits = registry.counters("hits", labels=("shop",))
     hits.labels("a").inc()
     hits.labels("b").inc()
-    with remote_write.http(registry, prometheus.url, labels={"job": "ended"}, interval=0.01):
+    labels = {"job": "ended", "instance": ""}
+    with remote_write.http(registry, prometheus.url, labels=labels, interval=0.01):
         until(lambda: len(prometheus.query('hits_total{job="ended"}')) == 2, "both")
         hits.remove("b")
         until(lambda: len(prometheus.query('hits_total{job="ended"}')) == 1, "one")
-    assert prometheus.newest("ended")["hits_total", frozenset({("shop", "a")})] == 1
+        assert prometheus.newest("ended")["hits_total", frozenset({("shop", "a")})] == 1
+
+
+@pytest.mark.parametrize("stale_at_end", [None, True, False])
+@pytest.mark.parametrize("interval", [0.01, FOREVER])
+def test_all_series_end_with_the_reporter_unless_they_are_to_stay(
+    prometheus: Prometheus, stale_at_end: bool | None, interval: float
+):
+    job = f"end {stale_at_end} {interval}"
+    registry = everything()
+    options = {"labels": {"job": job}, "stale_at_end": stale_at_end, "interval": interval}
+    with remote_write.http(registry, prometheus.url, **options):
+        if interval != FOREVER:
+            sent = registry.counter("reporter/remote-write/sent")
+            until(lambda: sent.count > 1, "reports")
+            assert prometheus.newest(job)
+    found = prometheus.newest(job)
+    assert bool(found) is (stale_at_end is False)
+    # The last values are there all the same.
+    assert prometheus.every(f'cpu_seconds_total{{job="{job}"}}')[-1][1] == 1.5
+
+
+def test_a_reporter_that_is_started_again_goes_on_with_series_that_have_ended(
+    prometheus: Prometheus,
+):
+    registry = Registry()
+    hits = registry.counter("hits")
+    options = {"labels": {"job": "again"}, "interval": FOREVER}
+    # A clock that stands still, as a quick restart.
+    clock = ManualClock(epoch=SYSTEM_CLOCK.time())
+    for count in range(1, 4):
+        hits.inc()
+        with remote_write.http(registry, prometheus.url, clock=clock, **options):
+            pass
+        assert prometheus.newest("again") == {}
+        assert len(prometheus.every('hits_total{job="again"}')) == count
+    registry.unregister("hits")
+    options["stale_at_end"] = False
+    with remote_write.http(registry, prometheus.url, clock=clock, **options):
+        pass
+    assert ("hits_total", frozenset()) not in prometheus.newest("again")
+
+
+def test_markers_come_after_the_last_values_in_requests_of_their_own():
+    web = Web(response(204))
+    registry = Registry()
+    family = registry.int_gauges("many", labels=("i",))
+    for number in range(10):
+        family.labels(number).set(number)
+    with (
+        Server(web) as server,
+        remote_write.http(registry, server.url, batch_size=20, interval=FOREVER),
+    ):
+        pass
+    requests = [read(body) for body in web.bodies]
+    assert all(len(request) <= 20 for request in requests)
+    stale = [all(math.isnan(one.value) for one in request) for request in requests]
+    assert stale == sorted(stale)
+    values = [one for request in requests[: stale.index(True)] for one in request]
+    markers = [one for request in requests[stale.index(True) :] for one in request]
+    assert sorted(one.labels for one in values) == sorted(one.labels for one in markers)
+    (time,) = {one.timestamp_ms for one in values}
+    assert {one.timestamp_ms for one in markers} == {time + 1}
+
+
+def test_after_a_failure_at_the_end_no_markers_are_sent():
+    web = Web(response(503))
+    with Server(web) as server, remote_write.http(Registry(), server.url, interval=FOREVER):
+        pass
+    assert len(web.requests) == 1
+
+
+def test_a_registry_that_reports_nothing_ends_nothing():
+    web = Web(response(204))
+    with Server(web) as server, remote_write.http(Registry(enabled=False), server.url):
+        pass
+    assert web.requests == []
+
+
+def labels_of(web: Web) -> list[dict[str, str]]:
+    return [dict(one.labels) for body in web.bodies for one in read(body)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (None, {"job": "worker", "instance": process_name()}),
+        ({}, {"job": "worker", "instance": process_name()}),
+        ({"zone": "eu"}, {"job": "worker", "instance": process_name(), "zone": "eu"}),
+        ({"job": "shop"}, {"job": "shop", "instance": process_name()}),
+        ({"instance": "a:1"}, {"job": "worker", "instance": "a:1"}),
+        ({"job": "", "instance": ""}, {}),
+        ("job=,zone=eu", {"instance": process_name(), "zone": "eu"}),
+        (" ", {"job": "worker", "instance": process_name()}),
+    ],
+)
+def test_job_and_instance_are_those_of_the_process_unless_they_are_replaced(
+    labels: dict[str, str] | str | None, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys, "argv", ["/app/worker.py"])
+    web = Web(response(204))
+    registry = Registry()
+    registry.gauge("a").set(1)
+    with (
+        Server(web) as server,
+        remote_write.http(registry, server.url, labels=labels, interval=FOREVER),
+    ):
+        pass
+    for found in labels_of(web):
+        assert {k: v for k, v in found.items() if k in {"job", "instance", "zone"}} == expected
+
+
+def test_labels_of_the_registry_replace_job_and_instance():
+    web = Web(response(204))
+    registry = Registry(labels={"job": "shop"})
+    registry.gauge("a").set(1)
+    with Server(web) as server, remote_write.http(registry, server.url, interval=FOREVER):
+        pass
+    assert {found["job"] for found in labels_of(web)} == {"shop"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_is_another_instance_and_ends_its_own_series_only():
+    web = Web(response(204))
+    registry = Registry()
+    registry.gauge("a").set(1)
+    with Server(web) as server, remote_write.http(registry, server.url, interval=0.01) as reporter:
+        until(lambda: web.requests, "a report")
+
+        def report() -> int:
+            web.requests.clear()
+            reporter.start()
+            reporter.stop()
+            return os.getpid()
+
+        before = {found["instance"] for found in labels_of(web)}
+        child = in_child(report)
+    assert before == {process_name()}
+    instances = {found["instance"].rpartition(":")[2] for found in labels_of(web)}
+    assert instances == {str(os.getpid()), str(child)}
+    ended = {
+        dict(one.labels)["instance"]
+        for body in web.bodies
+        for one in read(body)
+        if math.isnan(one.value)
+    }
+    assert ended == {process_name()}
+
+
+def test_metadata_comes_with_the_first_report_and_once_a_minute():
+    web = Web(response(204))
+    registry = Registry()
+    registry.counter("hits", description="Requests").inc()
+    clock = ManualClock()
+    with Server(web) as server:
+        for seconds in (0, 30, 30):
+            clock.advance(seconds)
+            with remote_write.http(registry, server.url, clock=clock, interval=FOREVER):
+                pass
+    described = [metadata(body).get("hits_total") for body in web.bodies]
+    found = [one for one in described if one is not None]
+    assert [(one.kind, one.help) for one in found] == [(1, "Requests")] * 2
 
 
 def test_many_series_come_in_many_requests(prometheus: Prometheus):
@@ -92,13 +267,14 @@ def test_many_series_come_in_many_requests(prometheus: Prometheus):
     family = registry.int_gauges("many", labels=("i",), max_children=5000)
     for number in range(5000):
         family.labels(number).set(number)
-    with remote_write.http(registry, prometheus.url, labels={"job": "many"}, interval=FOREVER):
+    options = {"labels": {"job": "many"}, "stale_at_end": False, "interval": FOREVER}
+    with remote_write.http(registry, prometheus.url, **options):
         pass
     assert prometheus.query('count(many{job="many"})')[0]["value"][1] == "5000"  # type: ignore[index]
     assert prometheus.query('sum(many{job="many"})')[0]["value"][1] == str(sum(range(5000)))  # type: ignore[index]
 
 
-def test_a_prometheus_that_comes_back_gets_what_waited(tmp_path: Path):
+def test_a_prometheus_that_comes_back_gets_the_payloads_that_waited(tmp_path: Path):
     prometheus = Prometheus(tmp_path)
     registry = Registry()
     hits = registry.counter("hits")
@@ -128,13 +304,14 @@ def test_a_prometheus_that_comes_back_gets_what_waited(tmp_path: Path):
 
 
 @pytest.mark.parametrize("first", ["report", "requests"])
-def test_a_container_writes_what_was_counted_until_it_stopped(prometheus: Prometheus, first: str):
+def test_a_container_writes_all_counts_until_its_stop(prometheus: Prometheus, first: str):
     def report() -> Resource:
         return Resource(
             remote_write.http,
             MetricsContainer.registry,
             prometheus.url,
-            labels={"job": first},
+            labels={"job": first, "instance": ""},
+            stale_at_end=False,
             interval=FOREVER,
         )
 
@@ -159,7 +336,7 @@ def _meter(registry: Registry):
     registry.unregister("requests", meter)
 
 
-def test_a_request_says_what_it_is():
+def test_a_request_has_the_headers_of_the_protocol():
     web = Web(response(204))
     clock = ManualClock()
     with (
@@ -173,7 +350,8 @@ def test_a_request_says_what_it_is():
         ),
     ):
         pass
-    (request,) = web.requests
+    request, end = web.requests
+    assert {**request.headers, "content-length": ""} == {**end.headers, "content-length": ""}
     assert request.line == "POST /api/v1/push HTTP/1.1"
     assert request.headers["content-encoding"] == "snappy"
     assert request.headers["content-type"] == "application/x-protobuf"
@@ -208,7 +386,9 @@ def test_times_go_on_when_the_clock_is_set_back_a_little(seconds: int, next_ms: 
     registry = Registry()
     with (
         Server(web) as server,
-        remote_write.http(registry, server.url, interval=0.01, clock=Backwards(seconds)),
+        remote_write.http(
+            registry, server.url, stale_at_end=False, interval=0.01, clock=Backwards(seconds)
+        ),
     ):
         until(lambda: len(web.requests) > 2, "reports")
     times = [time for body in web.bodies for time in {one.timestamp_ms for one in read(body)}]
@@ -218,7 +398,9 @@ def test_times_go_on_when_the_clock_is_set_back_a_little(seconds: int, next_ms: 
 
 
 @pytest.mark.parametrize("status", [400, 408, 409, 425])
-def test_what_a_server_refuses_is_never_sent_again(status: int, caplog: pytest.LogCaptureFixture):
+def test_a_payload_that_a_server_refuses_is_never_sent_again(
+    status: int, caplog: pytest.LogCaptureFixture
+):
     web = Web(response(status, b"out of order sample " + TOKEN.encode()))
     registry = Registry()
     with (
@@ -235,7 +417,7 @@ def test_what_a_server_refuses_is_never_sent_again(status: int, caplog: pytest.L
 
 
 @pytest.mark.parametrize("status", [429, 500, 501, 503, 599])
-def test_what_a_server_cannot_take_now_is_sent_again(status: int):
+def test_a_payload_that_a_server_cannot_take_now_is_sent_again(status: int):
     answers = [response(status, Retry_After="0")]
     web = Web(lambda _: answers.pop() if answers else response(204))
     registry = Registry()
@@ -251,15 +433,16 @@ def test_what_a_server_cannot_take_now_is_sent_again(status: int):
     ("options", "error", "message"),
     [
         ({"url": None}, ValueError, "option 'url' is required"),
-        ({"url": "localhost:9090"}, ValueError, "url 'localhost:9090' is no http or https URL"),
+        ({"url": "localhost:9090"}, ValueError, "invalid url 'localhost:9090': use an http"),
         ({"username": "me"}, ValueError, "option 'password' is required"),
         ({"password": TOKEN}, ValueError, "option 'username' is required"),
-        ({"username": "me", "bearer_token": TOKEN}, ValueError, "bearer_token and username"),
-        ({"bearer_token": TOKEN + "\n"}, ValueError, "bearer_token holds"),
+        ({"username": "me", "bearer_token": TOKEN}, ValueError, "bearer_token with a username"),
+        ({"bearer_token": TOKEN + "\n"}, ValueError, "invalid bearer_token with"),
         ({"bearer_token": 3}, TypeError, "bearer_token"),
         ({"labels": {"a-b": "x"}}, ValueError, "label name 'a-b'"),
         ({"labels": ["job"]}, TypeError, "use a mapping"),
         ({"batch_size": 0}, ValueError, "batch_size"),
+        ({"stale_at_end": "no"}, TypeError, "stale_at_end"),
         ({"token": TOKEN}, TypeError, "unknown option 'token'"),
     ],
 )
@@ -272,7 +455,16 @@ def test_a_wrong_option_is_an_error_at_the_start_that_names_it(options, error, m
 
 def test_none_is_the_default():
     nothing = dict.fromkeys(
-        ["username", "password", "bearer_token", "labels", "batch_size", "name", "interval"]
+        [
+            "username",
+            "password",
+            "bearer_token",
+            "labels",
+            "stale_at_end",
+            "batch_size",
+            "name",
+            "interval",
+        ]
     )
     with remote_write.http(
         Registry(enabled=False), "http://127.0.0.1:9", **nothing, compress=None, ca_file=None

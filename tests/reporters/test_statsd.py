@@ -1,4 +1,7 @@
+"""StatsD gets every update once, over UDP and TCP, with the tags of the environment on request."""
+
 import logging
+from typing import Any
 
 import pytest
 
@@ -7,6 +10,8 @@ from metrics.lifecycle import MetricsContainer, Resource
 from metrics.reporters import statsd
 from tests.exporters.examples import everything
 from tests.processes import LOOPBACK, free_port, until
+from tests.reporters.leaping import LeapingClock
+from tests.reporters.names import SECOND_LOOPBACK
 from tests.reporters.receiving import received, udp_socket
 from tests.reporters.servers import Server, Sink
 from tests.reporters.tally import Tally
@@ -108,8 +113,8 @@ def test_a_server_that_comes_back_adds_up_what_was_counted_meanwhile():
             expected += [work(registry, 7), work(registry, 9)]
             with udp_socket(port) as again:
                 until(
-                    lambda: tally.take(received(again)) or len(tally.timings["pause"]) > 2,
-                    "what waited",
+                    lambda: tally.take(received(again)) or tally.gauges["open"] == -3,
+                    "the report after the increments that waited",
                 )
     assert_all(tally, expected)
 
@@ -236,11 +241,100 @@ def test_a_line_too_long_for_a_datagram_is_said_once(caplog: pytest.LogCaptureFi
     assert tally.gauges["short"] == 1
 
 
+DATADOG = {
+    "DD_ENV": "prod",
+    "DD_SERVICE": "shop",
+    "DD_VERSION": "1.2",
+    "DD_ENTITY_ID": "4b7c3e0f-uid",
+}
+
+
+@pytest.fixture
+def datadog_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in DATADOG.items():
+        monkeypatch.setenv(name, value)
+
+
+def lines_of_one_gauge(transport: str, **options: Any) -> list[bytes]:
+    registry = Registry()
+    registry.gauges("up", labels=("env",)).labels("").set(1)
+    registry.gauges("own", labels=("version",)).labels("9").set(1)
+    options = {"interval": FOREVER, "dialect": "dogstatsd", **options}
+    if transport == "udp":
+        with udp_socket() as sock:
+            with statsd.udp(registry, port=sock.getsockname()[1], **options):
+                pass
+            data = b"\n".join(received(sock))
+    else:
+        sink = Sink()
+        with Server(sink) as server, statsd.tcp(registry, port=server.port, **options):
+            pass
+        data = bytes(sink._received)
+    return [line for line in data.splitlines() if line.startswith((b"up", b"own"))]
+
+
+@pytest.mark.usefixtures("datadog_variables")
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_datadogs_variables_become_tags_on_request(transport):
+    entity = b"dd.internal.entity_id:4b7c3e0f-uid"
+    assert lines_of_one_gauge(transport, datadog_env=True) == [
+        b"own:1.0|g|#" + entity + b",env:prod,service:shop,version:9",
+        b"up:1.0|g|#" + entity + b",env:prod,service:shop,version:1.2",
+    ]
+    for off in (False, None, "no"):
+        assert lines_of_one_gauge(transport, datadog_env=off) == [
+            b"own:1.0|g|#version:9",
+            b"up:1.0|g",
+        ]
+
+
+@pytest.mark.usefixtures("datadog_variables")
+def test_labels_of_the_program_win_over_datadogs_variables(monkeypatch):
+    monkeypatch.delenv("DD_VERSION")
+    monkeypatch.setenv("DD_ENTITY_ID", "")
+    labels = {"service": "billing", "zone": "eu"}
+    assert lines_of_one_gauge("udp", datadog_env="true", labels=labels)[1] == (
+        b"up:1.0|g|#env:prod,service:billing,zone:eu"
+    )
+
+
+@pytest.mark.parametrize("hook", [statsd.udp, statsd.tcp])
+def test_datadogs_variables_need_a_dialect_with_tags(hook):
+    for options in ({}, {"dialect": "statsd"}, {"dialect": None}):
+        with (
+            pytest.raises(ValueError, match="invalid datadog_env True with dialect 'statsd'"),
+            hook(Registry(), datadog_env=True, **options),
+        ):
+            pass
+
+
+def test_a_server_that_moves_gets_the_reports(names):
+    names.move("statsd.example", LOOPBACK)
+    clock, registry = LeapingClock(), Registry()
+    before, after = Tally("statsd"), Tally("statsd")
+    with udp_socket() as old, udp_socket(old.getsockname()[1], SECOND_LOOPBACK) as new:
+        port = old.getsockname()[1]
+        with statsd.udp(registry, "statsd.example", port, clock=clock, interval=0.005):
+            hits = registry.counter("hits")
+            hits.inc(3)
+            until(lambda: before.take(received(old)) or before.counters["hits"], "the old server")
+            names.move("statsd.example", SECOND_LOOPBACK)
+            clock.leap = 60.0
+            # Reports are datagrams even without updates, and each may be the first to the new one.
+            until(lambda: after.take(received(new)) or after.counters, "the new server")
+            hits.inc(4)
+        before.take(received(old))
+        after.take(received(new))
+    assert before.counters["hits"] == 3
+    assert after.counters["hits"] == 4
+
+
 @pytest.mark.parametrize("hook", [statsd.udp, statsd.tcp])
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"dialect": "datadog"}, ValueError, "dialect is one of statsd, dogstatsd; got 'datadog'"),
+        ({"datadog_env": "maybe"}, ValueError, "invalid datadog_env 'maybe'"),
+        ({"dialect": "datadog"}, ValueError, "invalid dialect 'datadog': use one of statsd"),
         ({"namespace": 3}, TypeError, "namespace"),
         ({"labels": "a:b"}, ValueError, "labels"),
         ({"labels": {"a": b"1"}}, TypeError, "labels"),

@@ -37,9 +37,14 @@ OVER_HTTP: list[tuple[str, Any]] = [
     ("url", ""),
     ("url", "localhost:8086"),
     ("url", f"http://user:{SECRET}@127.0.0.1"),
-    ("url", f"{URL}/?p={SECRET}"),
+    ("url", f"{URL}/?p={SECRET}#x"),
     ("compress", "no"),
     ("ca_file", "/not/there"),
+    ("client_cert", "/not/there"),
+    ("client_key", "/not/there"),
+    ("proxy", f"user:{SECRET}@127.0.0.1"),
+    ("proxy", f"http://user:{SECRET}@127.0.0.1/?p={SECRET}"),
+    ("trust_env", "perhaps"),
 ]
 
 OVER_TCP: list[tuple[str, Any]] = [

@@ -76,7 +76,7 @@ def test_what_is_exported_bears_the_time_of_the_test(freeze):
         registry = Registry()
         registry.counter("hits").inc()
         assert store_of(registry).entries()[0].registered == FROZEN_NS / 1e9
-        assert b"\nhits_created 1326499200.0\n" in openmetrics.render(registry)
+        assert b"\nhits_created 1326499200.0\n" in openmetrics.render(registry, created=True)
 
 
 @frozen

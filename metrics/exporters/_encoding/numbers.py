@@ -1,29 +1,34 @@
-"""Numbers as formats write them."""
+"""Numbers in the notations of formats, and their limits."""
 
 from decimal import Decimal
 from math import inf, isfinite, isnan
 
 Number = int | float
-"""Compiled code takes no int for a float, so it is always said that both are meant."""
+"""An int or a float. Compiled code does not accept an int for a float, so both are named."""
 
 LARGEST = 1 << 1023
-"""An int from here on is taken for an infinity; a float holds less than twice that."""
+"""Magnitude from which on an int counts as infinite; a float holds less than twice that."""
+
+INT64 = 1 << 63
+
+PLAIN_FROM = 1e-4
+"""Magnitude below which Go writes a float with an exponent."""
+
+PLAIN_UNTIL = 1e6
+"""Magnitude from which on Go writes a float with an exponent."""
 
 
-def bounded(value: Number) -> Number:
-    """Return a number; an int that is too large for a float as an infinity."""
+def clamp(value: Number) -> Number:
+    """Return a number; an int beyond the range of floats as an infinity."""
     if isinstance(value, int) and abs(value) >= LARGEST:
         return inf if value > 0 else -inf
     return value
 
 
-INT64 = 1 << 63
-
-
 def finite(value: object) -> Number | None:
     """Return a value as an int of 64 bits or a finite float; None if it is neither.
 
-    An int of more than 64 bits, which no server of these formats takes, becomes a float.
+    An int of more than 64 bits, which no server of these formats accepts, becomes a float.
     """
     if isinstance(value, float):
         return value if isfinite(value) else None
@@ -40,7 +45,8 @@ def finite(value: object) -> Number | None:
 def decimal(value: Number) -> str:
     """Return a finite number in the fewest digits that read back as the same number.
 
-    A float has a point in it: a server that tells the two apart would find a large one no int.
+    A float has a decimal point: a server that distinguishes the two would reject a large one as an
+    int.
     """
     text = repr(value)
     if "e" not in text:
@@ -49,15 +55,8 @@ def decimal(value: Number) -> str:
     return digits if "." in digits else f"{digits}.0"
 
 
-PLAIN_FROM = 1e-4
-"""Below this a number is written with an exponent."""
-
-PLAIN_UNTIL = 1e6
-"""From here on a number is written with an exponent."""
-
-
 def go_float(value: float) -> str:
-    """Return a float in the fewest digits that read back as it is: `12345`, `1.25e+07`, `+Inf`."""
+    """Return a float in the fewest digits that read back the same: `12345`, `1.25e+07`, `+Inf`."""
     if not isfinite(value):
         return "NaN" if isnan(value) else "+Inf" if value > 0 else "-Inf"
     text = repr(value)
@@ -72,7 +71,7 @@ def go_float(value: float) -> str:
 
 
 def canonical(value: float) -> str:
-    """Return a float as a label: as Go writes it, and to be seen as no int: `0.5`, `1.0`, `1e+06`.
+    """Return a float as a label: in Go's notation, but never like an int: `0.5`, `1.0`, `1e+06`.
 
     Source: OpenMetrics 1.0, "Considerations: Canonical Numbers".
     """

@@ -1,110 +1,129 @@
-"""What the instruments of a registry become in go-ethereum's dialect of Prometheus' text format."""
+"""Metric families in go-ethereum's dialect of Prometheus' text format."""
 
 from collections.abc import Sequence
+from typing import Any, final
 
-from metrics.exporters._encoding.numbers import Number, canonical, go_float
+from metrics.exporters._encoding.numbers import Number, go_float
 from metrics.exporters._exposition.families import (
+    QUANTILE_TEXTS,
     SUMMARY_QUANTILES,
-    About,
-    Form,
+    Children,
+    MetricFamily,
     Values,
     number,
     point_labels,
 )
 from metrics.exporters._exposition.layout import Layout, numbered_name
+from metrics.exporters._series.kinds import FirstKinds
 from metrics.exporters._series.scalar import number_of
 from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, Snapshot
 from metrics.instruments._inner import escape_label
-from metrics.registry._inner import Entry, exported_name, kind_of
+from metrics.registry._inner import Entry, exported_name
 
 NANOSECONDS = 1e9
 
 PICOSECOND = 3
-"""Decimals of a nanosecond that a float of seconds can be trusted with."""
+"""Decimals of a nanosecond to which a float of seconds is exact."""
 
 
-class GethForm(Form):
-    """A metric family, a blank line behind it."""
+class GethFamily(MetricFamily):
+    """Metric family in go-ethereum's spelling."""
 
     __slots__ = ()
 
-    def __init__(self, about: About) -> None:
-        super().__init__(about)
-        self.ending = "\n"
-
-    def before(self, values: Values, label: str = "", text: str = "") -> str:
-        """Return what stands before the number of a sample, kept from the first time."""
-        key = (*values, text)
-        kept = self._kept.get(key)
-        if kept is None:
-            pairs = [*self.labels(values)]
-            if label:
-                pairs.append((label, text))
-            kept = self._kept[key] = self.name + braced(pairs)
-        return kept
-
-    def retain(self, present: Sequence[Values]) -> None:
-        """Keep the text of these children only."""
-        children = set(present)
-        self._kept = {key: self._kept[key] for key in self._kept if key[:-1] in children}
+    def _text(self, values: Values) -> str:
+        return self.name + label_braces(self.labels(values)) + " "
 
 
-class GethSingle(GethForm):
+@final
+class GethScalarFamily(GethFamily):
     """A counter, a gauge, a meter or a health check: one number."""
 
     __slots__ = ()
 
-    def text(self, values: Values, snapshot: Snapshot) -> str:
-        """Return one line."""
-        return f"{self.before(values)} {go_number(number_of(snapshot))}\n"
+    def view(self, snapshot: Snapshot) -> Any:
+        """Return the scalar value, or the count of a meter."""
+        return number_of(snapshot)
+
+    def lines(self, children: Children) -> list[str]:
+        """Return one line for each child."""
+        texts = self.texts(children)
+        return [f"{texts[i]}{go_number(children.views[i])}\n" for i in range(len(texts))]
 
 
-class GethPoints(GethForm):
+@final
+class GethPointsFamily(GethFamily):
     """Numbers with labels of their own: info labels, states."""
 
     __slots__ = ()
 
-    def text(self, values: Values, snapshot: Snapshot) -> str:
-        """Return one line for each point."""
+    def view(self, snapshot: Snapshot) -> Any:
+        """Return the points."""
+        return snapshot.points
+
+    def lines(self, children: Children) -> list[str]:
+        """Return one line for each point of each child."""
+        lines: list[str] = []
+        for i in range(len(children.values)):
+            labels = self.labels(children.values[i])
+            for point in children.views[i]:
+                pairs = sorted((*labels, *point_labels(point, self.name, dict(labels))))
+                lines.append(f"{self.name}{label_braces(pairs)} {number(point.value)}\n")
+        return lines
+
+
+@final
+class GethCountFamily(GethFamily):
+    """Count of all values."""
+
+    __slots__ = ()
+
+    def view(self, snapshot: Snapshot) -> Any:
+        """Return the count since the creation of the instrument."""
+        return distribution_of(snapshot).total_count
+
+    def lines(self, children: Children) -> list[str]:
+        """Return one line for each child."""
+        texts = self.texts(children)
+        return [f"{texts[i]}{go_number(children.views[i])}\n" for i in range(len(texts))]
+
+
+class GethPercentilesFamily(GethFamily):
+    """Percentiles, as a summary without sum and count."""
+
+    __slots__ = ()
+
+    def view(self, snapshot: Snapshot) -> Any:
+        """Return the distribution."""
+        return distribution_of(snapshot)
+
+    def lines(self, children: Children) -> list[str]:
+        """Return a line for each quantile of each child."""
+        texts = self.texts(children)
+        lines: list[str] = []
+        for i in range(len(texts)):
+            quantiles = children.views[i].percentiles(SUMMARY_QUANTILES)
+            lines.append(texts[i] % tuple([self._number(value) for value in quantiles]))
+            # A sample may have thousands of values, which were sorted.
+            children.turns.offer()
+        return lines
+
+    def _text(self, values: Values) -> str:
         labels = self.labels(values)
-        lines = []
-        for point in snapshot.points:
-            pairs = sorted((*labels, *point_labels(point, self.name, dict(labels))))
-            lines.append(f"{self.name}{braced(pairs)} {number(point.value)}\n")
-        return "".join(lines)
-
-
-class GethCount(GethForm):
-    """How many values there were in all."""
-
-    __slots__ = ()
-
-    def text(self, values: Values, snapshot: Snapshot) -> str:
-        """Return one line."""
-        return f"{self.before(values)} {go_number(sample_of(snapshot).total_count)}\n"
-
-
-class GethPercentiles(GethForm):
-    """Percentiles, as a summary that has neither a sum nor a count."""
-
-    __slots__ = ()
-
-    def text(self, values: Values, snapshot: Snapshot) -> str:
-        """Return a line for each quantile."""
-        sample = sample_of(snapshot)
-        lines = [
-            f"{self.before(values, 'quantile', canonical(q))} {self._number(value)}\n"
-            for q, value in zip(
-                SUMMARY_QUANTILES, sample.percentiles(SUMMARY_QUANTILES), strict=True
-            )
-        ]
-        return "".join(lines)
+        return "".join(
+            [
+                f"{self.name}{label_braces((*labels, ('quantile', text)))}".replace("%", "%%")
+                + " %s\n"
+                for text in QUANTILE_TEXTS
+            ]
+        )
 
     def _number(self, value: float) -> str:
         return go_number(value)
 
 
-class GethDurations(GethPercentiles):
+@final
+class GethDurationsFamily(GethPercentilesFamily):
     """Percentiles of durations, in nanoseconds."""
 
     __slots__ = ()
@@ -113,54 +132,71 @@ class GethDurations(GethPercentiles):
         return go_number(round(value * NANOSECONDS, PICOSECOND))
 
 
+@final
 class GethLayout(Layout):
-    """Forms of an entry in go-ethereum's dialect."""
+    """Metric families of an entry in go-ethereum's dialect."""
 
-    __slots__ = ("_kind", "_name")
+    __slots__ = ("_text",)
 
-    def __init__(self, entry: Entry, labelnames: Values, number: int = 1) -> None:
-        super().__init__(entry, labelnames, number)
-        self._kind = kind_of(entry.instrument)
-        self._name = numbered_name(exported_name(entry.name), number)
+    def __init__(
+        self, entry: Entry, labelnames: Values, number: int, first_kinds: FirstKinds
+    ) -> None:
+        super().__init__(entry, labelnames, number, first_kinds)
+        self._text = numbered_name(exported_name(entry.name), number)
 
-    def forms(self, snapshot: Snapshot) -> tuple[Form, ...]:
+    def names(self) -> list[str]:
+        """Return every name that the page may have for an instrument of a known kind."""
+        if self.kind is None:
+            return []
+        # go-ethereum writes a distribution as two families.
+        if any(exported.view == "distribution" for exported in self.kind.families):
+            return [self._text, f"{self._text}_count"]
+        return [self._text]
+
+    def families(self, snapshot: Snapshot) -> tuple[MetricFamily, ...]:
         """Return the metric families of such a snapshot; none for a timer without new values."""
-        if self._kind is not None and self._kind.resets and not sample_of(snapshot).count:
+        if self.resets and not distribution_of(snapshot).count:
             return ()
-        return super().forms(snapshot)
+        return super().families(snapshot)
 
-    def _new(self, snapshot: Snapshot) -> list[Form]:
+    def _new(self, snapshot: Snapshot) -> list[MetricFamily]:
+        kind = self.kind
         if snapshot.distribution is not None:
-            is_timer = snapshot.rates is not None or (
-                self._kind is not None and self._kind.measures_time
-            )
-            percentiles = GethDurations if is_timer else GethPercentiles
+            is_timer = snapshot.rates is not None or (kind is not None and kind.measures_time)
+            percentiles = GethDurationsFamily if is_timer else GethPercentilesFamily
             return [
-                self._form(GethCount, f"{self._name}_count", "counter"),
-                self._form(percentiles, self._name, "summary"),
+                self._geth_family(GethCountFamily, f"{self._text}_count", "counter"),
+                self._geth_family(percentiles, self._text, "summary"),
             ]
         if snapshot.scalar is not None:
-            return [self._form(GethSingle, self._name, "gauge")]
-        return [self._form(GethPoints, self._name, "gauge")] if self._kind is not None else []
+            return [self._geth_family(GethScalarFamily, self._text, "gauge")]
+        return [] if kind is None else [self._geth_family(GethPointsFamily, self._text, "gauge")]
 
-    def _form(self, form: type[Form], name: str, kind: str) -> Form:
-        return self._about(name, kind, f"# TYPE {name} {kind}\n", [name], form)
+    def _geth_family(self, family: type[MetricFamily], name: str, kind: str) -> MetricFamily:
+        new = self._family(family, name, kind, f"# TYPE {name} {kind}\n", name, ONLY_NAME)
+        # A blank line follows each family.
+        new.ending = "\n"
+        return new
 
 
-def sample_of(snapshot: Snapshot) -> HistogramSnapshot | BucketHistogramSnapshot:
-    """Return the distribution that a snapshot is, or has."""
+ONLY_NAME: Values = ("",)
+"""Suffixes of a family whose samples have its name."""
+
+
+def distribution_of(snapshot: Snapshot) -> HistogramSnapshot | BucketHistogramSnapshot:
+    """Return the distribution of a snapshot that has one."""
     sample = snapshot.distribution
-    assert sample is not None  # noqa: S101 - the view of these forms
+    assert sample is not None  # noqa: S101 - the families above are of such snapshots
     return sample
 
 
-def braced(pairs: Sequence[tuple[str, str]]) -> str:
-    """Return labels as go-ethereum writes them, a space before them; nothing for none."""
+def label_braces(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return labels in go-ethereum's spelling after a space; an empty text for no labels."""
     if not pairs:
         return ""
     return " {" + ", ".join([f'{name}="{escape_label(text)}"' for name, text in pairs]) + "}"
 
 
 def go_number(value: Number) -> str:
-    """Return a number as Go writes it; ints stay whole."""
+    """Return a number in Go's spelling; ints stay whole."""
     return number(value) if isinstance(value, int) else go_float(value)

@@ -1,25 +1,36 @@
-"""Metric families that the instruments of a registry become on a page of Prometheus."""
+"""Layout of an instrument on a page of Prometheus: its metric families."""
 
 from collections.abc import Sequence
 
-from metrics._units import base_unit, scale_of
+from metrics._units import scale_of
 from metrics.exporters._exposition.families import (
-    About,
-    Buckets,
-    Form,
-    Points,
-    Rates,
-    Single,
-    Summary,
+    HistogramFamily,
+    MetricFamily,
+    PointsFamily,
+    RatesFamily,
+    ScalarFamily,
+    SummaryFamily,
     Values,
 )
-from metrics.exporters._series.kinds import first_kind
-from metrics.instruments import BucketHistogramSnapshot, Snapshot
+from metrics.exporters._series.kinds import FirstKinds
+from metrics.instruments import (
+    BucketHistogramSnapshot,
+    Counter,
+    CounterSnapshot,
+    FloatCounter,
+    FloatUpDownCounter,
+    Gauge,
+    GaugeSnapshot,
+    IntGauge,
+    Snapshot,
+    UpDownCounter,
+    UpDownCounterSnapshot,
+)
 from metrics.registry._inner import (
     SNAPSHOT_KINDS,
     Entry,
     Kind,
-    exported_name,
+    kind_of,
     stem,
     type_name,
     without,
@@ -53,106 +64,189 @@ TEXT_TYPES = {"info": "gauge", "stateset": "gauge"}
 SAMPLE_SUFFIXES = {"counter": "_total", "info": "_info"}
 """Suffixes of the only sample of a family."""
 
-FORMS: dict[str, type[Form]] = {"scalar": Single, "rates": Rates, "points": Points}
-"""Forms by the view of the snapshot that they show."""
+FAMILIES: dict[str, type[MetricFamily]] = {
+    "scalar": ScalarFamily,
+    "rates": RatesFamily,
+    "points": PointsFamily,
+}
+"""Metric families by the view of the snapshot that they show."""
+
+PROTOTYPES: dict[type, Snapshot] = {
+    Counter: CounterSnapshot(0),
+    FloatCounter: CounterSnapshot(0.0),
+    UpDownCounter: UpDownCounterSnapshot(0),
+    FloatUpDownCounter: UpDownCounterSnapshot(0.0),
+    Gauge: GaugeSnapshot(0.0),
+    IntGauge: GaugeSnapshot(0),
+}
+"""Snapshots of instruments that are one number, which a page reads without a snapshot."""
 
 
 class Layout:
-    """Forms of one entry of a registry. It is kept with the entry, and lives as long.
+    """Metric families of one entry of a registry on the pages of one dialect.
+
+    It holds no instrument: kept texts must not outlive the registration of one.
 
     Args:
         entry: an instrument or a family, with its name, unit and description.
         labelnames: the family's labels; none for an instrument.
-        number: the number of the entry among those of one name, see `renaming`.
+        number: the number of the entry among entries of one exposed name, see `layouts`.
+        first_kinds: the kinds of distributions, which all formats share.
     """
 
-    __slots__ = ("_entry", "_forms", "_help", "_number", "_scale", "labelnames")
+    __slots__ = (
+        "_constant",
+        "_families",
+        "_first_kinds",
+        "_help",
+        "_name",
+        "_prototype",
+        "_scalar",
+        "_scale",
+        "kind",
+        "labelnames",
+        "number",
+        "position",
+        "resets",
+    )
 
-    def __init__(self, entry: Entry, labelnames: Values, number: int = 1) -> None:
+    def __init__(
+        self, entry: Entry, labelnames: Values, number: int, first_kinds: FirstKinds
+    ) -> None:
+        self.kind = kind_of(entry.instrument)
+        self.resets = self.kind is not None and self.kind.resets
         self.labelnames = labelnames
-        self._entry = entry
-        self._number = number
+        self.number = number
+        self.position = entry.position
+        self._name = entry.name
+        self._constant = entry.labels
+        self._first_kinds = first_kinds
         self._help = entry.description or f"{entry.name} ({type_name(entry.instrument)})"
         self._scale = scale_of(entry.unit)
         # By type of snapshot: a family may mix timers with a sample and timers with buckets.
-        self._forms: dict[object, tuple[Form, ...]] = {}
+        self._families: dict[object, tuple[MetricFamily, ...]] = {}
+        self._scalar: MetricFamily | None = None
+        prototype = None if self.kind is None else PROTOTYPES.get(self.kind.instrument)
+        self._prototype = prototype
 
-    def forms(self, snapshot: Snapshot) -> tuple[Form, ...]:
+    def names(self) -> list[str]:
+        """Return every name that the page may have for an instrument of a known kind."""
+        raise NotImplementedError
+
+    def families(self, snapshot: Snapshot) -> tuple[MetricFamily, ...]:
         """Return the metric families of such a snapshot; none for one without a value."""
-        forms = self._forms.get(type(snapshot))
-        if forms is not None:
-            return forms
+        families = self._families.get(type(snapshot))
+        if families is not None:
+            return families
         if snapshot.absent:
             return ()
         key = key_of(snapshot)
-        forms = self._forms.get(key)
-        if forms is None:
-            forms = self._forms[key] = tuple([self._known(f) for f in self._new(snapshot)])
-        return forms
+        families = self._families.get(key)
+        if families is None:
+            families = tuple([self._known(family) for family in self._new(snapshot)])
+            self._families[key] = families
+        return families
+
+    def scalar_family(self) -> MetricFamily | None:
+        """Return the metric family of an instrument that is read without a snapshot, or None."""
+        if self._prototype is not None:
+            (self._scalar,) = self.families(self._prototype)
+            self._prototype = None
+        return self._scalar
 
     def retain(self, present: Sequence[Values]) -> None:
-        """Keep the text of these children only."""
-        for forms in self._forms.values():
-            for form in forms:
-                form.retain(present)
+        """Keep the texts of these children only."""
+        for families in self._families.values():
+            for family in families:
+                family.retain(present)
 
-    def _known(self, new: Form) -> Form:
-        """Return the existing form of a name, so that children of two types share it."""
-        for forms in self._forms.values():
-            for form in forms:
-                if (form.name, form.kind) == (new.name, new.kind):
-                    return form
+    def _known(self, new: MetricFamily) -> MetricFamily:
+        """Return the existing family of a name, so that children of two types share it."""
+        for families in self._families.values():
+            for family in families:
+                if (family.name, family.kind) == (new.name, new.kind):
+                    return family
         return new
 
-    def _new(self, snapshot: Snapshot) -> list[Form]:
-        """Return new forms for such a snapshot."""
+    def _new(self, snapshot: Snapshot) -> list[MetricFamily]:
+        """Return new families for such a snapshot."""
         raise NotImplementedError
 
-    def _about(
-        self, name: str, kind: str, heading: str, names: Sequence[str], form: type[Form]
-    ) -> Form:
-        labels = self._entry.labels
-        return form(About(name, kind, heading, names, self._scale, self.labelnames, labels))
+    def _family(
+        self,
+        family: type[MetricFamily],
+        name: str,
+        kind: str,
+        heading: str,
+        stem: str,
+        suffixes: tuple[str, ...],
+    ) -> MetricFamily:
+        return family(
+            name, kind, heading, stem, suffixes, self._scale, self.labelnames, self._constant
+        )
 
 
 class TextLayout(Layout):
-    """Forms of an entry in Prometheus' text format."""
+    """Metric families of an entry in Prometheus' text format."""
 
-    __slots__ = ()
+    __slots__ = ("_bases", "_stem")
 
-    def _new(self, snapshot: Snapshot) -> list[Form]:
+    def __init__(
+        self, entry: Entry, labelnames: Values, number: int, first_kinds: FirstKinds
+    ) -> None:
+        super().__init__(entry, labelnames, number, first_kinds)
+        self._stem = numbered_stem(entry, number)
+        # Names of the families, in the order of `kind.families`.
+        self._bases: list[str] = [] if self.kind is None else self._bases_of(self.kind)
+
+    def names(self) -> list[str]:
+        """Return every name that the page may have for an instrument of a known kind."""
+        names: list[str] = []
+        if self.kind is not None:
+            suffixes = self._suffixes()
+            for base, exported in zip(self._bases, self.kind.families, strict=True):
+                for suffix in suffixes[exported.type]:
+                    names.append(base + suffix)  # noqa: PERF401 - a comprehension is slower compiled
+        return names
+
+    def _bases_of(self, kind: Kind) -> list[str]:
+        base = self._scale.base
+        return [exported.name(self._stem, base) for exported in kind.families]
+
+    def _suffixes(self) -> Suffixes:
+        return TEXT_SUFFIXES
+
+    def _new(self, snapshot: Snapshot) -> list[MetricFamily]:
         kind = SNAPSHOT_KINDS.get(type(snapshot))
         if kind is None:
             return []
         distribution = snapshot.distribution
-        if distribution is not None and not first_kind(self._entry).takes(distribution):
-            distribution = None
-        forms: list[Form] = []
-        base = self._scale.base
-        text = numbered_stem(self._entry, self._number)
-        for exported in kind.families:
-            family = exported.name(text, base)
+        if distribution is not None:
+            first = self._first_kinds.of(self._name, self.position)
+            if not first.takes(distribution):
+                distribution = None
+        is_own = self.kind is not None and kind.families == self.kind.families
+        bases = self._bases if is_own else self._bases_of(kind)
+        families: list[MetricFamily] = []
+        for base, exported in zip(bases, kind.families, strict=True):
             if exported.view != "distribution":
-                forms.append(self._form(FORMS[exported.view], family, exported.type))
+                families.append(self._text_family(FAMILIES[exported.view], base, exported.type))
             elif isinstance(distribution, BucketHistogramSnapshot):
-                forms.append(self._form(Buckets, family, "histogram"))
+                families.append(self._text_family(HistogramFamily, base, "histogram"))
             elif distribution is not None:
-                forms.append(self._form(Summary, family, "summary"))
-        return forms
+                families.append(self._text_family(SummaryFamily, base, "summary"))
+        return families
 
-    def _form(self, form: type[Form], family: str, kind: str) -> Form:
-        """Return a form of a family, which has its name and type of OpenMetrics."""
-        sample = family + SAMPLE_SUFFIXES.get(kind, "")
-        heading = (
-            f"# HELP {sample} {escape_help(self._help)}\n"
-            f"# TYPE {sample} {TEXT_TYPES.get(kind, kind)}\n"
-        )
-        names = [family + suffix for suffix in TEXT_SUFFIXES[kind]]
-        return self._about(sample, kind, heading, names, form)
+    def _text_family(self, family: type[MetricFamily], base: str, kind: str) -> MetricFamily:
+        """Return a new family, given its name and its type in OpenMetrics."""
+        name = base + SAMPLE_SUFFIXES.get(kind, "")
+        written = TEXT_TYPES.get(kind, kind)
+        heading = f"# HELP {name} {escape_help(self._help)}\n# TYPE {name} {written}\n"
+        return self._family(family, name, kind, heading, base, TEXT_SUFFIXES[kind])
 
 
 def key_of(snapshot: Snapshot) -> object:
-    """Return the key of the forms of a snapshot: its class, if that says all.
+    """Return the key of the families of a snapshot: its class, unless they depend on more.
 
     A timer's snapshot has one of two distributions, and a health check's may be absent.
     """
@@ -175,31 +269,6 @@ def numbered_stem(entry: Entry, number: int) -> str:
 def numbered_name(text: str, number: int) -> str:
     """Return a name with its number, if that is not 1."""
     return text if number == 1 else f"{text}_{number}"
-
-
-def text_names(kind: Kind, entry: Entry, number: int) -> list[str]:
-    """Return every name that a page of Prometheus' text format may have for an entry."""
-    return exposed_names(kind, entry, number, TEXT_SUFFIXES)
-
-
-def exposed_names(kind: Kind, entry: Entry, number: int, suffixes: Suffixes) -> list[str]:
-    """Return every name that a page with these suffixes may have for an entry of this kind."""
-    exposed: list[str] = []
-    base = base_unit(entry.unit)
-    text = numbered_stem(entry, number)
-    for exported in kind.families:
-        family = exported.name(text, base)
-        for suffix in suffixes[exported.type]:
-            exposed.append(family + suffix)  # noqa: PERF401 - a comprehension is slower compiled
-    return exposed
-
-
-def geth_names(kind: Kind, entry: Entry, number: int) -> list[str]:
-    """Return every name that go-ethereum's page may have for an entry of this kind."""
-    text = numbered_name(exported_name(entry.name), number)
-    # go-ethereum writes a distribution as two families.
-    has_count = any(exported.view == "distribution" for exported in kind.families)
-    return [text, f"{text}_count"] if has_count else [text]
 
 
 def escape_help(text: str) -> str:

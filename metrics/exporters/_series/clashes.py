@@ -1,4 +1,4 @@
-"""What is left out because its name is taken, which is logged once."""
+"""Warnings of instruments that a format leaves out, because their names are taken there."""
 
 from functools import lru_cache
 from logging import getLogger

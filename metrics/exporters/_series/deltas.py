@@ -1,4 +1,4 @@
-"""What has been told of totals that only grow, for formats that tell what was added since."""
+"""Delta temporality: cumulative totals to increments since the last read."""
 
 from collections.abc import Hashable
 from typing import final
@@ -8,28 +8,28 @@ Totals = tuple[int | float, ...]
 
 @final
 class Deltas:
-    """What one destination has been told so far. Whoever sends to it keeps one, and uses it alone.
+    """Totals at the last read for one destination. For one thread.
 
-    What an exporter has taken from it counts as told: every chunk of a stream has to be sent, or
-    what was added in that interval is lost to the destination. Memory is bounded by the series of
-    the last complete pass. For one thread.
+    An increment that an exporter has read counts as delivered. Every chunk of a stream has to be
+    sent, and the increments of an undelivered one have to be sent later, as the reporters do; else
+    they are lost to the destination. Memory is bounded by the series of the last complete pass.
     """
 
-    __slots__ = ("_began_ns", "_ended_ns", "_present", "_told")
+    __slots__ = ("_began_ns", "_ended_ns", "_present", "_read")
 
     def __init__(self) -> None:
         self._began_ns = 0
         self._ended_ns: int | None = None
-        # When each was told, and what.
-        self._told: dict[Hashable, tuple[int, Totals]] = {}
+        # The time of the last read of each key, and its totals.
+        self._read: dict[Hashable, tuple[int, Totals]] = {}
         self._present: set[Hashable] = set()
 
     def begin(self, start_ns: int, timestamp_ns: int) -> None:
         """Begin a pass over all totals.
 
         Args:
-            start_ns: since when there are totals, in nanoseconds since 1970.
-            timestamp_ns: the time of the totals now.
+            start_ns: the time since which totals are counted, in nanoseconds since 1970.
+            timestamp_ns: the time of this pass.
         """
         if self._ended_ns is None:
             self._ended_ns = start_ns
@@ -37,21 +37,27 @@ class Deltas:
         self._present = set()
 
     def added(self, key: Hashable, totals: Totals) -> tuple[int, Totals]:
-        """Return since when, and what was added to each of some totals that belong together.
+        """Return the time of the last read, and the increments since then.
 
-        Totals that have begun anew were 0 in between. The first of them is a count, which tells.
+        Totals that have been reset were 0 in between. The first of them, a count, shows that by
+        being smaller than at the last read.
+
+        Args:
+            key: the series. Its registration belongs to it: an instrument that is recreated under
+                the same name begins with 0, however far its total has grown again.
+            totals: totals of the series that are reset together.
         """
-        since_ns, told = self._told.get(key, (self._ended_ns or 0, ()))
-        self._told[key] = (self._began_ns, totals)
+        since_ns, last = self._read.get(key, (self._ended_ns or 0, ()))
+        self._read[key] = (self._began_ns, totals)
         self._present.add(key)
         # The wall clock may have been set back.
         since_ns = min(since_ns, self._began_ns)
-        if not told or totals[0] < told[0]:
+        if not last or totals[0] < last[0]:
             return since_ns, totals
-        return since_ns, tuple([now - then for now, then in zip(totals, told, strict=True)])
+        return since_ns, tuple([now - then for now, then in zip(totals, last, strict=True)])
 
     def end(self) -> None:
-        """End a pass, and forget what was not there any more."""
+        """End a pass, and drop the totals of series that have ended."""
         self._ended_ns = self._began_ns
-        self._told = {key: self._told[key] for key in self._present}
+        self._read = {key: self._read[key] for key in self._present}
         self._present = set()

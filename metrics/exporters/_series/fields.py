@@ -3,11 +3,17 @@
 The names: go-ethereum, `metrics/exp`.
 """
 
-from metrics.exporters._encoding.json import info_text
+import json
+
 from metrics.exporters._encoding.numbers import Number, finite
 from metrics.exporters._series.scalar import number_of
 from metrics.exporters._series.series import Series
-from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, MeterSnapshot
+from metrics.instruments import (
+    BucketHistogramSnapshot,
+    HistogramSnapshot,
+    MeterSnapshot,
+    Snapshot,
+)
 from metrics.instruments._inner import QUANTILES
 
 PERCENTILES = ("50", "75", "95", "99", "999")
@@ -19,7 +25,7 @@ def fields(one: Series, times: int) -> dict[str, Number]:
     """Return the numbers of a series by name (`count`, `value`, `50-percentile`, ...).
 
     A health check is 1 when healthy and 0 when not; info labels and states are labels of numbers,
-    see `series.numbered`. Of an empty distribution there is the count but no statistics, for which
+    see `split_points`. An empty distribution has a count but no statistics, for which
     0 would be a lie. NaN and infinities are left out.
 
     Args:
@@ -88,3 +94,9 @@ def timer_rates(rates: MeterSnapshot) -> Fields:
 def averages(rates: MeterSnapshot) -> Fields:
     """Return the moving averages of a meter or a timer."""
     return {"one-minute": rates.rate1, "five-minute": rates.rate5, "fifteen-minute": rates.rate15}
+
+
+def info_text(snapshot: Snapshot, separators: tuple[str, str] = (", ", ": ")) -> str:
+    """Return info labels as a JSON object, in the order of their names."""
+    labels = {name: text for point in snapshot.points for name, text in point.labels}
+    return json.dumps(labels, ensure_ascii=False, separators=separators)

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from metrics._turns import Turns
 from metrics.exporters._series.clashes import warn_once
+from metrics.exporters._series.kinds import FirstKinds, first_kinds_of
+from metrics.exporters._series.recent import recent_of
 from metrics.instruments import FamilySnapshot, GaugeSnapshot, Snapshot
 from metrics.instruments._inner import label_text
 from metrics.registry import Registry
@@ -24,6 +26,7 @@ class Series(NamedTuple):
     snapshot: Snapshot
     kind: Kind | None
     entry: Entry
+    first_kinds: FirstKinds
 
     @property
     def is_timer(self) -> bool:
@@ -37,11 +40,16 @@ class Series(NamedTuple):
 
     @property
     def resets(self) -> bool:
-        """Whether the values are those since the reader's last snapshot only."""
+        """Whether the values cover the time since the reader's last snapshot only."""
         return self.kind is not None and self.kind.resets
 
+    def takes(self, distribution: Snapshot) -> bool:
+        """Return whether a distribution is of the kind that was read first of its instrument."""
+        first = self.first_kinds.of(self.entry.name, self.entry.position)
+        return first.takes(distribution)
 
-def series(registry: Registry, reader: str) -> Iterator[Series]:
+
+def read_series(registry: Registry, reader: str, window: float = 0.0) -> Iterator[Series]:
     """Yield every series of a registry in name order, a family's children by label values.
 
     Other threads get their turns meanwhile.
@@ -49,12 +57,20 @@ def series(registry: Registry, reader: str) -> Iterator[Series]:
     Args:
         registry: the registry.
         reader: the reader's name; values that reset at a read reset for this reader alone.
+        window: seconds of values of resetting instruments; 0 for the values since the last read.
     """
     turns = Turns()
     read = 0
-    for entry, snapshot in store_of(registry).read(lambda e: e.instrument.snapshot(reader), reader):
+    store = store_of(registry)
+    first_kinds = first_kinds_of(store)
+    recent = recent_of(registry, reader, window)
+
+    def snapshot_of(entry: Entry) -> Snapshot:
+        return entry.instrument.snapshot(reader) if recent is None else recent.read(entry)
+
+    for entry, snapshot in store.read(snapshot_of, reader):
         kind = kind_of(entry.instrument)
-        for labels, value in labelled(snapshot):
+        for labels, value in children_of(snapshot):
             if value.absent:
                 continue
             read += 1
@@ -66,10 +82,11 @@ def series(registry: Registry, reader: str) -> Iterator[Series]:
                 value,
                 kind or SNAPSHOT_KINDS.get(type(value)),
                 entry,
+                first_kinds,
             )
 
 
-def numbered(all_series: Iterable[Series]) -> Iterator[Series]:
+def split_points(all_series: Iterable[Series]) -> Iterator[Series]:
     """Yield series for formats whose values are numbers: points become gauges with their labels."""
     for one in all_series:
         if not one.snapshot.points:
@@ -84,7 +101,7 @@ def numbered(all_series: Iterable[Series]) -> Iterator[Series]:
             yield one._replace(labels=tuple(labels.items()), snapshot=GaugeSnapshot(point.value))
 
 
-def labelled(snapshot: Snapshot) -> Iterator[tuple[Labels, Snapshot]]:
+def children_of(snapshot: Snapshot) -> Iterator[tuple[Labels, Snapshot]]:
     """Yield the children of a family with their labels, or a single instrument with none."""
     if isinstance(snapshot, FamilySnapshot):
         for values, child in snapshot.children.items():
@@ -105,7 +122,7 @@ def key_of(one: Series) -> str:
     return one.name + labels_text(one.labels)
 
 
-def keyed(all_series: Iterable[Series]) -> Iterator[tuple[str, Series]]:
+def series_by_key(all_series: Iterable[Series]) -> Iterator[tuple[str, Series]]:
     """Yield series with their names and labels as one text, each text once."""
     taken: dict[str, str] = {}
     for one in all_series:

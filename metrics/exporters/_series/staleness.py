@@ -1,4 +1,4 @@
-"""Which series have ended, for a format that says so."""
+"""Staleness: the series that have ended, for formats with a marker for the end."""
 
 from typing import final
 
@@ -7,30 +7,31 @@ from metrics.exporters._series.series import Labels
 
 @final
 class Staleness:
-    """What one server has been told of. Whoever sends to it keeps one, and uses it alone.
+    """Series that one server has, by labels, and has to be sent an end of.
 
-    Memory is bounded by the series of two passes. For one thread.
+    Each destination needs its own, kept between reports. Memory is bounded by the series of two
+    reports. For one thread.
     """
 
-    __slots__ = ("_present", "_told")
+    __slots__ = ("_known", "_present")
 
     def __init__(self) -> None:
-        self._told: set[Labels] = set()
+        self._known: set[Labels] = set()
         self._present: set[Labels] = set()
 
     def begin(self) -> None:
-        """Begin a pass over all series."""
-        # A pass that was broken off has told of some too.
-        self._told |= self._present
+        """Begin a report of all series."""
+        # Some of an abandoned report may have been sent.
+        self._known |= self._present
         self._present = set()
 
     def add(self, labels: Labels) -> None:
-        """Tell that a series is there."""
+        """Add a series to the report."""
         self._present.add(labels)
 
-    def ended(self) -> list[Labels]:
-        """End a pass; return the series that were there before, and are no more."""
-        ended = sorted(self._told - self._present)
-        self._told = self._present
+    def end(self) -> list[Labels]:
+        """End a report; return the series that the server has and the report had not."""
+        ended = sorted(self._known - self._present)
+        self._known = self._present
         self._present = set()
         return ended

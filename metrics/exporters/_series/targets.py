@@ -1,4 +1,4 @@
-"""Where a server puts series, for formats whose names hold few characters."""
+"""Targets of series on a server: the keys under which formats of few characters write them."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import lru_cache
@@ -7,33 +7,33 @@ from typing import TypeVar
 
 from metrics.exporters._series.series import Labels, Series, key_of, labels_text
 
-P = TypeVar("P", bound=Hashable)
+T = TypeVar("T", bound=Hashable)
 
 logger = getLogger(__name__)
 
 
-def placed(
-    all_series: Iterable[Series], place: Callable[[Series], P | None]
-) -> Iterator[tuple[Series, P]]:
-    """Yield series with their places; those that have none are left out.
+def assign_targets(
+    all_series: Iterable[Series], target_of: Callable[[Series], T | None]
+) -> Iterator[tuple[Series, T]]:
+    """Yield series with their targets; series without one are left out.
 
-    Two may have one place, because they differ in nothing but what becomes `_`. Both are written: a
-    server that adds up has the right sum, and any other keeps the last. That is logged once.
+    Two series may have one target, because they differ only in characters that become `_`. Both are
+    written: a server that adds has the right sum, and any other keeps the last. It is logged once.
 
     Args:
-        all_series: those of one pass.
-        place: returns what tells a series from others in the format, or None.
+        all_series: the series of one read.
+        target_of: returns the key that distinguishes a series in the format, or None.
     """
-    taken: dict[P, tuple[str, Labels]] = {}
+    taken: dict[T, tuple[str, Labels]] = {}
     for one in all_series:
-        found = place(one)
-        if found is None:
+        target = target_of(one)
+        if target is None:
             continue
         own = (one.name, one.labels)
-        name, labels = known = taken.setdefault(found, own)
+        name, labels = known = taken.setdefault(target, own)
         if known is not own:
             warn_once(name + labels_text(labels), key_of(one))
-        yield one, found
+        yield one, target
 
 
 @lru_cache(maxsize=1024)

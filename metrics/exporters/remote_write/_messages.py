@@ -1,7 +1,8 @@
-"""The messages of Prometheus' remote write, as binary protobuf.
+"""Messages of Prometheus' remote write, as binary protobuf.
 
 The format: `WriteRequest`, `TimeSeries`, `Label` and `Sample` of
-https://prometheus.io/docs/specs/prw/remote_write_spec/#protocol; the encoding:
+https://prometheus.io/docs/specs/prw/remote_write_spec/#protocol, and `MetricMetadata` of
+https://github.com/prometheus/prometheus/blob/main/prompb/types.proto; the encoding:
 https://protobuf.dev/programming-guides/encoding/
 """
 
@@ -10,36 +11,46 @@ from functools import lru_cache
 from struct import pack
 
 STALE = (0x7FF0000000000002).to_bytes(8, "little")
-"""The one NaN that says that a series has ended."""
+"""NaN that marks the end of a series."""
 
 LABELS = 4096
-"""Labels that are kept as they are written: most series have most of theirs in common."""
+"""Number of encoded labels that are cached: most series have most of their labels in common."""
+
+METRIC_TYPES = {"counter": 1, "gauge": 2, "histogram": 3, "summary": 5}
+"""Types of metric families; any other is unknown, 0."""
 
 SEVEN_BITS = 0x7F
 
 MORE = 0x80
 
 SHORT = tuple([bytes([number]) for number in range(MORE)])
-"""The numbers that take one byte, which nearly all lengths are."""
+"""Numbers that take one byte, as nearly all lengths do."""
 
 
 def time_series(labels: Iterable[tuple[str, str]], number: bytes, timestamp_ms: int) -> bytes:
-    """Return a series with one sample, as the field of a `WriteRequest` that holds it.
+    """Return a series with one sample, as a field of a `WriteRequest`.
 
     Args:
-        labels: name and value, in the order of names, `__name__` among them.
-        number: the sample's value, as `double` writes it, or `STALE`.
-        timestamp_ms: its time, in milliseconds since 1970.
+        labels: names and values in the order of names, `__name__` among them.
+        number: the value of the sample, as `double` encodes it, or `STALE`.
+        timestamp_ms: the time of the sample, in milliseconds since 1970.
     """
-    held = [label(name, value) for name, value in labels]
-    # A double is 64 bits as they are, an int64 a varint.
+    fields = [label(name, value) for name, value in labels]
+    # A double is 64 bits without a length, an int64 a varint.
     sample = b"\x09" + number + b"\x10" + varint(timestamp_ms)
-    return field(1, b"".join([*held, field(2, sample)]))
+    return field(1, b"".join([*fields, field(2, sample)]))
+
+
+def metric_metadata(family: str, kind: str, help_text: str, unit: str) -> bytes:
+    """Return the metadata of a metric family, as a field of a `WriteRequest`."""
+    texts = {2: family, 4: help_text, 5: unit}
+    fields = [field(number, text(value)) for number, value in texts.items() if value]
+    return field(3, b"".join([b"\x08", varint(METRIC_TYPES.get(kind, 0)), *fields]))
 
 
 @lru_cache(maxsize=LABELS)
 def label(name: str, value: str) -> bytes:
-    """Return a label, as the field of a series that holds it."""
+    """Return a label, as a field of a series."""
     return field(1, field(1, text(name)) + field(2, text(value)))
 
 
@@ -49,12 +60,12 @@ def double(value: float) -> bytes:
 
 
 def field(number: int, content: bytes) -> bytes:
-    """Return a field that holds a text or a message: its number, its length, and what it holds."""
+    """Return a field with a text or a message: its number, its length and its content."""
     return SHORT[number << 3 | 2] + varint(len(content)) + content
 
 
 def varint(number: int) -> bytes:
-    """Return a number that is not negative, seven bits a byte, the lowest first."""
+    """Return a number that is not negative in seven bits a byte, the lowest first."""
     if number < MORE:
         return SHORT[number]
     digits = bytearray()
@@ -66,5 +77,5 @@ def varint(number: int) -> bytes:
 
 
 def text(value: str) -> bytes:
-    """Return a text as UTF-8; half a surrogate pair, which has no place in it, becomes `?`."""
+    """Return a text as UTF-8; half a surrogate pair, which UTF-8 cannot encode, becomes `?`."""
     return value.encode(errors="replace")

@@ -1,15 +1,18 @@
-"""A registry to the requests of remote write, compressed with snappy."""
+"""Registry as requests of remote write, compressed with snappy."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from metrics.exporters._encoding.numbers import bounded
+from metrics.exporters._encoding.numbers import clamp
 from metrics.exporters._encoding.units import MILLISECOND, checked_ns
-from metrics.exporters._exposition.samples import Sample, samples
+from metrics.exporters._exposition.families import Sample
+from metrics.exporters._exposition.reading import read_samples
 from metrics.exporters._series.series import Labels
 from metrics.exporters._series.staleness import Staleness
 from metrics.exporters.remote_write._messages import STALE, double, time_series
+from metrics.exporters.remote_write._metadata import Metadata
 from metrics.instruments._inner import Whole, checked_labels, size
 from metrics.registry import Registry
 
@@ -19,39 +22,9 @@ if TYPE_CHECKING:
 CONTENT_TYPE = "application/x-protobuf"
 
 MAX_SAMPLES = 2000
-"""Samples of one request, unless told otherwise."""
+"""Default limit of the samples of one request."""
 
 NO_LABELS: Mapping[str, str] = {}
-
-
-def render(
-    registry: Registry,
-    *,
-    timestamp_ns: Whole,
-    labels: Mapping[str, str] = NO_LABELS,
-    staleness: Staleness | None = None,
-    reader: str = "remote-write",
-) -> bytes:
-    """Return the values of a registry as one `WriteRequest`, compressed with snappy.
-
-    The samples are those of Prometheus' text format, with its names, labels and base units.
-
-    Args:
-        registry: what to read.
-        timestamp_ns: the time of the values, in nanoseconds since 1970; they are written in
-            milliseconds.
-        labels: given to every series that has no label of the same name.
-        staleness: what the server has been told of; the same `Staleness()` at every look. With it
-            a series that is no more ends with a marker that says so.
-        reader: who reads; what resets when it is read resets for this reader alone.
-
-    Raises:
-        ImportError: `cramjam` is not installed.
-        TypeError: `timestamp_ns` is not an int, or `labels` not a mapping of str to str.
-        ValueError: `timestamp_ns` is negative or has more than 63 bits, or a label is malformed.
-    """
-    compress = compressor()
-    return compress(b"".join(encoded(registry, timestamp_ns, labels, staleness, reader)))
 
 
 def stream(
@@ -60,15 +33,76 @@ def stream(
     timestamp_ns: Whole,
     labels: Mapping[str, str] = NO_LABELS,
     staleness: Staleness | None = None,
+    metadata: Metadata | None = None,
     batch_size: Whole = MAX_SAMPLES,
     reader: str = "remote-write",
 ) -> Iterator[bytes]:
-    """Return an iterator over whole requests of at most `batch_size` samples; else as `render`.
+    """Yield the values of a registry as `WriteRequest`s, each compressed with snappy.
 
-    Options are checked at once.
+    Samples are the same as in Prometheus' text format, with its names, labels and base units, and
+    so are the types and help texts of the metadata. Errors are raised by the call itself.
+
+    Args:
+        registry: the registry to read.
+        timestamp_ns: the time of the values, in nanoseconds since 1970; written in milliseconds.
+        labels: labels of every series that has no label of the same name.
+        staleness: series that the server has; the same `Staleness()` for each report. With it, a
+            series that is not there any more ends with a stale marker.
+        metadata: metadata that the server has; the same `Metadata()` for each report. With it, each
+            metric family has its metadata in the first request, and once a minute; without it,
+            no request has any.
+        batch_size: the limit of samples in one request.
+        reader: the reader's name; values that reset at a read reset for this reader alone.
+
+    Raises:
+        ImportError: `cramjam` is not installed.
+        TypeError: `timestamp_ns` is not an int, or `labels` not a mapping of str to str.
+        ValueError: `timestamp_ns` is negative or has more than 63 bits, or a label is malformed.
     """
-    series = encoded(registry, timestamp_ns, labels, staleness, reader)
+    series = fields(registry, timestamp_ns, labels, staleness, metadata, reader)
     return requests(series, size("batch_size", batch_size), compressor())
+
+
+def render(
+    registry: Registry,
+    *,
+    timestamp_ns: Whole,
+    labels: Mapping[str, str] = NO_LABELS,
+    staleness: Staleness | None = None,
+    metadata: Metadata | None = None,
+    reader: str = "remote-write",
+) -> bytes:
+    """Return one `WriteRequest` with all values, compressed; options and errors of `stream`."""
+    requests = stream(
+        registry,
+        timestamp_ns=timestamp_ns,
+        labels=labels,
+        staleness=staleness,
+        metadata=metadata,
+        batch_size=sys.maxsize,
+        reader=reader,
+    )
+    return b"".join(requests) or compressor()(b"")
+
+
+def stream_end(
+    staleness: Staleness, *, timestamp_ns: Whole, batch_size: Whole = MAX_SAMPLES
+) -> Iterator[bytes]:
+    """Yield requests of at most `batch_size` stale markers, which end all series of a server.
+
+    A server has one sample of a series at a time: the markers need a later time than the values,
+    by a millisecond at least.
+
+    Args:
+        staleness: the series that the server has; none after the last request.
+        timestamp_ns: the time of the markers, in nanoseconds since 1970.
+        batch_size: the limit of markers in one request.
+
+    Raises:
+        ImportError, TypeError, ValueError: as `render`, from the call itself.
+    """
+    at = checked_ns(timestamp_ns) // MILLISECOND
+    return requests(markers(staleness, at), size("batch_size", batch_size), compressor())
 
 
 def requests(
@@ -79,41 +113,64 @@ def requests(
         yield compress(request)
 
 
-def encoded(
+def fields(
     registry: Registry,
     timestamp_ns: Whole,
     labels: Mapping[str, str],
     staleness: Staleness | None,
+    metadata: Metadata | None,
     reader: str,
 ) -> Iterator[bytes]:
-    """Return an iterator over series with one sample each, encoded; options are checked at once."""
-    at = checked_ns(timestamp_ns) // MILLISECOND
-    given = dict(checked_labels(labels))
-    return written(registry, at, given, Staleness() if staleness is None else staleness, reader)
+    """Check the options; return an iterator over encoded series with one sample each."""
+    ns = checked_ns(timestamp_ns)
+    constant = dict(checked_labels(labels))
+    kept = Staleness() if staleness is None else staleness
+    return encode(registry, ns, constant, kept, metadata, reader)
 
 
-def written(
-    registry: Registry, at: int, given: Mapping[str, str], staleness: Staleness, reader: str
+def encode(
+    registry: Registry,
+    ns: int,
+    constant: Mapping[str, str],
+    staleness: Staleness,
+    metadata: Metadata | None,
+    reader: str,
 ) -> Iterator[bytes]:
-    """Yield series with a sample at a time in milliseconds, and markers of those that ended."""
+    """Yield series with one sample each, and the markers of series that have ended.
+
+    A series follows the metadata of its family, if that is due.
+    """
+    at = ns // MILLISECOND
     staleness.begin()
-    for sample in samples(registry, reader):
-        labels = labels_of(sample, given)
+    if metadata is not None:
+        metadata.begin(ns)
+    for family, sample in read_samples(registry, reader):
+        labels = series_labels(sample, constant)
         staleness.add(labels)
-        yield time_series(labels, double(bounded(sample.value)), at)
-    for labels in staleness.ended():
+        series = time_series(labels, double(clamp(sample.value)), at)
+        yield series if metadata is None else metadata.due(family) + series
+    if metadata is not None:
+        metadata.end()
+    for labels in staleness.end():
         yield time_series(labels, STALE, at)
 
 
-def labels_of(sample: Sample, given: Mapping[str, str]) -> Labels:
-    """Return the labels of a series in the order of names; an empty one is as good as none."""
-    held = {**given, "__name__": sample.name}
-    held.update(sample.labels)
-    return tuple([pair for pair in sorted(held.items()) if pair[1]])
+def markers(staleness: Staleness, at: int) -> Iterator[bytes]:
+    """Yield the stale markers of all series, at a time in milliseconds since 1970."""
+    staleness.begin()
+    for labels in staleness.end():
+        yield time_series(labels, STALE, at)
+
+
+def series_labels(sample: Sample, constant: Mapping[str, str]) -> Labels:
+    """Return the labels of a series in the order of names; an empty label is as good as none."""
+    labels = {**constant, "__name__": sample.name}
+    labels.update(sample.labels)
+    return tuple([pair for pair in sorted(labels.items()) if pair[1]])
 
 
 def compressor() -> "Callable[[bytes], bytes]":
-    """Return what compresses a request; raise ImportError if it is not installed."""
+    """Return a function that compresses a request; raise ImportError if cramjam is missing."""
     try:
         from cramjam import snappy  # noqa: PLC0415 - an extra
     except ImportError as error:

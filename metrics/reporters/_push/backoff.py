@@ -1,25 +1,28 @@
-"""How long to leave a server alone that did not take what it was sent."""
+"""Waiting times between two tries of a server that does not take its payloads."""
 
 from typing import final
 
 from metrics.instruments._inner import RANDOM, RandomSource
 
 FIRST = 1.0
-"""Seconds before the second try, at most."""
+"""Longest wait before the second try, in seconds."""
 
 LONGEST = 60.0
-"""Seconds between two tries, at most, unless the server asks for more."""
+"""Longest wait between two tries, in seconds, unless the server requests more."""
 
-LONGEST_ASKED = 600.0
-"""Seconds that a server may ask for; more than that is taken for a mistake."""
+LONGEST_REQUESTED = 600.0
+"""Longest wait that a server can request, in seconds; longer ones are taken for mistakes."""
 
 
 @final
 class Backoff:
-    """Exponential backoff with jitter: every failure doubles the wait, of which half is chance.
+    """Exponential backoff with jitter: every failure doubles the wait, half of which is random.
 
-    The chance keeps many clients of one server from coming back all at once (Brooker,
-    "Exponential Backoff And Jitter", 2015: equal jitter).
+    The random half keeps the clients of a server from returning all at once (Brooker, "Exponential
+    Backoff And Jitter", 2015: equal jitter).
+
+    Args:
+        rng: the source of the random half.
     """
 
     __slots__ = ("_failures", "_rng")
@@ -33,14 +36,14 @@ class Backoff:
         """Failures since the last success."""
         return self._failures
 
-    def failed(self, retry_after: float = 0.0) -> float:
-        """Count a failure; return the seconds to wait, as many as the server asked for at least."""
+    def wait_after_failure(self, retry_after: float = 0.0) -> float:
+        """Count a failure; return the seconds to wait, at least as many as the server requests."""
         # The exponent is bounded, because years of failures must not overflow a float.
         longest = min(FIRST * 2.0 ** min(self._failures, 32), LONGEST)
         self._failures += 1
         wait = longest / 2 * (1.0 + self._rng.random())
-        return max(wait, min(retry_after, LONGEST_ASKED))
+        return max(wait, min(retry_after, LONGEST_REQUESTED))
 
-    def succeeded(self) -> None:
-        """Begin anew."""
+    def reset(self) -> None:
+        """Return to the first wait, after a success."""
         self._failures = 0

@@ -1,4 +1,4 @@
-"""How long a reporter runs: while the block does that a container enters and leaves."""
+"""Lifetime of a reporter: the block that a container enters and leaves."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,7 +9,7 @@ from metrics.options import seconds
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
 from metrics.reporters._push.options import Options, check_known, checked_name, chosen
-from metrics.reporters._push.payloads import Read, Reading
+from metrics.reporters._push.payloads import Codec, Read, Report
 from metrics.reporters._push.reporter import (
     BUFFERED,
     BUFFERED_BYTES,
@@ -29,20 +29,23 @@ def reporting(
     transport: Transport,
     options: Options,
     accepted: type = Options,
+    codec: Codec | None = None,
 ) -> Iterator[Reporter]:
-    """Report a registry while the block runs, and once more in the end.
+    """Report a registry while the block runs, and once more at its end.
 
-    The last report has all that was updated before, by instruments that were unregistered too. It
+    The last report has all earlier updates, also of instruments that are unregistered by then. It
     takes no longer than the stop of the container may. A disabled registry is not reported.
 
     Args:
-        registry: what to report.
-        kind: names the reporter, unless the options do.
-        read: reads what is to be reported.
-        transport: delivers it.
-        options: what the reporter was told.
-        accepted: what it can be told, `Options` or one derived from it; an option that is not among
-            these is an error.
+        registry: the registry to report.
+        kind: the name of the reporter, if the options have none.
+        read: reads the payloads of a report.
+        transport: delivers the payloads.
+        options: the options of the reporter.
+        accepted: `Options` or a class derived from it, which lists the known options.
+        codec: the encoding of the payloads; None for payloads that cannot be split. With one that
+            merges, increments that no server has taken outlive the reporter: the next one of this
+            name sends them.
 
     Raises:
         StopTimeoutError: the reporter has not ended in its time.
@@ -52,13 +55,13 @@ def reporting(
     check_known(options, accepted)
     name = checked_name(options.get("name"), kind)
     clock = chosen(options.get("clock"), SYSTEM_CLOCK)
-    # The prefix tells reporters of two children of one registry apart.
+    # The prefix distinguishes reporters of two children of one registry.
     reader = f"{registry.prefix}reporter/{name}"
     with statistics(registry, name) as counted:
         following = ExitStack()
         reporter = Reporter(
             name,
-            lambda: read(Reading(reader, clock.time_ns())),
+            lambda: read(Report(reader, clock.time_ns())),
             transport,
             counted,
             interval=seconds(options.get("interval"), "interval", INTERVAL),
@@ -66,6 +69,8 @@ def reporting(
             buffered=chosen(options.get("buffered"), BUFFERED),
             buffered_bytes=chosen(options.get("buffered_bytes"), BUFFERED_BYTES),
             clock=clock,
+            codec=codec,
+            undelivered=store_of(registry).keep(f"{reader}/{kind}/undelivered", list),
             on_end=following.close,
         )
         following.enter_context(store_of(registry).follow(reader))
@@ -77,6 +82,6 @@ def reporting(
             try:
                 reporter.stop(remaining())
             finally:
-                # Stopped by a function that it reads, it makes its last report later.
+                # A reporter stopped by a function that it reads makes its last report later.
                 if not reporter.running:
                     following.close()

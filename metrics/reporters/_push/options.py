@@ -1,4 +1,4 @@
-"""Options that every reporter has, and the signature that shows them."""
+"""Options of reporters: defaults, checks, and the signatures that list them."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -36,18 +36,28 @@ SHARED = {
     "clock": Option(SYSTEM_CLOCK, "source of time"),
     "connect_timeout": Option(CONNECT_TIMEOUT, "seconds a connection may take, or a duration"),
     "compress": Option(True, "whether payloads are compressed with gzip"),
-    "ca_file": Option(None, "path of the trusted certificates; the system's if None"),
+    "ca_file": Option(None, "path of the trusted certificates, in PEM; the system's if None"),
+    "client_cert": Option(None, "path of the client's certificate, in PEM"),
+    "client_key": Option(None, "path of its private key, unless that is in `client_cert`"),
+    "proxy": Option(
+        None, "URL of an http or https proxy, such as `http://user:password@proxy.example:3128`"
+    ),
+    "trust_env": Option(
+        False,
+        "whether `https_proxy`, `http_proxy`, `no_proxy` (or in upper case) and `SSL_CERT_FILE` "
+        "are used; no other environment variable is",
+    ),
     "namespace": Option("", "prefix of all names"),
     "labels": Option(
         NO_LABELS,
         'labels of every series that has no label of the same name: a mapping, or "zone=eu,rack=7"',
     ),
 }
-"""Options that several destinations have."""
+"""Options of several destinations."""
 
 
 class Options(TypedDict, total=False):
-    """Options of every reporter; None is the default, as a configuration may give it."""
+    """Options of every reporter; None, as in a configuration file, stands for the default."""
 
     name: str | None
     interval: float | str | None
@@ -68,6 +78,10 @@ class HttpOptions(ConnectionOptions, total=False):
 
     compress: bool | None
     ca_file: str | None
+    client_cert: str | None
+    client_key: str | None
+    proxy: str | None
+    trust_env: bool | str | None
 
 
 def list_options(accepted: type, **own: Option) -> Callable[[H], H]:
@@ -75,7 +89,7 @@ def list_options(accepted: type, **own: Option) -> Callable[[H], H]:
 
     Args:
         accepted: `Options` or a class derived from it, which the hook takes as `**options`.
-        own: options that only this destination has, or whose defaults differ there.
+        own: options of this destination alone, and options with another default.
     """
     known = {**SHARED, **own}
     types = get_type_hints(accepted)
@@ -116,21 +130,24 @@ def constant_labels(value: Mapping[str, str] | str | None) -> dict[str, str]:
 
 
 def checked_name(name: str | None, default: str) -> str:
-    """Return what a reporter is called; raise TypeError or ValueError if it cannot be."""
+    """Return the name of a reporter; raise TypeError or ValueError if it is malformed."""
     if name is None:
         return default
     if not isinstance(name, str):
-        raise TypeError(f"name takes a str, got {name!r}")
+        raise TypeError(f"invalid name {name!r}: use a str")
     if not name or not name.isprintable() or name != name.strip():
-        raise ValueError(f"name takes printable characters without space around them, got {name!r}")
+        raise ValueError(
+            f"invalid name {name!r}: use printable characters without leading or trailing "
+            "whitespace"
+        )
     return name
 
 
-def checked_bool(what: str, value: object) -> bool:
+def checked_bool(option: str, value: object) -> bool:
     """Return an option that is on unless it is False; raise TypeError if it is no bool."""
     if value is None or isinstance(value, bool):
         return value is not False
-    raise TypeError(f"{what} takes True or False, got {value!r}")
+    raise TypeError(f"invalid {option} {value!r}: use True or False")
 
 
 def chosen(value: T | None, default: T) -> T:
@@ -139,5 +156,5 @@ def chosen(value: T | None, default: T) -> T:
 
 
 def connect_timeout(options: ConnectionOptions) -> float:
-    """Return the seconds that connecting may take."""
+    """Return the time limit of a connection, in seconds."""
     return seconds(options.get("connect_timeout"), "connect_timeout", CONNECT_TIMEOUT)

@@ -1,21 +1,27 @@
-"""Reporting over HTTP: each payload is the body of one request."""
+"""Reports over HTTP: each payload is the body of one request."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from ssl import SSLContext, create_default_context
+from ssl import SSLContext
 from typing import NamedTuple
 
+from metrics.clock import SYSTEM_CLOCK
+from metrics.options import boolean, is_unset
 from metrics.registry import Registry
 from metrics.reporters._push.lifetime import reporting
-from metrics.reporters._push.options import HttpOptions, checked_bool, connect_timeout
-from metrics.reporters._push.payloads import Read, compressed
+from metrics.reporters._push.options import HttpOptions, checked_bool, chosen, connect_timeout
+from metrics.reporters._push.payloads import Codec, Read, compress_payloads, gzip_codec
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import Endpoint
-from metrics.reporters._transports.http import RETRIED, Http, Problem, no_problem
+from metrics.reporters._transports.http import RETRIED, Http, Problem, no_problem, took_nothing
+from metrics.reporters._transports.proxies import Proxy, environment_proxy, proxy_of
+from metrics.reporters._transports.secrets import Redaction
+from metrics.reporters._transports.tls import client_context
+from metrics.reporters._transports.transport import Transport
 
 
 class Request(NamedTuple):
-    """How a reporter asks a server to take something."""
+    """Requests of a reporter to its server; see `Http` for the fields."""
 
     endpoint: Endpoint
     headers: Mapping[str, str]
@@ -23,6 +29,8 @@ class Request(NamedTuple):
     method: str = "POST"
     problem: Problem = no_problem
     retried: Collection[int] = RETRIED
+    took_rest: Callable[[bytes], bool] = took_nothing
+    codec: Codec | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.endpoint}>"
@@ -36,35 +44,66 @@ def posting(
     request: Request,
     options: HttpOptions,
     accepted: type = HttpOptions,
+    transport: Transport | None = None,
 ) -> Iterator[Reporter]:
-    """Report over HTTP while the block runs; as `reporting`."""
+    """Report over HTTP while the block runs; see `reporting`.
+
+    `transport` delivers the payloads; `http_transport` of the request unless it is given.
+    """
+    codec = request.codec
+    if codec is not None:
+        redaction, describe = Redaction(request.secrets), codec.describe
+        codec = codec._replace(describe=lambda series: redaction.shown(describe(series)))
+    if checked_bool("compress", options.get("compress")):
+        read, codec = compress_payloads(read), codec and gzip_codec(codec)
+    transport = transport or http_transport(request, options)
+    with reporting(registry, kind, read, transport, options, accepted, codec) as reporter:
+        yield reporter
+
+
+def http_transport(request: Request, options: HttpOptions) -> Http:
+    """Return the transport that sends each payload as the body of a request.
+
+    Raises:
+        ModuleNotFoundError: urllib3 is not installed.
+        TypeError, ValueError: an option is malformed.
+    """
     compress = checked_bool("compress", options.get("compress"))
-    transport = Http(
+    trust_env = boolean(options.get("trust_env"), "trust_env", default=False)
+    return Http(
         request.endpoint,
         method=request.method,
         headers={**request.headers, "Content-Encoding": "gzip"} if compress else request.headers,
         secrets=request.secrets,
         connect_timeout=connect_timeout(options),
-        context=trusting(options.get("ca_file")),
+        context=tls_context(options, trust_env),
+        proxy=proxy_to(request.endpoint, options, trust_env),
         problem=request.problem,
         retried=request.retried,
+        clock=chosen(options.get("clock"), SYSTEM_CLOCK),
+        took_rest=request.took_rest,
     )
-    what = compressed(read) if compress else read
-    with reporting(registry, kind, what, transport, options, accepted) as reporter:
-        yield reporter
 
 
-def trusting(ca_file: str | None) -> SSLContext | None:
-    """Return how to do TLS with servers whose certificates are in a file; None without a file.
+def tls_context(options: HttpOptions, trust_env: bool) -> SSLContext | None:
+    """Return the TLS settings of the options; None if they are the defaults, which load slowly.
 
     Raises:
-        ValueError: it cannot be read, or holds no certificates.
+        TypeError, ValueError: a file is unreadable or malformed.
     """
-    if ca_file is None:
-        return None
-    try:
-        return create_default_context(cafile=ca_file)
-    except (OSError, TypeError) as error:
-        raise ValueError(
-            f"ca_file {ca_file!r} has no certificates that can be read: {error}"
-        ) from error
+    files = (options.get("ca_file"), options.get("client_cert"), options.get("client_key"))
+    if trust_env or any(file is not None for file in files):
+        return client_context(*files, trust_env=trust_env)
+    return None
+
+
+def proxy_to(target: Endpoint, options: HttpOptions, trust_env: bool) -> Proxy | None:
+    """Return the proxy of the options or of the environment; None without one.
+
+    Raises:
+        TypeError, ValueError: its URL is malformed.
+    """
+    url = options.get("proxy")
+    if url is not None and not is_unset(url):
+        return proxy_of(url)
+    return environment_proxy(target) if trust_env else None

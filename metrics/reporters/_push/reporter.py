@@ -1,4 +1,4 @@
-"""The push loop: collect once an interval, deliver, and deliver all in the end."""
+"""Push loop: collect once an interval, deliver, and deliver everything at the end."""
 
 import sys
 import threading
@@ -15,57 +15,60 @@ from metrics.instruments._inner import Real, Whole, positive
 from metrics.instruments._inner import size as checked_size
 from metrics.reporters._push.backoff import Backoff
 from metrics.reporters._push.outbox import Outbox
+from metrics.reporters._push.payloads import Codec
 from metrics.reporters._push.sender import Sender
 from metrics.reporters._push.statistics import Statistics
 from metrics.reporters._transports.transport import Transport
 from metrics.ticker import next_due
 
 INTERVAL = 10.0
-"""Seconds between two reports, unless told otherwise."""
+"""Default seconds between two reports."""
 
 TIMEOUT = 5.0
-"""Seconds one delivery may take, unless told otherwise."""
+"""Default seconds that one request may take."""
 
 STOP_TIMEOUT = 10.0
-"""Seconds the last deliveries may take, unless told otherwise."""
+"""Default seconds that the last deliveries may take."""
 
 WORKING = 0.8
-"""The part of the time for a stop that is for the last report."""
+"""Share of the time of a stop that the last report may take."""
 
 BUFFERED = 1000
-"""Payloads kept for a server that does not take them, unless told otherwise."""
+"""Default number of payloads kept for a server that is unavailable."""
 
 BUFFERED_BYTES = 1 << 24
-"""Bytes kept for a server that does not take them, unless told otherwise: 16 MiB."""
+"""Default number of bytes kept for a server that is unavailable: 16 MiB."""
 
 logger = getLogger(__name__)
 
 Collect = Callable[[], Iterable[bytes]]
-"""Reads what is to be reported, as payloads."""
+"""Function that reads a registry and returns the payloads of a report."""
 
 
 @final
 class Reporter:
-    """Collects payloads once an interval and delivers them, in order, from one daemon thread.
+    """Daemon thread that collects payloads once an interval and delivers them in order.
 
-    A server that is away, silent or confused holds up nothing but the reporter's own thread. What
-    it does not take is kept, up to a limit, and delivered later, oldest first; what is above the
-    limit is dropped, oldest first, and counted. A payload that the server refuses is dropped and
-    logged. The k-th report is due at start + k * interval; reports that are missed while a delivery
-    takes long are skipped.
+    A server that is unavailable, silent or confused holds up nothing but the reporter's own thread.
+    Undelivered payloads are kept, up to a limit, and delivered later, oldest first; payloads above
+    the limit are dropped, oldest first, and counted. A payload that the server refuses is dropped
+    and logged; see `Sender`. The k-th report is due at start + k * interval; reports that are
+    missed while a delivery takes long are skipped.
 
     In a forked process it does not run, and has nothing to deliver, until it is started there.
 
     Args:
-        name: what it is called in the log and in its own metrics.
-        collect: reads what is to be reported.
-        transport: delivers it; belongs to this reporter alone, which closes it.
-        statistics: counts what becomes of the payloads.
+        name: the name in the log and in the reporter's own metrics.
+        collect: reads the payloads of a report.
+        transport: delivers payloads; belongs to this reporter alone, which closes it.
+        statistics: counts payloads by their fate.
         interval: seconds between two reports.
-        timeout: seconds one delivery may take.
-        buffered: payloads to keep for later.
+        timeout: seconds one request may take.
+        buffered: number of payloads to keep for later.
         buffered_bytes: bytes to keep for later, all payloads together.
-        clock: tells when the next report is due.
+        clock: the source of time.
+        codec: the encoding of the payloads; None for payloads that cannot be split.
+        undelivered: series that no server has taken, for codecs that merge; outlives the reporter.
         on_end: called by the worker, after its last report.
 
     Raises:
@@ -84,6 +87,8 @@ class Reporter:
         buffered: Whole = BUFFERED,
         buffered_bytes: Whole = BUFFERED_BYTES,
         clock: Clock = SYSTEM_CLOCK,
+        codec: Codec | None = None,
+        undelivered: list[bytes] | None = None,
         on_end: Callable[[], object] | None = None,
     ) -> None:
         self._name = name
@@ -100,37 +105,39 @@ class Reporter:
             timeout=positive("timeout", timeout),
             clock=clock,
             backoff=Backoff(),
+            codec=codec,
+            undelivered=undelivered,
         )
         self._statistics = statistics
         self._on_end = on_end
-        # Guards the end of the sender and what follows; wakes the worker.
+        # Guards the end of the sender and the worker; wakes the worker.
         self._changed = threading.Condition()
         self._worker: threading.Thread | None = None
-        # The worker's own: when it collects next, and whether that failed.
+        # The worker's own: the time of its next report, and whether the last one failed.
         self._due = 0.0
         self._unreadable = False
         _fork.track(self)
 
     @property
     def name(self) -> str:
-        """What it is called in the log and in its own metrics."""
+        """The name in the log and in the reporter's own metrics."""
         return self._name
 
     @property
     def running(self) -> bool:
-        """Whether the worker is there, be it at work or ending."""
+        """Whether the worker runs, its end included."""
         worker = self._worker
         return worker is not None and worker.is_alive()
 
     def start(self) -> None:
-        """Begin to report, the first time one interval from now. Does nothing when started.
+        """Start the worker, whose first report is due one interval from now; no-op when started.
 
         Raises:
-            LifecycleError: a worker that was told to stop has not ended yet.
+            LifecycleError: a worker that is stopping has not ended yet.
             RuntimeError: no thread can be started.
         """
         if _fork.dormant:
-            # What is reported may need a ticker.
+            # The reported instruments may need a ticker.
             _fork.resume()
         with self._changed:
             if self.running:
@@ -151,20 +158,20 @@ class Reporter:
                 raise
 
     def stop(self, timeout: float | None = None) -> None:
-        """Collect once more, deliver what there is, and end the worker. Does nothing when stopped.
+        """Collect once more, deliver all payloads, and end the worker; no-op when stopped.
 
-        A server that fails is not tried again. What is left then is lost, and logged. Called from
-        the worker itself, by a function that it collects from, it returns at once.
+        A server that fails is not tried again; undelivered payloads are dropped and logged. Called
+        from the worker itself, by a function that it collects from, it returns at once.
 
         Args:
-            timeout: seconds all of that may take, 10 unless told otherwise.
+            timeout: seconds that the stop may take; 10 if None.
 
         Raises:
             StopTimeoutError: the worker has not ended in that time, because collecting takes
-                longer; it ends as soon as that returns.
+                longer; it ends as soon as the function that it collects from returns.
         """
         seconds = STOP_TIMEOUT if timeout is None else timeout
-        # The rest of the time is for the worker to notice that its time is up.
+        # In the rest of the time the worker notices that its connection is cut.
         working = seconds * WORKING
         worker = self._worker
         # While the interpreter exits, the worker never runs again, but may have held the lock.
@@ -186,7 +193,7 @@ class Reporter:
             )
 
     def _after_fork(self) -> None:
-        """Leave the worker, the connection and all payloads to the parent; it can be started."""
+        """Leave the worker, the connection and all payloads to the parent process."""
         self._changed = threading.Condition()
         self._worker = None
         self._unreadable = False
@@ -196,23 +203,23 @@ class Reporter:
         try:
             while self._wait():
                 self._step()
-            if self._at_work():
+            if self._is_worker():
                 self._report()
                 self._sender.deliver()
         finally:
-            if self._at_work():
+            if self._is_worker():
                 self._sender.finish()
                 if self._on_end is not None:
                     self._on_end()
 
-    def _at_work(self) -> bool:
-        """Return whether this thread is the worker; not in a process that the worker has forked."""
+    def _is_worker(self) -> bool:
+        """Return whether this thread is the worker; False in a process that the worker forked."""
         return threading.current_thread() is self._worker
 
     def _wait(self) -> bool:
-        """Return True when there is something to do, False when everything is to end."""
+        """Wait for the next task; return False when the worker is to end."""
         with self._changed:
-            while self._sender.ends is None and self._at_work():
+            while self._sender.ends is None and self._is_worker():
                 wait = min(self._due, self._sender.due) - self._clock.monotonic()
                 if wait <= 0.0:
                     return True
@@ -220,20 +227,21 @@ class Reporter:
             return False
 
     def _step(self) -> None:
-        """Do what is due."""
+        """Make a report if one is due, and deliver."""
         if self._clock.monotonic() >= self._due:
             self._report()
-            # Not before: a report that takes longer than the interval would be due for ever.
+            # Not earlier: a report that takes longer than the interval would be due for ever.
             self._due = next_due(self._due, self._interval, self._clock.monotonic())
         self._sender.deliver(self._due)
 
     def _report(self) -> None:
-        """Collect what is to be reported."""
+        """Collect the payloads of a report."""
         try:
+            self._sender.merge()
             for payload in self._collect():
                 self._sender.add(payload)
         except BaseException:
-            # The next report may work, and nobody is there to raise to.
+            # The next report may work, and there is no caller to raise to.
             self._statistics.failed.inc()
             if not self._unreadable:
                 self._unreadable = True

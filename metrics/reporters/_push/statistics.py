@@ -1,4 +1,4 @@
-"""What a reporter tells about itself, beside what it reports."""
+"""Instruments of a reporter about itself."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,7 +11,7 @@ from metrics.registry import Registry
 
 
 class Statistics(NamedTuple):
-    """The instruments of one reporter."""
+    """Instruments of one reporter."""
 
     sent: Counter
     failed: Counter
@@ -29,9 +29,9 @@ def statistics(registry: Registry, name: str) -> Iterator[Statistics]:
     made = Statistics(Counter(), Counter(), Counter(), BucketHistogram(DURATION_BOUNDS))
     about: dict[str, tuple[Counter | BucketHistogram, str]] = {
         "sent": (made.sent, "Payloads that the server took"),
-        "failed": (made.failed, "Deliveries that did not work"),
-        "dropped": (made.dropped, "Payloads that were lost"),
-        "latency": (made.latency, "Time that deliveries took"),
+        "failed": (made.failed, "Requests that failed or were refused"),
+        "dropped": (made.dropped, "Payloads that were lost, at least in part"),
+        "latency": (made.latency, "Time that successful requests took"),
     }
     with ExitStack() as stack:
         for field, (instrument, description) in about.items():
@@ -41,7 +41,7 @@ def statistics(registry: Registry, name: str) -> Iterator[Statistics]:
                 registry.register(full_name, instrument, description=description, unit=unit)
             except DuplicateMetricError as error:
                 error.add_note(
-                    f"a reporter is called {name!r} already; give this one a name= of its own"
+                    f"another reporter has the name {name!r}; give this one another with name="
                 )
                 raise
             stack.callback(registry.unregister, full_name, instrument)

@@ -1,4 +1,4 @@
-"""Credentials, and their redaction in texts that are shown."""
+"""Credentials, and their redaction in texts that are logged."""
 
 import json
 import re
@@ -8,12 +8,21 @@ from html import escape
 from typing import NamedTuple, final
 from urllib.parse import quote, quote_plus
 
+SHOWN = 200
+"""Characters of a text that are shown."""
+
+GAP = r"[\s\x00-\x1f\x7f]*"
+"""Pattern of the characters within a secret that a server has broken into lines."""
+
 
 class Credentials(NamedTuple):
-    """A header, and what of it no error may show."""
+    """Headers of an authentication, and the texts in them that no log may show."""
 
     headers: dict[str, str]
     secrets: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return "<Credentials>"
 
 
 def basic(username: str | None, password: str | None) -> Credentials:
@@ -21,76 +30,79 @@ def basic(username: str | None, password: str | None) -> Credentials:
 
     Raises:
         TypeError: one of the two is not a str.
-        ValueError: there is only one of the two, or one holds what this cannot send. The message
-            does not repeat it.
+        ValueError: one of the two is missing or malformed. The message does not repeat it.
     """
     if not username and not password:
         return Credentials({}, ())
-    user, secret = given("username", username), given("password", password)
+    user, secret = require("username", username), require("password", password)
     if ":" in user:
-        raise ValueError("username holds a colon, which basic authentication cannot send")
-    encoded = b64encode(f"{user}:{secret}".encode()).decode()
+        raise ValueError(
+            "invalid username with a colon: basic authentication cannot send it; use another user"
+        )
+    encoded = encode_basic(user, secret)
     return Credentials({"Authorization": f"Basic {encoded}"}, (secret, encoded))
 
 
-def given(what: str, value: str | None) -> str:
-    """Return an option that has to be there.
+def encode_basic(user: str, password: str) -> str:
+    """Return a user name and a password as the header of basic authentication has them."""
+    return b64encode(f"{user}:{password}".encode()).decode()
+
+
+def require(option: str, value: str | None) -> str:
+    """Return the value of a required option.
 
     Raises:
-        TypeError: it is not a str.
-        ValueError: it is missing, empty, or holds what cannot be printed. The message does not
-            repeat it: it may be a secret.
+        TypeError: `value` is not a str.
+        ValueError: `value` is missing, empty or not printable. The message does not repeat it,
+            because it may be a secret.
     """
     if value is None or value == "":
-        raise ValueError(f"option {what!r} is required")
+        raise ValueError(f"option {option!r} is required")
     if not isinstance(value, str):
-        raise TypeError(f"{what} takes a str, got one of type {type(value).__name__}")
+        raise TypeError(f"invalid {option} of type {type(value).__name__}: use a str")
     if not value.isprintable():
-        raise ValueError(f"{what} holds a line break or another character that cannot be printed")
+        raise ValueError(
+            f"invalid {option} with a line break or another control character: use printable text"
+        )
     return value
 
 
-def given_in_ascii(what: str, value: str | None) -> str:
-    """Return an option that has to be there, and to fit into a header of HTTP; else as `given`."""
-    text = given(what, value)
+def require_ascii(option: str, value: str | None) -> str:
+    """Return the value of a required option that HTTP sends as a header; raise as `require`."""
+    text = require(option, value)
     if not text.isascii():
-        raise ValueError(f"{what} holds characters that are not ASCII")
+        raise ValueError(
+            f"invalid {option} with a character outside ASCII: HTTP cannot send it; use ASCII text"
+        )
     return text
-
-
-SHOWN = 200
-"""Characters of a text that are shown."""
-
-BETWEEN = r"[\s\x00-\x1f\x7f]*"
-"""What may stand within a secret that a server has broken into lines."""
 
 
 @final
 class Redaction:
-    """Replaces secrets by `***`, as they are and as servers write what they were sent.
+    """Replacement of secrets by `***`, in every form in which a server may repeat them.
 
-    That is quoted for URLs, HTML or JSON, in base64, in other case, or broken into lines.
+    The forms are the secret itself, quoted for URLs, HTML or JSON, in base64, in other case, and
+    broken into lines.
 
     Args:
-        secrets: what is not to be shown; empty ones are left out.
+        secrets: the secrets; empty ones are left out.
     """
 
     __slots__ = ("_pattern",)
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         found = {spelling for secret in secrets if secret for spelling in spellings(secret)}
-        # The longest first: one may be part of another.
-        patterns = [
-            BETWEEN.join(map(re.escape, spelling)) for spelling in sorted(found, key=len)[::-1]
-        ]
+        # The longest first, because a secret may contain another.
+        patterns = [GAP.join(map(re.escape, each)) for each in sorted(found, key=len)[::-1]]
         self._pattern = re.compile("|".join(patterns), re.IGNORECASE) if patterns else None
 
     def shown(self, text: str, *, cut: bool = False) -> str:
-        """Return what may be shown of a text.
+        """Return a foreign text as one short, printable line without secrets.
 
         Args:
-            text: comes from outside.
-            cut: whether it ends where it was cut off, perhaps within a secret.
+            text: the text, such as the answer of a server.
+            cut: whether the text was cut off, perhaps within a secret; only its first half is
+                shown then.
         """
         if self._pattern is not None:
             text = self._pattern.sub("***", text)
@@ -104,7 +116,7 @@ class Redaction:
 
 
 def spellings(secret: str) -> set[str]:
-    """Return how a text may look when a server repeats it."""
+    """Return the forms in which a server may repeat a secret."""
     encoded = secret.encode(errors="surrogatepass")
     return {
         secret,

@@ -1,24 +1,24 @@
-"""How a payload gets to a server, and the two ways in which that fails."""
+"""Delivery of a payload to one server, and the ways in which it fails."""
 
 from typing import Protocol
 
 
 class Transport(Protocol):
-    """What carries payloads to one server. Used by one thread, except for `abort`."""
+    """Carrier of payloads to one server. Used by one thread, except for `abort`."""
 
     def send(self, payload: bytes, timeout: float) -> None:
         """Deliver a payload within `timeout` seconds.
 
         Raises:
-            Unavailable: it may work later.
-            Rejected: this payload will never be taken.
+            Unavailable: the same payload may be delivered later.
+            Rejected: the server will never take this payload; the subclasses name the reason.
         """
 
     def abort(self) -> None:
-        """Make a `send` that is going on in another thread fail at once; safe from any thread."""
+        """Make a `send` in another thread fail at once; safe from any thread."""
 
     def close(self) -> None:
-        """Let go of the connection, if there is one."""
+        """Close the connection, if there is one."""
 
     def abandon(self) -> None:
         """Close the descriptors of a connection in a forked process; the parent goes on using it.
@@ -28,18 +28,42 @@ class Transport(Protocol):
         """
 
 
-class Unavailable(Exception):  # noqa: N818 - it says what the server is
-    """The server cannot take a payload now, but may later.
+class Unavailable(Exception):  # noqa: N818 - names the state of the server
+    """Failure after which the same payload may be delivered later.
 
     Args:
-        reason: what went wrong, without secrets.
-        retry_after: seconds the server asks to be left alone for.
+        reason: the cause, without secrets.
+        retry_after: seconds before the next try, as the server requests.
+        blames_payload: whether the server answered that handling this payload failed: it may fail
+            for ever, while others would be taken.
+        unanswered: whether the payload was sent and no answer came: the server may have taken it.
     """
 
-    def __init__(self, reason: str, retry_after: float = 0.0) -> None:
+    def __init__(
+        self,
+        reason: str,
+        retry_after: float = 0.0,
+        *,
+        blames_payload: bool = False,
+        unanswered: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+        self.blames_payload = blames_payload
+        self.unanswered = unanswered
 
 
-class Rejected(Exception):  # noqa: N818 - it says what the payload is
-    """The server will not take this payload, however often it is sent."""
+class Rejected(Exception):  # noqa: N818 - names the state of the payload
+    """Refusal of a payload for reasons outside of it: no permission, no such database."""
+
+
+class TooLarge(Rejected):
+    """Refusal of a payload for its size: its halves may be taken."""
+
+
+class Malformed(Rejected):
+    """Refusal of a payload for one of its series: payloads without that series may be taken."""
+
+
+class PartlyTaken(Rejected):
+    """Refusal of some series by a server that has taken the others of the payload."""

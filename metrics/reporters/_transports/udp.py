@@ -1,87 +1,134 @@
-"""Datagrams as a transport: sent, and hardly ever heard of again."""
+"""Datagrams over UDP as a transport: one payload, one datagram, no acknowledgement."""
 
 import socket
 from errno import EMSGSIZE
+from logging import getLogger
 from typing import final
 
-from metrics.reporters._transports.connection import Wire, close_descriptor
+from metrics.clock import SYSTEM_CLOCK, Clock
+from metrics.reporters._transports.connection import (
+    Connector,
+    NameWatch,
+    SocketAddress,
+    close_descriptor,
+)
 from metrics.reporters._transports.endpoint import checked_host, checked_port
 from metrics.reporters._transports.transport import Rejected, Unavailable
 
 REFUSAL = 0.1
-"""Seconds that the first datagram of a socket waits for a refusal, at most."""
+"""Longest wait, in seconds, for the refusal of the first datagram of a socket."""
+
+logger = getLogger(__name__)
 
 
 @final
 class Udp:
-    """Sends each payload as one datagram.
+    """Sender of each payload as one datagram.
 
-    Nobody tells whether one arrives, except that a machine without a listener may refuse it. The
-    first datagram waits a moment for that, so that a server that is away is not taken for one that
-    is back; what is refused later fails the next datagram.
+    Arrival is not acknowledged; a machine without a listener may refuse a datagram. The first
+    datagram of a socket waits a moment for that, so that an unavailable server does not count as
+    available again; a later refusal fails the next datagram. The host name is looked up again
+    about once a minute, in the background: datagrams go to the old address until the lookup ends.
 
     Args:
-        host: where the server is.
-        port: where it listens.
+        host: the host name or address of the server.
+        port: its port.
+        clock: the source of the time that passes between two lookups.
 
     Raises:
-        TypeError, ValueError: there can be no server at that host and port.
+        TypeError, ValueError: `host` or `port` is malformed.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._host = checked_host("host", host)
         self._port = checked_port("port", port)
-        self._wire = Wire()
+        self._connector = Connector()
+        self._names = NameWatch(self._host, self._port, socket.SOCK_DGRAM, clock)
         self._socket: socket.socket | None = None
+        self._peer: SocketAddress = ()
+        # A name such as localhost may have an address where no server listens.
+        self._refused: SocketAddress = ()
 
     def send(self, payload: bytes, timeout: float) -> None:
-        """Send a payload; raise `Unavailable`, or `Rejected` if it is too large."""
+        """Send a payload within `timeout` seconds.
+
+        Raises:
+            Unavailable: the host has no address, or the datagram or one before it was refused.
+            Rejected: the payload is too large for a datagram.
+        """
         try:
-            if self._socket is None:
-                with self._wire.within(timeout):
-                    self._socket = self._wire.connect(
-                        self._host, self._port, timeout, socket.SOCK_DGRAM
-                    )
-                send(self._socket, payload, timeout, min(REFUSAL, timeout))
-            else:
-                send(self._socket, payload, timeout, 0.0)
+            sock, is_new = self._connected_socket(timeout)
+            send_datagram(sock, payload, timeout, min(REFUSAL, timeout) if is_new else 0.0)
         except OSError as error:
             if error.errno == EMSGSIZE:
                 raise Rejected(
                     f"{self._host}:{self._port} takes no datagram of {len(payload)} bytes: {error}"
                 ) from None
             reason = str(error)
-            # Every time the name is looked up anew after a failure: servers move.
+            # After a failure the name is looked up again, because servers move.
+            self._refused = self._peer
             self.close()
             raise Unavailable(f"{self._host}:{self._port}: {reason}") from None
 
     def abort(self) -> None:
-        """Make a `send` that looks up a name in another thread fail at once."""
-        self._wire.cut()
+        """Make the lookup of a `send` in another thread fail at once."""
+        self._connector.abort()
 
     def close(self) -> None:
-        """Close the socket; the next `send` makes a new one."""
-        self._wire.close()
+        """Close the socket; the next `send` opens another."""
+        self._connector.close()
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def abandon(self) -> None:
-        """Close the socket in a forked process; the parent goes on using it."""
-        self._wire.abandon()
+        """Close the socket in a forked process; the parent continues to use its own."""
+        self._connector.abandon()
         if self._socket is not None:
             close_descriptor(self._socket)
             self._socket = None
+
+    def _connected_socket(self, timeout: float) -> tuple[socket.socket, bool]:
+        """Return the socket to the server's present address, and whether it is new."""
+        if self._socket is None:
+            with self._connector.within(timeout):
+                self._socket = self._connector.connect(
+                    self._host, self._port, timeout, socket.SOCK_DGRAM, last=self._refused
+                )
+            self._peer = peer_of(self._socket)
+            self._names.restart()
+            return self._socket, True
+        addresses = self._names.addresses()
+        if not addresses or self._peer in [address[4][:2] for address in addresses]:
+            return self._socket, False
+        self.close()
+        with self._connector.within(timeout):
+            self._socket = self._connector.connect_any(addresses, timeout)
+        old, self._peer = self._peer, peer_of(self._socket)
+        logger.info(
+            "%s:%d has moved from %s to %s, where datagrams go from now on",
+            self._host,
+            self._port,
+            old[0],
+            self._peer[0],
+        )
+        return self._socket, True
 
     def __repr__(self) -> str:
         return f"<Udp {self._host}:{self._port}>"
 
 
-def send(sock: socket.socket, payload: bytes, timeout: float, patience: float) -> None:
-    """Send a datagram and wait for its refusal; what a server says is ignored.
+def peer_of(sock: socket.socket) -> SocketAddress:
+    """Return the numeric host and port to which a socket is connected."""
+    peer: SocketAddress = sock.getpeername()
+    return peer[:2]
+
+
+def send_datagram(sock: socket.socket, payload: bytes, timeout: float, patience: float) -> None:
+    """Send a datagram and wait `patience` seconds for its refusal; answers are ignored.
 
     Raises:
-        OSError: it cannot be sent, or it or one before it was refused.
+        OSError: the datagram cannot be sent, or it or one before it was refused.
     """
     sock.settimeout(timeout)
     sock.send(payload)

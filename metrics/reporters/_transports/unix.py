@@ -1,4 +1,4 @@
-"""Datagrams to a socket of this machine as a transport."""
+"""Datagrams to a Unix socket of this machine as a transport."""
 
 import os
 import socket
@@ -8,20 +8,21 @@ from typing import final
 from metrics.reporters._transports.transport import Rejected, Unavailable
 
 LONGEST_PATH = 107
+"""Bytes of the longest path of a socket on Linux, without the final zero."""
 
-LONGEST = 1.0
-"""Seconds a datagram waits for a daemon that does not keep up, at most."""
+LONGEST_WAIT = 1.0
+"""Longest wait, in seconds, of a datagram for a daemon that does not read fast enough."""
 
 
 @final
 class UnixDatagrams:
-    """Sends each payload as one datagram to a Unix socket.
+    """Sender of each payload as one datagram to a Unix socket.
 
     Args:
-        path: the socket.
+        path: the path of the socket.
 
     Raises:
-        TypeError, ValueError: no socket can be there.
+        TypeError, ValueError: `path` cannot be the path of a socket.
     """
 
     def __init__(self, path: str) -> None:
@@ -29,12 +30,17 @@ class UnixDatagrams:
         self._socket: socket.socket | None = None
 
     def send(self, payload: bytes, timeout: float) -> None:
-        """Send a payload; raise `Unavailable`, or `Rejected` if it is too large."""
-        seconds = min(timeout, LONGEST)
+        """Send a payload within `timeout` seconds, and within `LONGEST_WAIT`.
+
+        Raises:
+            Unavailable: no daemon reads from the socket, or not fast enough.
+            Rejected: the payload is too large for a datagram.
+        """
+        seconds = min(timeout, LONGEST_WAIT)
         try:
             if self._socket is None:
                 self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            # A daemon that does not keep up makes a datagram wait.
+            # The queue of a socket holds few datagrams: a slow daemon makes the next one wait.
             self._socket.settimeout(seconds)
             self._socket.sendto(payload, self._path)
         except TimeoutError:
@@ -48,16 +54,16 @@ class UnixDatagrams:
             raise Unavailable(reason) from None
 
     def abort(self) -> None:
-        """Do nothing: a datagram does not wait for long."""
+        """Do nothing: a datagram waits for `LONGEST_WAIT` at most."""
 
     def close(self) -> None:
-        """Close the socket; the next `send` makes a new one."""
+        """Close the socket; the next `send` opens another."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def abandon(self) -> None:
-        """Close the socket in a forked process; the parent goes on using it."""
+        """Close the socket in a forked process; the parent continues to use its own."""
         self.close()
 
     def __repr__(self) -> str:
@@ -65,14 +71,14 @@ class UnixDatagrams:
 
 
 def checked_path(path: str) -> str:
-    """Return where a Unix socket may be.
+    """Return the path of a Unix socket.
 
     Raises:
         TypeError: `path` is not a str.
-        ValueError: it is empty, has a zero byte, or is too long for a socket.
+        ValueError: `path` is empty, has a zero byte, or is too long for a socket.
     """
     if not isinstance(path, str):
-        raise TypeError(f"path takes a str, got {path!r}")
+        raise TypeError(f"invalid path {path!r}: use a str")
     if not path or "\0" in path or len(os.fsencode(path)) > LONGEST_PATH:
-        raise ValueError(f"path takes up to {LONGEST_PATH} bytes without zeros, got {path!r}")
+        raise ValueError(f"invalid path {path!r}: use 1 to {LONGEST_PATH} bytes without zeros")
     return path

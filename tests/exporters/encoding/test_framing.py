@@ -1,15 +1,37 @@
+"""Every text arrives once and whole, in chunks and datagrams, or on one line."""
+
+import inspect
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.exporters._encoding.framing import CHUNK, chunked, datagrams
+from metrics.exporters import (
+    csv,
+    expvar,
+    geth_text,
+    graphite,
+    influx,
+    json,
+    log_lines,
+    openmetrics,
+    opentsdb,
+    prometheus,
+    statsd,
+)
+from metrics.exporters._encoding.framing import (
+    CHUNK,
+    datagrams,
+    join_chunks,
+    one_line,
+    render_of,
+)
 
 
 @given(st.lists(st.text(max_size=9)))
-def test_nothing_is_lost_or_added(texts):
-    joined = b"".join(chunked(texts))
+def test_no_text_is_lost_or_added(texts):
+    joined = b"".join(join_chunks(texts))
     assert joined == "".join(texts).encode(errors="backslashreplace")
 
 
@@ -21,7 +43,7 @@ def test_a_chunk_is_yielded_before_the_rest_is_read():
             read.append(index)
             yield "x" * (CHUNK // 2)
 
-    chunks = chunked(texts())
+    chunks = join_chunks(texts())
     assert len(next(chunks)) == CHUNK
     assert read == [0, 1]
     assert [len(chunk) for chunk in chunks] == [CHUNK]
@@ -29,14 +51,14 @@ def test_a_chunk_is_yielded_before_the_rest_is_read():
 
 def test_no_text_is_cut_in_two():
     line = "x" * 1000 + "\n"
-    chunks = list(chunked([line] * 100))
+    chunks = list(join_chunks([line] * 100))
     assert len(chunks) > 1
     assert all(chunk.endswith(b"\n") for chunk in chunks)
 
 
-def test_nothing_makes_no_chunk():
-    assert list(chunked([])) == []
-    assert list(chunked(["", ""])) == []
+def test_no_texts_are_no_chunk():
+    assert list(join_chunks([])) == []
+    assert list(join_chunks(["", ""])) == []
 
 
 lines = st.lists(st.text(st.characters(exclude_characters="\n", codec="utf-8"), min_size=1))
@@ -52,12 +74,12 @@ def test_every_line_arrives_once_or_is_reported(texts, size):
     assert dropped == [f"{text}\n" for text in texts if len(text.encode()) > size]
 
 
-def test_as_much_as_fits_goes_into_one_payload():
+def test_a_payload_has_as_many_texts_as_fit():
     texts = ["aa\n", "bb\n", "c\n", "d\n"]
     assert list(datagrams(texts, dropped=pytest.fail, size=5)) == [b"aa\nbb", b"c\nd"]
 
 
-def test_lines_that_belong_together_travel_together():
+def test_lines_of_one_text_share_a_payload():
     texts = ["aaaa:1|g\n", "b:0|g\nb:-1|g\n"]
     payloads = list(datagrams(texts, dropped=pytest.fail, size=16))
     assert payloads == [b"aaaa:1|g", b"b:0|g\nb:-1|g"]
@@ -67,6 +89,58 @@ def test_no_lines_are_no_payload():
     assert list(datagrams([], dropped=pytest.fail)) == []
 
 
-def test_a_size_that_holds_nothing_is_refused_at_once():
+def test_a_size_of_zero_is_refused_at_once():
     with pytest.raises(ValueError, match="size"):
         datagrams([], dropped=pytest.fail, size=0)
+
+
+@given(st.text(alphabet=st.characters()))
+def test_a_line_is_one_line_on_every_terminal(text):
+    line = one_line(text)
+    assert line.isprintable()
+    assert len(line.splitlines()) == (1 if text else 0)
+
+
+@given(st.text().filter(str.isprintable))
+def test_a_printable_text_stays_as_it_is(text):
+    assert one_line(text) == text
+
+
+def test_other_characters_are_escaped():
+    assert one_line("a\r\n\x1b[2J\u2028\u202e\ud800") == r"a\r\n\x1b[2J\u2028\u202e\ud800"
+
+
+FORMATS = (
+    csv,
+    expvar,
+    geth_text,
+    graphite,
+    influx,
+    json,
+    log_lines,
+    openmetrics,
+    opentsdb,
+    prometheus,
+    statsd,
+)
+
+
+@pytest.mark.parametrize("module", FORMATS, ids=lambda module: module.__name__)
+def test_render_has_the_options_of_stream_and_returns_bytes(module):
+    render, stream = (inspect.signature(found) for found in (module.render, module.stream))
+    assert render.parameters == stream.parameters
+    assert render.return_annotation is bytes
+    assert (module.render.__name__, module.render.__module__) == ("render", module.__name__)
+    assert "stream" in module.render.__doc__
+    assert "Args:" in module.stream.__doc__
+
+
+def test_joined_chunks_are_those_of_the_stream():
+    def stream(*texts: str, end: str = "") -> Iterator[bytes]:
+        """Yield texts."""
+        return join_chunks([*texts, end])
+
+    render = render_of(stream)
+    assert render("a", "b", end="c") == b"abc"
+    with pytest.raises(TypeError, match="start"):
+        render(start="x")

@@ -1,3 +1,5 @@
+"""Numbers read back as they were, in the notation of each format."""
+
 import math
 from math import inf, nan
 
@@ -6,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.utils import floatToGoString
 
-from metrics.exporters._encoding.numbers import bounded, canonical, decimal, finite, go_float
+from metrics.exporters._encoding.numbers import canonical, clamp, decimal, finite, go_float
 
 
 @given(st.integers(-(2**1023) + 1, 2**1023 - 1) | st.floats(allow_nan=False))
-def test_what_a_float_can_hold_stays_as_it_is(value):
-    assert bounded(value) == value
-    assert type(bounded(value)) is type(value)
-    float(bounded(value))
+def test_a_number_within_the_range_of_floats_stays_as_it_is(value):
+    assert clamp(value) == value
+    assert type(clamp(value)) is type(value)
+    float(clamp(value))
 
 
 def test_an_int_beyond_every_float_is_infinite():
-    assert bounded(10**5000) == math.inf
-    assert bounded(-(10**5000)) == -math.inf
+    assert clamp(10**5000) == math.inf
+    assert clamp(-(10**5000)) == -math.inf
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -39,7 +41,7 @@ def test_an_int_is_exact_up_to_64_bits_and_a_float_beyond(value):
 
 
 @pytest.mark.parametrize("value", [nan, inf, -inf, 10**400, -(10**400), None, "1"])
-def test_what_is_no_finite_number_is_none(value):
+def test_a_value_that_is_no_finite_number_is_none(value):
     assert finite(value) is None
 
 

@@ -1,3 +1,5 @@
+"""Numbers show their units, units have codes, and timestamps are checked."""
+
 import math
 
 import pytest
@@ -10,7 +12,7 @@ from metrics.exporters._encoding.units import (
     code_of,
     code_of_rate,
     per_second,
-    rounded,
+    round_text,
     several,
     size_text,
     writer_of,
@@ -48,23 +50,23 @@ def test_a_number_shows_its_unit(unit, value, text):
     assert write(value) == text
 
 
-def test_of_a_unit_without_a_sign_numbers_show_nothing():
+def test_numbers_do_not_show_a_unit_without_a_sign():
     assert writer_of("requests") is None
 
 
 @given(st.integers(-(2**1023) + 1, 2**1023 - 1))
 def test_ints_are_exact(value):
-    assert int(rounded(value)) == value
+    assert int(round_text(value)) == value
 
 
 @given(st.floats(-1e308, 1e308))
 def test_floats_are_right_to_four_digits(value):
-    assert math.isclose(float(rounded(value)), value, rel_tol=6e-4, abs_tol=1e-323)
+    assert math.isclose(float(round_text(value)), value, rel_tol=6e-4, abs_tol=1e-323)
 
 
 @pytest.mark.parametrize("value", [9999.6, 999.96, 1e4, 1e14])
 def test_numbers_of_everyday_size_have_no_exponent(value):
-    assert "e" not in rounded(value)
+    assert "e" not in round_text(value)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ def test_a_size_in_a_sentence_has_a_space_before_its_unit(size, text):
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "no try"), (1, "1 try"), (1000, "1000 tries")])
-def test_what_is_counted_in_a_sentence_agrees_with_its_number(count, text):
+def test_a_noun_in_a_sentence_agrees_with_its_count(count, text):
     assert several(count, "try", "tries") == text
 
 
@@ -90,8 +92,15 @@ def test_what_is_counted_in_a_sentence_agrees_with_its_number(count, text):
         ("percent", "%"),
         ("ratio", "1"),
         ("By", "By"),
-        ("requests", "{requests}"),
-        ("open files", "{open_files}"),
+        ("requests", "{request}"),
+        ("open files", "{open_file}"),
+        ("queries", "{query}"),
+        ("processes", "{process}"),
+        ("matches", "{match}"),
+        ("boxes", "{box}"),
+        ("series", "{series}"),
+        ("status", "{status}"),
+        ("hits/day", "{hits/day}"),
         ("{x}", "{_x_}"),
     ],
 )
@@ -100,7 +109,7 @@ def test_a_unit_has_its_code(unit, code):
 
 
 @pytest.mark.parametrize(("code", "rate"), [("", "1/s"), ("1", "1/s"), ("By", "By/s")])
-def test_so_much_in_a_second_has_a_code(code, rate):
+def test_a_rate_has_a_code(code, rate):
     assert code_of_rate(code) == rate
 
 
@@ -125,7 +134,7 @@ def test_times_before_1970_and_beyond_63_bits_are_refused(wrong):
 
 
 @pytest.mark.parametrize("wrong", [1.5, "1", None])
-def test_what_is_no_int_is_refused(wrong):
+def test_a_time_that_is_no_int_is_refused(wrong):
     with pytest.raises(TypeError, match="timestamp_ns"):
         checked_seconds(wrong)
 
@@ -134,10 +143,10 @@ def test_what_is_no_int_is_refused(wrong):
     ("unit", "count"),
     [("seconds", 1), ("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9)],
 )
-def test_a_second_has_so_many(unit, count):
+def test_a_second_has_as_many_of_each_unit(unit, count):
     assert per_second(unit) == count
 
 
-def test_another_unit_is_refused_with_those_there_are():
-    with pytest.raises(ValueError, match=r"one of seconds, milliseconds.*got 'hours'"):
+def test_another_unit_is_refused_with_the_list_of_units():
+    with pytest.raises(ValueError, match=r"'hours': use one of seconds, milliseconds"):
         per_second("hours")

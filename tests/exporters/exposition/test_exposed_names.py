@@ -11,12 +11,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from metrics import SYSTEM_CLOCK, Healthcheck, Registry, StateSet
 from metrics._units import SCALES
 from metrics.exporters import openmetrics, prometheus
-from metrics.exporters._exposition.layout import (
-    OPENMETRICS_SUFFIXES,
-    TEXT_SUFFIXES,
-    exposed_names,
-    geth_names,
-)
+from metrics.exporters._exposition.geth import GethLayout
+from metrics.exporters._exposition.layout import TextLayout
+from metrics.exporters._exposition.layouts import NewLayout
+from metrics.exporters._series.kinds import first_kinds_of
+from metrics.exporters.openmetrics import OpenMetricsLayout
 from metrics.registry._inner import KINDS, Defaults, store_of
 
 UNITS = st.sampled_from(["", *SCALES, "bytes", "seconds", "ratio", "celsius", "°", "a/b"])
@@ -51,6 +50,11 @@ def family_names(page: bytes) -> list[str]:
     return [line.split()[2] for line in page.decode().splitlines() if line.startswith("# TYPE")]
 
 
+def known_names(registry: Registry, new: NewLayout) -> set[str]:
+    (entry,) = store_of(registry).entries()
+    return set(new(entry, (), 1, first_kinds_of(store_of(registry))).names())
+
+
 def names_on(page: bytes) -> set[str]:
     return {*sample_names(page), *family_names(page)}
 
@@ -62,15 +66,13 @@ def test_the_names_on_a_page_are_known_before_it_is_read(kind: type, name: str, 
     instrument = registry.register(name, create(kind), unit=unit)
     if hasattr(instrument, "update"):
         instrument.update(1.0)
-    (entry,) = store_of(registry).entries()
-    row = KINDS[kind]
     geth = prometheus.render(registry, dialect="go-ethereum", reader="geth")
-    assert names_on(geth) == set(geth_names(row, entry, 1))
+    assert names_on(geth) == known_names(registry, GethLayout)
     text = names_on(prometheus.render(registry))
     assert text
-    assert text <= set(exposed_names(row, entry, 1, TEXT_SUFFIXES))
+    assert text <= known_names(registry, TextLayout)
     metrics = names_on(openmetrics.render(registry))
-    assert metrics <= set(exposed_names(row, entry, 1, OPENMETRICS_SUFFIXES))
+    assert metrics <= known_names(registry, OpenMetricsLayout)
 
 
 @given(st.lists(st.tuples(CLASHING, st.sampled_from(list(KINDS)), UNITS), max_size=8))

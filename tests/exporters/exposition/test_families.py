@@ -13,8 +13,7 @@ from metrics import (
     Timer,
 )
 from metrics.exporters import openmetrics, prometheus
-from metrics.registry._inner import store_of
-from tests.exporters.page_reading import page, samples
+from tests.exporters.page_reading import layout, page, samples
 
 NAMES = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), min_size=1)
 
@@ -143,6 +142,6 @@ def test_what_is_kept_of_a_family_is_bounded_by_its_children():
         if number:
             family.remove(str(number - 1))
     prometheus.render(registry)
-    (entry,) = store_of(registry).entries()
-    (form,) = entry.kept["prometheus"].forms(family.labels("299").snapshot())
-    assert len(form._kept) <= 2
+    (shown,) = layout(registry, "hits").families(family.labels("299").snapshot())
+    assert len(shown._texts) <= 2
+    assert len(shown._columns) <= 1

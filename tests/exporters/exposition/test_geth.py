@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from metrics import BucketHistogram, Registry, Timer
 from metrics.exporters import prometheus
-from metrics.registry._inner import store_of
 from metrics.testing import ManualClock
 from tests.exporters.everything import everything
+from tests.exporters.page_reading import layout
 
 QUANTILES = ("0.5", "0.75", "0.95", "0.99", "0.999", "0.9999")
 
@@ -147,6 +147,5 @@ def test_children_that_are_gone_are_forgotten():
         page(registry)
         family.remove(str(number))
     page(registry)
-    (entry,) = store_of(registry).entries()
-    forms = entry.kept["go-ethereum"].forms(family.prototype().snapshot())
-    assert [len(form._kept) for form in forms] == [0, 0]
+    shown = layout(registry, "call", "go-ethereum").families(family.prototype().snapshot())
+    assert [len(one._texts) for one in shown] == [0, 0]

@@ -1,4 +1,4 @@
-"""Requests hold what the registry holds, in messages that the official classes read."""
+"""Requests have every value of the registry, in messages that the official classes read."""
 
 import builtins
 import logging
@@ -15,11 +15,13 @@ from metrics import Registry
 from metrics.exporters import otlp
 from metrics.exporters._series.clashes import warn_once
 from metrics.exporters._series.deltas import Deltas
+from metrics.exporters.otlp._starts import Starts
+from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
+from tests.exporters.otlp.reading import points_in
+from tests.exporters.page_reading import Custom
 
-START_NS = NOW_NS - 10**10
-
-TIMES = {"timestamp_ns": NOW_NS, "start_ns": START_NS}
+TIMES = {"timestamp_ns": NOW_NS}
 
 
 def read(page: bytes) -> ExportMetricsServiceRequest:
@@ -27,13 +29,7 @@ def read(page: bytes) -> ExportMetricsServiceRequest:
 
 
 def points(page: bytes) -> list[tuple[str, object]]:
-    return [
-        (metric.name, point)
-        for resource in read(page).resource_metrics
-        for scope in resource.scope_metrics
-        for metric in scope.metrics
-        for point in getattr(metric, metric.WhichOneof("data")).data_points
-    ]
+    return [*points_in(page)]
 
 
 def hits(children: int) -> Registry:
@@ -44,7 +40,7 @@ def hits(children: int) -> Registry:
     return registry
 
 
-def test_a_request_says_what_is_measured_and_what_measures():
+def test_a_request_has_its_resource_and_its_scope():
     resource = {"service.name": "shop", "shard": 3, "canary": True, "share": 0.5, "big": 1 << 64}
     (one,) = read(otlp.render(everything(), **TIMES, resource=resource)).resource_metrics
     held = {pair.key: pair.value for pair in one.resource.attributes}
@@ -58,13 +54,13 @@ def test_a_request_says_what_is_measured_and_what_measures():
     assert scope.scope.version == version("wired-metrics")
 
 
-def test_a_registry_with_nothing_in_it_is_no_request():
+def test_an_empty_registry_is_no_request():
     assert list(otlp.stream(Registry(), **TIMES)) == []
     assert otlp.render(Registry(), **TIMES) == b""
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 1000])
-def test_no_request_has_more_points_than_asked_for(limit):
+def test_no_request_has_more_points_than_its_limit(limit):
     whole = points(otlp.render(everything(), **TIMES))
     requests = list(otlp.stream(everything(), **TIMES, batch_size=limit))
     assert len(requests) == -(-len(whole) // limit)
@@ -93,7 +89,7 @@ def test_the_page_is_its_requests_one_after_the_other():
     assert len(points(whole)) == 10
 
 
-def test_requests_come_before_all_is_read():
+def test_requests_are_yielded_while_the_registry_is_read():
     read_so_far = Tally()
     registry = Registry()
     for name in "abc":
@@ -107,51 +103,98 @@ def test_requests_come_before_all_is_read():
 
 @given(st.lists(st.integers(0, 1 << 40), min_size=1, max_size=5))
 def test_deltas_add_up_to_the_total(amounts):
-    registry = Registry()
+    registry = Registry(clock=ManualClock(epoch=0))
     counter = registry.counter("a")
     deltas = Deltas()
-    told = []
+    sent = []
     for index, amount in enumerate(amounts):
         counter.inc(amount)
-        page = otlp.render(registry, timestamp_ns=index + 1, start_ns=0, deltas=deltas)
+        page = otlp.render(registry, timestamp_ns=index + 1, deltas=deltas)
         ((_, point),) = points(page)
         assert (point.start_time_unix_nano, point.time_unix_nano) == (index, index + 1)
-        told.append(point.as_int)
-    assert told == amounts
+        sent.append(point.as_int)
+    assert sent == amounts
 
 
-def test_what_is_left_of_a_counter_when_it_begins_anew_is_a_delta():
+def test_the_first_delta_after_a_clear_is_the_total():
     registry = Registry()
     counter = registry.counter("a")
     deltas = Deltas()
-    told = []
+    sent = []
     for amount in (5, 2):
         counter.clear()
         counter.inc(amount)
         ((_, point),) = points(otlp.render(registry, **TIMES, deltas=deltas))
-        told.append(point.as_int)
-    assert told == [5, 2]
+        sent.append(point.as_int)
+    assert sent == [5, 2]
 
 
-def test_an_instrument_called_like_the_rates_of_another_gives_way(caplog):
+NUMBERED = {
+    "/ and .": (["a/b", "a.b"], "counter", {"a.b": 1, "a.b_2": 1}),
+    "three": (["a.b.c", "a/b/c", "a/b.c"], "counter", {"a.b.c": 1, "a.b.c_2": 1, "a.b.c_3": 1}),
+    "meters": (["a/b", "a.b"], "meter", {"a.b": 1, "a.b.rate": 4, "a.b_2": 1, "a.b_2.rate": 4}),
+}
+
+
+@pytest.mark.parametrize(("names", "kind", "exported"), NUMBERED.values(), ids=NUMBERED)
+def test_names_that_differ_in_dots_and_slashes_get_numbers(names, kind, exported, caplog):
+    registry = Registry()
+    for value, name in enumerate(names, 1):
+        instrument = getattr(registry, kind)(name)
+        (instrument.mark if kind == "meter" else instrument.inc)(value)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            found = points(otlp.render(registry, **TIMES))
+    assert Tally(name for name, _ in found) == exported
+    totals = {name: point.as_int for name, point in found if "rate" not in name}
+    # The first to be registered keeps its name.
+    assert [totals[name] for name in exported if "rate" not in name] == [*range(1, len(names) + 1)]
+    assert len(caplog.records) == len(names) - 1
+    assert f"{names[1]!r} is renamed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind", "count"), [("rate", "meter", 4), ("quantile", "histogram", 8)]
+)
+@pytest.mark.parametrize("first", ["instrument", "namesake"])
+def test_a_namesake_of_a_gauge_beside_a_metric_gets_a_number(suffix, kind, count, first, caplog):
+    registry = Registry()
+    names = ["a", f"a.{suffix}"] if first == "instrument" else [f"a.{suffix}", "a"]
+    for name in names:
+        if name == "a":
+            instrument = getattr(registry, kind)("a")
+            (instrument.mark if kind == "meter" else instrument.update)(2)
+        else:
+            registry.counter(name).inc(7)
+    with caplog.at_level(logging.WARNING):
+        found = Tally(name for name, _ in points(otlp.render(registry, **TIMES)))
+    if first == "instrument":
+        assert found == {"a": 1, f"a.{suffix}": count, f"a.{suffix}_2": 1}
+    else:
+        assert found == {"a_2": 1, f"a_2.{suffix}": count, f"a.{suffix}": 1}
+    assert "is renamed" in caplog.text
+
+
+def test_of_foreign_instruments_of_one_name_the_first_is_written(caplog):
     warn_once.cache_clear()
     registry = Registry()
-    registry.meter("a").mark(2)
-    registry.counter("a.rate").inc(7)
-    registry.counter("b.rate").inc(8)
+    other = Registry()
+    other.counter("a").inc(3)
+    registry.register("a.b", Custom(other.get("a").snapshot()))
+    registry.register("a/b", Custom(Registry().counter("a").snapshot()))
     with caplog.at_level(logging.WARNING):
-        names = Tally(name for name, _ in points(otlp.render(registry, **TIMES)))
-    assert names == {"a": 1, "a.rate": 4, "b.rate": 1}
-    assert "'a.rate' is left out" in caplog.text
+        ((name, point),) = points(otlp.render(registry, **TIMES))
+    assert (name, point.as_int) == ("a.b", 3)
+    assert "'a/b' is left out" in caplog.text
 
 
-def test_what_resets_resets_for_its_reader_alone():
+def test_values_that_reset_at_a_read_reset_for_its_reader_alone():
     registry = Registry()
     registry.resetting_timer("pause").update(1.0)
     otlp.render(registry, **TIMES, reader="other")
     for quantiles in (8, 0):
-        ((_, point),) = points(otlp.render(registry, **TIMES))
-        assert (point.count, point.sum, len(point.quantile_values)) == (1, 1.0, quantiles)
+        (_, point), *others = points(otlp.render(registry, **TIMES))
+        assert (point.count, point.sum, len(others)) == (1, 1.0, quantiles)
 
 
 @pytest.mark.parametrize(
@@ -160,24 +203,28 @@ def test_what_resets_resets_for_its_reader_alone():
         ({"timestamp_ns": -1}, ValueError, "timestamp_ns"),
         ({"timestamp_ns": 1 << 63}, ValueError, "timestamp_ns"),
         ({"timestamp_ns": 1.5}, TypeError, "timestamp_ns"),
-        ({"start_ns": NOW_NS + 1}, ValueError, "start_ns takes a time before"),
-        ({"start_ns": None}, TypeError, "start_ns"),
         ({"batch_size": 0}, ValueError, "batch_size"),
-        ({"deltas": "delta"}, TypeError, "deltas takes a Deltas"),
-        ({"resource": None}, TypeError, "resource takes a mapping"),
+        ({"distributions": "buckets"}, ValueError, "'buckets': use histogram or summary"),
+        ({"distributions": None}, ValueError, "None: use histogram or summary"),
+        ({"deltas": "delta"}, TypeError, r"deltas 'delta': use one Deltas\(\)"),
+        ({"deltas": Starts()}, TypeError, r"use one Deltas\(\)"),
+        ({"starts": 0}, TypeError, r"starts 0: use one Starts\(\)"),
+        ({"resource": None}, TypeError, "resource None: use a mapping"),
         ({"resource": {"a": None}}, TypeError, "'a': None"),
         ({"resource": {1: "a"}}, TypeError, "1: 'a'"),
-        ({"resource": {"": "a"}}, ValueError, "no name"),
+        ({"resource": {"": "a"}}, ValueError, "give it a name"),
     ],
 )
-def test_a_wrong_option_is_told_before_anything_is_read(options, error, message):
+def test_a_wrong_option_is_an_error_of_the_call_itself(options, error, message):
     with pytest.raises(error, match=message):
         otlp.stream(Registry(), **{**TIMES, **options})
 
 
 def test_without_the_extra_an_error_says_what_to_install(monkeypatch):
     for module in [*sys.modules]:
-        if module.startswith("opentelemetry") or module.endswith("otlp._messages"):
+        if module.startswith("opentelemetry") or module.endswith(
+            ("otlp._messages", "otlp._points")
+        ):
             monkeypatch.delitem(sys.modules, module)
     real = builtins.__import__
 

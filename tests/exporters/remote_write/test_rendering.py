@@ -1,4 +1,4 @@
-"""Requests hold what Prometheus would read from the page, number for number."""
+"""Requests have the samples that Prometheus reads from the page, number for number."""
 
 import builtins
 import math
@@ -14,7 +14,7 @@ from metrics.exporters import remote_write
 from metrics.exporters._series.clashes import warn_once
 from metrics.exporters._series.staleness import Staleness
 from tests.exporters.examples import NOW_NS, everything, numbers
-from tests.exporters.write_requests import Sent, page, read
+from tests.exporters.write_requests import Sent, metadata, page, read
 
 
 def values(found: list[Sent]) -> dict[object, float]:
@@ -64,7 +64,7 @@ def test_any_time_is_written_in_milliseconds(ns: int):
     assert one.timestamp_ms == ns // 1_000_000
 
 
-def test_given_labels_are_in_every_series_unless_it_has_its_own():
+def test_constant_labels_are_in_every_series_unless_it_has_its_own():
     registry = Registry()
     registry.counters("hits", labels=("job",)).labels("mine").inc()
     registry.counters("hits", labels=("job",)).labels("").inc()
@@ -86,7 +86,7 @@ def test_half_a_surrogate_pair_does_not_spoil_the_request():
     assert dict(one.labels)["l"] == "a?"
 
 
-def test_requests_hold_as_many_samples_as_they_may():
+def test_no_request_has_more_samples_than_its_limit():
     registry = Registry()
     family = registry.counters("hits", labels=("n",), max_children=4500)
     for number in range(4500):
@@ -98,11 +98,13 @@ def test_requests_hold_as_many_samples_as_they_may():
     assert [len(read(one)) for one in few] == [1500, 1500, 1500]
 
 
-def test_a_registry_with_nothing_in_it_is_no_request():
+def test_an_empty_registry_is_no_request():
     assert list(remote_write.stream(Registry(), timestamp_ns=NOW_NS)) == []
 
 
-def test_of_two_under_one_name_the_first_is_written(caplog: pytest.LogCaptureFixture):
+def test_an_instrument_of_a_known_kind_keeps_its_name_beside_one_of_a_program(
+    caplog: pytest.LogCaptureFixture,
+):
     warn_once.cache_clear()
 
     class Custom:
@@ -113,11 +115,11 @@ def test_of_two_under_one_name_the_first_is_written(caplog: pytest.LogCaptureFix
     registry.register("a", Custom())
     registry.gauge("a_total").set(3)
     (one,) = read(remote_write.render(registry, timestamp_ns=NOW_NS))
-    assert (one.key, one.value) == (("a_total", frozenset()), 0)
-    assert "'a_total' is left out" in caplog.text
+    assert (one.key, one.value) == (("a_total", frozenset()), 3)
+    assert "'a' is left out" in caplog.text
 
 
-def test_what_resets_resets_for_its_reader_alone():
+def test_values_that_reset_at_a_read_reset_for_its_reader_alone():
     registry = Registry()
     pause = registry.resetting_timer("pause")
     pause.update(0.5)
@@ -130,12 +132,12 @@ def test_what_resets_resets_for_its_reader_alone():
     assert again["pause_seconds_count", frozenset()] == 1
 
 
-def test_a_series_that_is_no_more_ends_once():
+def test_a_series_that_is_not_there_any_more_ends_once():
     registry = Registry()
     hits = registry.counters("hits", labels=("shop",))
     staleness = Staleness()
 
-    def told() -> dict[str, bytes]:
+    def report() -> dict[str, bytes]:
         request = remote_write.render(registry, timestamp_ns=NOW_NS, staleness=staleness)
         return {dict(one.labels)["shop"]: struct.pack(">d", one.value) for one in read(request)}
 
@@ -143,18 +145,18 @@ def test_a_series_that_is_no_more_ends_once():
         hits.labels(shop).inc()
     one = struct.pack(">d", 1.0)
     stale = bytes.fromhex("7ff0000000000002")
-    assert told() == dict.fromkeys("abc", one)
+    assert report() == dict.fromkeys("abc", one)
     hits.remove("b")
-    assert told() == {"a": one, "b": stale, "c": one}
-    assert told() == dict.fromkeys("ac", one)
+    assert report() == {"a": one, "b": stale, "c": one}
+    assert report() == dict.fromkeys("ac", one)
     hits.labels("b").inc()
-    assert told() == dict.fromkeys("abc", one)
+    assert report() == dict.fromkeys("abc", one)
     registry.unregister("hits")
-    assert told() == dict.fromkeys("abc", stale)
-    assert told() == {}
+    assert report() == dict.fromkeys("abc", stale)
+    assert report() == {}
 
 
-def test_a_pass_that_was_broken_off_has_told_too():
+def test_a_report_that_was_sent_in_part_counts():
     registry = Registry()
     hits = registry.counters("hits", labels=("shop",))
     hits.labels("a").inc()
@@ -165,6 +167,32 @@ def test_a_pass_that_was_broken_off_has_told_too():
     registry.unregister("hits")
     (one,) = read(remote_write.render(registry, **options))
     assert dict(one.labels)["shop"] == "a"
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_all_series_of_a_server_end_once(limit: int):
+    registry = everything()
+    staleness = Staleness()
+    reported = read(remote_write.render(registry, timestamp_ns=NOW_NS, staleness=staleness))
+    later_ns = NOW_NS + 1_000_000
+    options = {"timestamp_ns": later_ns, "batch_size": limit}
+    requests = [read(one) for one in remote_write.stream_end(staleness, **options)]
+    assert all(0 < len(request) <= limit for request in requests)
+    ended = [one for request in requests for one in request]
+    assert sorted(one.labels for one in ended) == sorted(one.labels for one in reported)
+    assert {struct.pack(">d", one.value).hex() for one in ended} == {"7ff0000000000002"}
+    assert {one.timestamp_ms for one in ended} == {later_ns // 1_000_000}
+    assert list(remote_write.stream_end(staleness, **options)) == []
+
+
+@pytest.mark.parametrize("options", [{"timestamp_ns": -1}, {"timestamp_ns": 0, "batch_size": 0}])
+def test_wrong_options_of_an_end_are_errors_of_the_call_itself(options: dict[str, int]):
+    with pytest.raises(ValueError, match=r"timestamp_ns|batch_size"):
+        remote_write.stream_end(Staleness(), **options)
+
+
+def test_without_the_option_there_is_no_metadata():
+    assert metadata(remote_write.render(everything(), timestamp_ns=NOW_NS)) == {}
 
 
 @pytest.mark.parametrize(
@@ -185,7 +213,7 @@ def test_a_wrong_option_is_an_error_at_once(options, error, message):
         remote_write.stream(Registry(), **{"timestamp_ns": NOW_NS, **options})
 
 
-def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch):
+def test_without_the_extra_an_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     load = builtins.__import__
 
     def without(name: str, *args, **kwargs):

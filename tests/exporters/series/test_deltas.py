@@ -1,4 +1,4 @@
-"""What was added is told once, however totals grow, vanish or begin anew."""
+"""Increments are read once, however totals grow, vanish or are reset."""
 
 import pytest
 from hypothesis import given
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from metrics.exporters._series.deltas import Deltas
 
 
-def told(deltas: Deltas, now_ns: int, totals: dict[str, int]) -> dict[str, tuple[int, int]]:
+def read(deltas: Deltas, now_ns: int, totals: dict[str, int]) -> dict[str, tuple[int, int]]:
     deltas.begin(10, now_ns)
     added = {}
     for key, total in totals.items():
@@ -32,24 +32,24 @@ def test_what_was_added_makes_the_total(passes):
 
 def test_every_interval_begins_where_the_last_one_ended():
     deltas = Deltas()
-    assert told(deltas, 20, {"a": 1}) == {"a": (10, 1)}
-    assert told(deltas, 30, {"a": 3}) == {"a": (20, 2)}
-    assert told(deltas, 40, {"a": 3}) == {"a": (30, 0)}
+    assert read(deltas, 20, {"a": 1}) == {"a": (10, 1)}
+    assert read(deltas, 30, {"a": 3}) == {"a": (20, 2)}
+    assert read(deltas, 40, {"a": 3}) == {"a": (30, 0)}
 
 
 def test_what_is_new_has_been_there_since_the_last_pass_at_most():
     deltas = Deltas()
-    told(deltas, 20, {"a": 1})
-    assert told(deltas, 30, {"a": 1, "b": 5}) == {"a": (20, 0), "b": (20, 5)}
+    read(deltas, 20, {"a": 1})
+    assert read(deltas, 30, {"a": 1, "b": 5}) == {"a": (20, 0), "b": (20, 5)}
 
 
-def test_a_total_that_began_anew_is_told_whole():
+def test_a_total_that_was_reset_counts_whole():
     deltas = Deltas()
-    told(deltas, 20, {"a": 7})
-    assert told(deltas, 30, {"a": 2}) == {"a": (20, 2)}
+    read(deltas, 20, {"a": 7})
+    assert read(deltas, 30, {"a": 2}) == {"a": (20, 2)}
 
 
-def test_the_first_of_totals_that_belong_together_says_whether_they_began_anew():
+def test_the_first_of_totals_that_belong_together_says_whether_they_were_reset():
     deltas = Deltas()
     deltas.begin(0, 1)
     deltas.added("a", (2, 5.0))
@@ -63,21 +63,21 @@ def test_the_first_of_totals_that_belong_together_says_whether_they_began_anew()
 
 def test_what_was_gone_for_a_pass_is_new():
     deltas = Deltas()
-    told(deltas, 20, {"a": 7})
-    told(deltas, 30, {})
-    assert told(deltas, 40, {"a": 9}) == {"a": (30, 9)}
+    read(deltas, 20, {"a": 7})
+    read(deltas, 30, {})
+    assert read(deltas, 40, {"a": 9}) == {"a": (30, 9)}
 
 
-def test_of_a_pass_that_was_given_up_nothing_is_told_twice():
+def test_a_pass_that_was_abandoned_is_not_read_twice():
     deltas = Deltas()
-    told(deltas, 20, {"a": 1, "b": 1})
+    read(deltas, 20, {"a": 1, "b": 1})
     deltas.begin(10, 30)
     assert deltas.added("a", (4,)) == (20, (3,))
-    assert told(deltas, 40, {"a": 5, "b": 5}) == {"a": (30, 1), "b": (20, 4)}
+    assert read(deltas, 40, {"a": 5, "b": 5}) == {"a": (30, 1), "b": (20, 4)}
 
 
 @pytest.mark.parametrize("now_ns", [5, 15])
 def test_no_interval_ends_before_it_begins(now_ns):
     deltas = Deltas()
-    told(deltas, 20, {"a": 1})
-    assert told(deltas, now_ns, {"a": 2, "b": 1}) == {"a": (now_ns, 1), "b": (now_ns, 1)}
+    read(deltas, 20, {"a": 1})
+    assert read(deltas, now_ns, {"a": 2, "b": 1}) == {"a": (now_ns, 1), "b": (now_ns, 1)}

@@ -1,10 +1,14 @@
-"""What the fields of an instrument are; the golden pages of the formats have those of all."""
+"""Fields of an instrument; the golden pages of the formats have the fields of all kinds."""
 
+import json
 from math import inf
 
-from metrics import Gauge, Histogram, Registry, Snapshot, Timer
-from metrics.exporters._series.fields import fields
-from metrics.exporters._series.series import series
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics import Gauge, Histogram, InfoSnapshot, Registry, Snapshot, Timer
+from metrics.exporters._series.fields import fields, info_text
+from metrics.exporters._series.series import read_series
 
 
 class Weather(Snapshot):
@@ -20,7 +24,7 @@ class Station:
 
 
 def fields_of(registry, times=1):
-    [one] = series(registry, "")
+    [one] = read_series(registry, "")
     return fields(one, times)
 
 
@@ -47,3 +51,10 @@ def test_a_health_check_is_1_when_healthy_and_0_when_not():
     assert fields_of(registry) == {"value": 1}
     check.check()
     assert fields_of(registry) == {"value": 0}
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_info_labels_are_a_json_object_in_order_of_names(labels):
+    text = info_text(InfoSnapshot(labels))
+    assert json.loads(text) == labels
+    assert list(json.loads(text)) == sorted(labels)

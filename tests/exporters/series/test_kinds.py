@@ -26,7 +26,7 @@ def of_requests(registry: Registry) -> set[str]:
 
 def of_otlp(registry: Registry) -> set[str]:
     request = ExportMetricsServiceRequest.FromString(
-        otlp.render(registry, timestamp_ns=1, start_ns=0)
+        otlp.render(registry, timestamp_ns=1, distributions="summary")
     )
     (scope,) = request.resource_metrics[0].scope_metrics
     return {metric.WhichOneof("data") for metric in scope.metrics if metric.name == "wait"}
@@ -38,7 +38,7 @@ TYPED: dict[str, Kinds] = {
     "prometheus": lambda registry: of_text(prometheus.render(registry)),
     "openmetrics": lambda registry: of_text(openmetrics.render(registry)),
     "remote write": of_requests,
-    "otlp": of_otlp,
+    "otlp summaries": of_otlp,
 }
 
 

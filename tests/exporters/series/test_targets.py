@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from metrics import Registry
 from metrics.exporters import graphite, opentsdb, statsd
-from metrics.exporters._series.series import series
-from metrics.exporters._series.targets import placed, warn_once
+from metrics.exporters._series.series import read_series
+from metrics.exporters._series.targets import assign_targets, warn_once
 
 Render = Callable[[Registry], bytes]
 
@@ -69,6 +69,6 @@ def test_labels_that_differ_in_what_can_be_written_are_not_logged(render, caplog
 @given(st.sets(st.text(), max_size=8))
 def test_what_has_a_place_keeps_its_order_and_what_has_none_is_left_out(values):
     registry = shops("hits", *values)
-    everything = list(series(registry, ""))
-    found = list(placed(everything, lambda one: one.labels[0][1] or None))
+    everything = list(read_series(registry, ""))
+    found = list(assign_targets(everything, lambda one: one.labels[0][1] or None))
     assert found == [(one, one.labels[0][1]) for one in everything if one.labels[0][1]]

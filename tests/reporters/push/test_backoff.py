@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.reporters._push.backoff import LONGEST, LONGEST_ASKED, Backoff
+from metrics.reporters._push.backoff import LONGEST, LONGEST_REQUESTED, Backoff
 
 
 class Chance:
@@ -22,7 +22,7 @@ class Chance:
 
 def waits(chance: float, count: int) -> list[float]:
     backoff = Backoff(Chance(chance))
-    return [backoff.failed() for _ in range(count)]
+    return [backoff.wait_after_failure() for _ in range(count)]
 
 
 def test_waits_double_up_to_a_minute():
@@ -36,24 +36,26 @@ def test_half_of_a_wait_is_chance():
 
 def test_two_clients_do_not_wait_alike():
     first, second = Backoff(random.Random(1)), Backoff(random.Random(2))
-    assert [first.failed() for _ in range(5)] != [second.failed() for _ in range(5)]
+    assert [first.wait_after_failure() for _ in range(5)] != [
+        second.wait_after_failure() for _ in range(5)
+    ]
 
 
 def test_a_success_begins_anew():
     backoff = Backoff(Chance(1.0))
     for _ in range(5):
-        backoff.failed()
+        backoff.wait_after_failure()
     assert backoff.failures == 5
-    backoff.succeeded()
+    backoff.reset()
     assert backoff.failures == 0
-    assert backoff.failed() == 1.0
+    assert backoff.wait_after_failure() == 1.0
 
 
 @pytest.mark.parametrize(
-    ("asked", "wait"), [(0.0, 1.0), (0.2, 1.0), (30.0, 30.0), (1e9, LONGEST_ASKED)]
+    ("asked", "wait"), [(0.0, 1.0), (0.2, 1.0), (30.0, 30.0), (1e9, LONGEST_REQUESTED)]
 )
 def test_what_the_server_asks_for_is_the_least_within_reason(asked, wait):
-    assert Backoff(Chance(1.0)).failed(asked) == wait
+    assert Backoff(Chance(1.0)).wait_after_failure(asked) == wait
 
 
 @given(st.floats(0.0, 1.0, exclude_max=True), st.integers(1, 3000))

@@ -25,11 +25,14 @@ from metrics.reporters import (
 )
 from metrics.reporters._push.options import HttpOptions, Options
 from metrics.reporters._push.posting import Request, posting
+from metrics.reporters._transports.connection import RENEWAL
 from metrics.reporters._transports.endpoint import endpoint_of
 from metrics.reporters._transports.secrets import basic
 from metrics.reporters._transports.transport import Unavailable
 from metrics.testing import ManualClock
+from tests.processes import until
 from tests.reporters.containers import After, started
+from tests.reporters.leaping import LeapingClock
 from tests.reporters.registries import recording
 from tests.reporters.servers import Server, Web, response, saying
 from tests.reporters.standins import Recorded
@@ -71,13 +74,18 @@ HOOKS = [
         ({"connect_timeout": b"1s"}, TypeError, "invalid connect_timeout b'1s'"),
         ({"buffered": 0}, ValueError, "buffered takes"),
         ({"buffered_bytes": 1.5}, TypeError, "buffered_bytes takes"),
-        ({"compress": "no"}, TypeError, "compress takes True or False"),
-        ({"ca_file": "/no/such/file"}, ValueError, "ca_file '/no/such/file' has no certificates"),
-        ({"ca_file": __file__}, ValueError, "ca_file .* has no certificates"),
-        ({"ca_file": 5}, (TypeError, ValueError), "ca_file 5"),
-        ({"name": ""}, ValueError, "name takes"),
-        ({"name": "a\nb"}, ValueError, "name takes"),
-        ({"name": 5}, TypeError, "name takes"),
+        ({"compress": "no"}, TypeError, "invalid compress 'no': use True or False"),
+        ({"ca_file": "/no/such/file"}, ValueError, "invalid ca_file '/no/such/file': No such file"),
+        ({"ca_file": __file__}, ValueError, "invalid ca_file .*; use the path of a readable PEM"),
+        ({"ca_file": 5}, TypeError, "invalid ca_file 5: use a str"),
+        ({"client_cert": "/no/such/file"}, ValueError, "invalid client_cert '/no/such/file': No"),
+        ({"client_key": __file__}, ValueError, "invalid client_key .* without client_cert"),
+        ({"proxy": "proxy:3128"}, ValueError, "invalid proxy 'proxy:3128': use"),
+        ({"proxy": 5}, TypeError, "invalid proxy of type int: use a str"),
+        ({"trust_env": "perhaps"}, ValueError, "invalid trust_env 'perhaps': use"),
+        ({"name": ""}, ValueError, "invalid name"),
+        ({"name": "a\nb"}, ValueError, "invalid name"),
+        ({"name": 5}, TypeError, "invalid name 5: use a str"),
         ({"intervall": 5}, TypeError, "unknown option 'intervall'; the options are buffered, "),
     ],
 )
@@ -125,6 +133,62 @@ def test_payloads_are_compressed_unless_told_otherwise(compress):
     else:
         assert got.headers["content-encoding"] == "gzip"
         assert gzip.decompress(got.body) == b"a" * 1000
+
+
+def push_once(url: str, **options: object) -> None:
+    request = Request(endpoint_of(url), {})
+    with posting(
+        Registry(), "db", lambda _: iter([b"x"]), request, {"interval": FOREVER, **options}
+    ):
+        pass
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "no_proxy", "REQUEST_METHOD"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch.setenv
+
+
+def test_a_report_goes_through_the_proxy_of_the_options(environment):
+    environment("http_proxy", "http://127.0.0.1:1")
+    web = Web(response(204))
+    with Server(web) as server:
+        for trust_env in (False, True):
+            push_once("http://db.example:80/x", proxy=server.url, trust_env=trust_env)
+    assert [request.line for request in web.requests] == [
+        "POST http://db.example:80/x HTTP/1.1"
+    ] * 2
+
+
+@pytest.mark.parametrize("proxy", [None, ""])
+def test_the_proxy_of_the_environment_is_used_on_request_alone(environment, proxy):
+    direct, proxied = Web(response(204)), Web(response(204))
+    with Server(direct) as server, Server(proxied) as proxy_server:
+        environment("HTTP_PROXY", proxy_server.url)
+        push_once(server.url, proxy=proxy)
+        assert (len(direct.requests), len(proxied.requests)) == (1, 0)
+        push_once(server.url, proxy=proxy, trust_env="yes")
+        assert (len(direct.requests), len(proxied.requests)) == (1, 1)
+        environment("NO_PROXY", "127.0.0.1")
+        push_once(server.url, trust_env=True)
+        assert (len(direct.requests), len(proxied.requests)) == (2, 1)
+
+
+def test_connections_age_by_the_clock_of_the_reporter():
+    web = Web(response(204))
+    clock, registry = LeapingClock(), Registry()
+    with Server(web) as server:
+        request = Request(endpoint_of(server.url), {})
+        options = {"interval": OFTEN, "clock": clock}
+        with posting(registry, "db", lambda _: iter([b"x"]), request, options):
+            sent = registry.get("reporter/db/sent")
+            until(lambda: sent.count > 3, "reports")
+            clock.leap = RENEWAL
+            before = sent.count
+            until(lambda: sent.count > before + 3, "reports")
+        assert server.has_accepted(2)
 
 
 def test_reports_carry_the_time_of_the_clock():

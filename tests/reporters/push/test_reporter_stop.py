@@ -152,7 +152,7 @@ def test_it_can_be_stopped_from_what_it_reads():
     worker = reporter._worker
     worker.join(DEADLINE)
     assert not reporter.running
-    # What it was reading, and the last report.
+    # What it was report, and the last report.
     assert transport.payloads == [b"1", b"2"]
     numbers.action = None
     reporter.start()

@@ -94,7 +94,7 @@ def test_an_outage_is_logged_once_and_so_is_its_end(bench, caplog):
     assert lines(caplog) == [
         (
             "WARNING db cannot deliver: h:1: refused; it keeps up to 5 payloads or 100 B, "
-            "tries again in 1.0 s, then less and less often, and says when it works again"
+            "tries again in 1.0 s, then less and less often, and logs when it works again"
         ),
         "INFO db reaches its server again, after 180 s and 3 tries; it dropped no payload",
     ]
@@ -160,10 +160,12 @@ def test_where_the_newest_replaces_what_was_before_nothing_is_said_of_it(caplog)
     bench.clock.advance(60)
     bench.sender.deliver()
     assert bench.transport.payloads == [b"3"]
-    assert bench.counts == (1, 1, 2)
+    assert bench.counts == (1, 1, 0)
     assert [line.split()[0] for line in lines(caplog)] == ["WARNING", "INFO"]
+    assert lines(caplog)[-1].endswith("it dropped no payload")
     bench.add(b"x" * 11)
     assert lines(caplog)[-1].startswith("ERROR db drops payloads")
+    assert bench.counts == (1, 1, 1)
 
 
 def test_what_is_refused_is_dropped_not_retried_and_logged_once(bench, caplog):
@@ -240,7 +242,7 @@ def test_when_the_time_is_over_nothing_is_tried(bench, caplog):
     (line,) = lines(caplog)
     assert line == (
         "ERROR db ends and has lost 2 payloads that it could not deliver: "
-        "the time it had to stop was over"
+        "the time for its end was over"
     )
 
 

@@ -16,6 +16,9 @@ SECRET = "hunter2"
         ("https://db.example.org/", Endpoint("https", "db.example.org", 443)),
         ("http://127.0.0.1:8086/base/", Endpoint("http", "127.0.0.1", 8086, "/base/")),
         ("HTTP://[::1]:9/a%20b", Endpoint("http", "::1", 9, "/a%20b")),
+        ("http://h/write?db=x&p=a%40b", Endpoint("http", "h", 80, "/write", "db=x&p=a%40b")),
+        ("http://h?a", Endpoint("http", "h", 80, "/", "a")),
+        ('http://h/a"?b={}', Endpoint("http", "h", 80, "/a%22", "b=%7B%7D")),
     ],
 )
 def test_a_url_is_taken_apart(url, endpoint):
@@ -41,8 +44,11 @@ def test_a_url_is_taken_apart(url, endpoint):
         "http://host/ä",
         "http://a..b",
         f"http://{'a' * 64}.org",
-        f"http://host/write?token={SECRET}",
         f"http://host/write#{SECRET}",
+        f"http://host/write?token={SECRET}#x",
+        f"http://host/write?token={SECRET}@",
+        f"http://ho st/write?token={SECRET}",
+        f"http://host/write?token={SECRET} ",
         f"ftp://host/write?token={SECRET}",
         f"http://user:{SECRET}@host",
         f"user:{SECRET}@host:8086",
@@ -63,9 +69,31 @@ def test_a_wrong_url_is_an_error_that_names_the_option_and_no_secret(url):
 
 
 def test_a_url_of_another_type_is_not_repeated():
-    with pytest.raises(TypeError, match="url takes a str, got one of type bytes") as caught:
+    with pytest.raises(TypeError, match="invalid url of type bytes: use a str") as caught:
         endpoint_of(SECRET.encode())
     assert SECRET not in str(caught.value)
+
+
+def test_the_error_names_another_option():
+    with pytest.raises(ValueError, match="invalid proxy 'x': use an http or https URL"):
+        endpoint_of("x", "proxy")
+
+
+def test_a_path_that_the_url_ends_with_is_not_repeated():
+    for url in ("http://h/api/write", "http://h/api/write/", "http://h/api", "http://h/api/"):
+        assert endpoint_of(url).at("/write").path == "/api/write"
+
+
+def test_parameters_of_the_url_are_kept_unless_the_reporter_has_its_own():
+    base = endpoint_of("https://h/write?db=x&precision=s&p=a%2Fb&flag&rp=")
+    assert base.at("/write").target == "/write?db=x&precision=s&p=a%2Fb&flag&rp="
+    merged = base.at("/write", {"db": "y", "rp": "z", "u": ""})
+    assert merged.target == "/write?precision=s&p=a%2Fb&flag&db=y&rp=z"
+
+
+def test_values_of_the_query_are_secret_unless_they_are_known_to_be_public():
+    endpoint = endpoint_of("http://h?db=shop&u=me&precision=s&p=a%2Fb&api_key=k+1&flag")
+    assert set(endpoint.secrets) - {""} == {"a%2Fb", "a/b", "k+1", "k 1"}
 
 
 def test_paths_and_parameters_are_put_behind_it():
@@ -95,7 +123,7 @@ def test_a_host_that_can_be_is_taken(host):
 def test_ports_are_numbers_in_a_range():
     assert checked_port("port", 65535) == 65535
     for port in (0, -1, 65536):
-        with pytest.raises(ValueError, match="port takes a number from 1 to 65535"):
+        with pytest.raises(ValueError, match=r"invalid port .*: use a number from 1 to 65535"):
             checked_port("port", port)
     with pytest.raises(TypeError, match="port"):
         checked_port("port", "80")

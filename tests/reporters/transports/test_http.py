@@ -11,10 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metrics._version import library_version
+from metrics.reporters._transports.connection import RENEWAL
 from metrics.reporters._transports.http import RETRIED, seconds_of
-from metrics.reporters._transports.transport import Rejected, Unavailable
+from metrics.reporters._transports.transport import (
+    Malformed,
+    PartlyTaken,
+    Rejected,
+    TooLarge,
+    Unavailable,
+)
+from metrics.testing import ManualClock
 from tests.processes import free_port
+from tests.reporters.names import SECOND_LOOPBACK
 from tests.reporters.servers import (
+    LOOPBACK,
     Server,
     Web,
     accepted,
@@ -41,6 +52,41 @@ def test_a_payload_is_the_body_of_a_request(sending):
     assert request.line == "PUT /write?db=metrics HTTP/1.1"
     assert request.headers["authorization"] == f"Token {TOKEN}"
     assert request.body == b"payload"
+
+
+def test_requests_name_the_library_and_its_version_unless_a_header_does(sending):
+    web = Web(OK)
+    with Server(web) as server:
+        sending(server)
+        sending(server, headers={"user-agent": "shop/1"})
+    agents = [request.headers["user-agent"] for request in web.requests]
+    version = library_version()
+    assert agents == [f"wired-metrics/{version}" if version else "wired-metrics", "shop/1"]
+
+
+def test_a_connection_is_replaced_after_some_minutes_so_that_a_moved_name_is_followed(
+    transport_to, names
+):
+    old, new = Web(OK), Web(OK)
+    clock = ManualClock()
+    names.move("db.example", LOOPBACK)
+    with (
+        Server(old) as first,
+        Server(new, port=first.port, host=SECOND_LOOPBACK) as second,
+    ):
+        transport = transport_to(f"http://db.example:{first.port}", clock=clock)
+        transport.send(b"1", DEADLINE)
+        names.move("db.example", SECOND_LOOPBACK)
+        clock.advance(RENEWAL - 1)
+        transport.send(b"2", DEADLINE)
+        clock.advance(1)
+        transport.send(b"3", DEADLINE)
+        clock.advance(RENEWAL - 1)
+        transport.send(b"4", DEADLINE)
+        assert first.has_accepted(1)
+        assert second.has_accepted(1)
+    assert (old.bodies, new.bodies) == ([b"1", b"2"], [b"3", b"4"])
+    assert names.questions == ["db.example"] * 2
 
 
 def test_one_connection_is_kept(transport_to):
@@ -77,9 +123,68 @@ def test_a_connection_closed_at_the_very_moment_of_a_request_is_made_anew(transp
 def test_what_may_work_later_is_unavailable(sending, status):
     with (
         Server(Web(response(status, b"busy"))) as server,
-        pytest.raises(Unavailable, match=rf"127.0.0.1:\d+/write answered {status} busy$"),
+        pytest.raises(Unavailable, match=rf"127.0.0.1:\d+/write answered {status} busy$") as caught,
     ):
         sending(server)
+    assert caught.value.blames_payload == (status in {500, 507})
+    assert not caught.value.unanswered
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (413, TooLarge),
+        (400, Malformed),
+        (422, Malformed),
+        (401, Rejected),
+        (403, Rejected),
+        (404, Rejected),
+        (501, Rejected),
+    ],
+)
+def test_a_refusal_says_what_is_refused(sending, status, kind):
+    with Server(Web(response(status, b"no"))) as server, pytest.raises(Rejected) as caught:
+        sending(server)
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, PartlyTaken), (422, PartlyTaken), (413, TooLarge), (401, Rejected)]
+)
+def test_a_server_may_refuse_one_series_and_take_the_rest(sending, status, kind):
+    with Server(Web(response(status, b"partial"))) as server, pytest.raises(Rejected) as caught:
+        sending(server, took_rest=lambda answer: answer == b"partial")
+    assert type(caught.value) is kind
+
+
+def test_success_with_a_problem_is_a_payload_that_is_partly_taken(sending):
+    with Server(Web(response(200, b"x"))) as server, pytest.raises(PartlyTaken, match="left out"):
+        sending(server, problem=lambda _: "left out 1")
+
+
+@pytest.mark.parametrize("handler", [hanging_up, saying(b"HTTP/1.1 20"), saying(b"garbage\r\n")])
+def test_a_payload_that_was_sent_without_an_answer_may_have_been_taken(sending, handler):
+    with Server(handler) as server, pytest.raises(Unavailable) as caught:
+        sending(server)
+    assert caught.value.unanswered
+    assert not caught.value.blames_payload
+
+
+def test_a_payload_that_was_never_sent_has_not_been_taken(sending):
+    with pytest.raises(Unavailable) as caught:
+        sending(f"http://127.0.0.1:{free_port()}")
+    assert not caught.value.unanswered
+
+
+def test_a_kept_connection_that_breaks_may_have_carried_the_payload(transport_to):
+    web = Web(lambda _: OK if len(web.requests) == 1 else Web.CLOSE)
+    with Server(web) as server:
+        transport = transport_to(server)
+        transport.send(b"1", DEADLINE)
+        server._listener.close()
+        with pytest.raises(Unavailable) as caught:
+            transport.send(b"2", DEADLINE)
+    assert caught.value.unanswered
 
 
 @pytest.mark.parametrize("status", [301, 302, 304, 307, 308, 400, 401, 403, 404, 405, 413, 501])
@@ -93,6 +198,27 @@ def test_everything_else_is_refused(sending, status):
         ):
             sending(server)
     assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_refused_with_the_new_address_and_the_remedy(sending, status):
+    answer = response(status, Location=f"https://user:{TOKEN}@new.example/write?p={TOKEN}#x")
+    with Server(Web(answer)) as server, pytest.raises(Rejected) as caught:
+        sending(server)
+    assert str(caught.value).endswith(
+        f"/write answered {status} and redirects to 'https://***@new.example/write'; redirects are "
+        "not followed: set the option url to the new address"
+    )
+
+
+@pytest.mark.parametrize("location", [f"/v2/{TOKEN}/write", "\x00\x1b[31m", "x" * 1000])
+def test_any_location_is_shown_as_one_short_line_without_secrets(sending, location):
+    answer = response(302, Location=location)
+    with Server(Web(answer)) as server, pytest.raises(Rejected, match="answered 302") as caught:
+        sending(server, secrets=(TOKEN,))
+    assert TOKEN not in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("status", [429, 503])

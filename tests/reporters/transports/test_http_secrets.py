@@ -15,6 +15,7 @@ from tests.reporters.servers import (
     response,
     saying,
 )
+from tests.reporters.waiting import FOREVER
 
 SOON = 0.1
 TOKEN = "s3cr3t/token+with=signs"
@@ -62,6 +63,21 @@ def assert_secret_is_in_no(text: str) -> None:
     squeezed = "".join(text.split()).lower()
     for secret in (TOKEN, quote(TOKEN, safe=""), BASIC, TOKEN[:8]):
         assert secret.lower() not in squeezed
+
+
+@pytest.mark.parametrize("status", [204, 301, 401, 503])
+def test_secrets_in_the_query_are_sent_and_not_logged(transport_to, status, caplog):
+    web = Web(response(status, f"bad {TOKEN}, {quote(TOKEN, safe='')}".encode()))
+    text = ""
+    with caplog.at_level(logging.DEBUG), Server(web) as server:
+        transport = transport_to(f"{server.url}?p={quote(TOKEN, safe='')}")
+        try:
+            transport.send(b"", FOREVER)
+        except (Rejected, Unavailable) as error:
+            text = f"{error!r} {error}"
+    assert web.requests[0].line == (f"POST /write?p={quote(TOKEN, safe='')}&db=metrics HTTP/1.1")
+    assert_secret_is_in_no(text + caplog.text)
+    assert ("***" in text) == (status > 204)
 
 
 def test_no_repr_holds_a_secret():

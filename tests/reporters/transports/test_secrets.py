@@ -69,15 +69,15 @@ def test_what_cannot_be_sent_is_named_and_not_shown(user, password, error, optio
 )
 def test_a_missing_or_malformed_option_is_named_and_not_repeated(value, error):
     with pytest.raises(error, match="token") as caught:
-        secrets.given_in_ascii("token", value)
+        secrets.require_ascii("token", value)
     assert PASSWORD not in str(caught.value)
-    assert secrets.given_in_ascii("token", PASSWORD) == PASSWORD
+    assert secrets.require_ascii("token", PASSWORD) == PASSWORD
 
 
 def test_an_option_that_is_no_header_may_have_any_script():
-    assert secrets.given("database", "données") == "données"
+    assert secrets.require("database", "données") == "données"
     with pytest.raises(ValueError, match="database"):
-        secrets.given("database", "a\n")
+        secrets.require("database", "a\n")
 
 
 SECRET = 'tök/en+with "odd" <chars>&=\\'

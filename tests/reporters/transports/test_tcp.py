@@ -1,13 +1,16 @@
-"""Bytes go into one connection in order; a server that is away, silent or back is noticed."""
+"""Bytes go into one connection in order; servers that stop, hang, return or move are noticed."""
 
 import threading
 
 import pytest
 
 from metrics.reporters._transports import tcp
+from metrics.reporters._transports.connection import RENEWAL
 from metrics.reporters._transports.tcp import Tcp
 from metrics.reporters._transports.transport import Unavailable
+from metrics.testing import ManualClock
 from tests.processes import free_port
+from tests.reporters.names import SECOND_LOOPBACK
 from tests.reporters.servers import (
     LOOPBACK,
     Server,
@@ -24,8 +27,8 @@ SOON = 0.1
 def tcp_to():
     made = []
 
-    def make(port: int, connect_timeout: float = FOREVER) -> Tcp:
-        made.append(Tcp(LOOPBACK, port, connect_timeout=connect_timeout))
+    def make(port: int, connect_timeout: float = FOREVER, host: str = LOOPBACK, **options) -> Tcp:
+        made.append(Tcp(host, port, connect_timeout=connect_timeout, **options))
         return made[-1]
 
     yield make
@@ -72,7 +75,7 @@ def test_a_connection_that_the_server_closed_is_not_written_into(tcp_to):
         assert server.has_accepted(3)
 
 
-def test_what_a_server_says_is_ignored(tcp_to):
+def test_answers_are_ignored(tcp_to):
     with Server(dripping(b"who are you?\n")) as server:
         transport = tcp_to(server.port)
         for _ in range(3):
@@ -130,13 +133,13 @@ def test_a_server_that_does_not_close_is_left_after_a_while(tcp_to, monkeypatch)
         pause.set()
 
 
-def test_nobody_there_is_unavailable_and_says_where(tcp_to):
+def test_a_port_without_a_server_is_unavailable_and_named(tcp_to):
     port = free_port()
     with pytest.raises(Unavailable, match=rf"127\.0\.0\.1:{port}: .*refused"):
         tcp_to(port).send(b"x", DEADLINE)
 
 
-def test_a_server_that_does_not_accept_is_given_up_on_time(tcp_to):
+def test_a_server_that_does_not_accept_is_abandoned_on_time(tcp_to):
     with full_backlog() as port:
         with pytest.raises(Unavailable, match=r"no connection within 0\.05 s"):
             tcp_to(port, 0.05).send(b"x", DEADLINE)
@@ -144,7 +147,7 @@ def test_a_server_that_does_not_accept_is_given_up_on_time(tcp_to):
             tcp_to(port).send(b"x", SOON)
 
 
-def test_a_server_that_does_not_read_is_given_up_on_time_and_gets_no_other_half(tcp_to):
+def test_a_server_that_does_not_read_is_abandoned_on_time_and_gets_no_other_half(tcp_to):
     pause = threading.Event()
     with Server(lambda _: pause.wait(DEADLINE)) as server:
         transport = tcp_to(server.port)
@@ -205,7 +208,7 @@ def test_a_delivery_can_be_aborted(tcp_to):
         pause.set()
 
 
-def test_an_address_that_cannot_be_is_an_error_at_once():
+def test_a_malformed_address_is_an_error_at_once():
     with pytest.raises(ValueError, match="host"):
         Tcp("a b", 1, connect_timeout=1.0)
     with pytest.raises(ValueError, match="port"):
@@ -217,3 +220,42 @@ def test_closing_twice_does_no_harm(tcp_to):
     transport.close()
     transport.close()
     assert repr(transport).startswith("<Tcp 127.0.0.1:")
+
+
+def test_a_connection_is_replaced_after_some_minutes_so_that_a_moved_name_is_followed(
+    tcp_to, names
+):
+    old, new = Sink(), Sink()
+    clock = ManualClock()
+    names.move("carbon.example", LOOPBACK)
+    with (
+        Server(old) as first,
+        Server(new, port=first.port, host=SECOND_LOOPBACK) as second,
+    ):
+        transport = tcp_to(first.port, host="carbon.example", clock=clock)
+        transport.send(b"1\n", DEADLINE)
+        names.move("carbon.example", SECOND_LOOPBACK)
+        clock.advance(RENEWAL - 1)
+        transport.send(b"2\n", DEADLINE)
+        clock.advance(1)
+        transport.send(b"3\n", DEADLINE)
+        transport.send(b"4\n", DEADLINE)
+        old.wait_for(b"1\n2\n")
+        new.wait_for(b"3\n4\n")
+        assert first.has_accepted(1)
+        assert second.has_accepted(1)
+
+
+def test_a_replaced_connection_is_read_to_its_end_or_left_in_time(tcp_to, monkeypatch):
+    monkeypatch.setattr(tcp, "FAREWELL", FOREVER)
+    pause = threading.Event()
+    clock = ManualClock()
+    with Server(lambda _: pause.wait(DEADLINE)) as server:
+        transport = tcp_to(server.port, clock=clock)
+        transport.send(b"1", DEADLINE)
+        clock.advance(RENEWAL)
+        # The server never closes its side; half of the time is left for the new connection.
+        ended(lambda: transport.send(b"2", 1.0))
+        assert server.has_accepted(2)
+        pause.set()
+        monkeypatch.setattr(tcp, "FAREWELL", SOON)

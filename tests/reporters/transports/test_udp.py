@@ -1,5 +1,6 @@
-"""Datagrams are sent one by one; a refusal is noticed, a name that hangs given up."""
+"""Datagrams are sent one by one; refusals are noticed, and a host name that moves is followed."""
 
+import logging
 import socket
 import threading
 
@@ -8,7 +9,10 @@ import pytest
 from metrics.reporters._transports import connection
 from metrics.reporters._transports.transport import Rejected, Unavailable
 from metrics.reporters._transports.udp import Udp
+from metrics.testing import ManualClock
 from tests.processes import LOOPBACK, free_port
+from tests.reporters.names import SECOND_LOOPBACK, finish_lookups, lookups
+from tests.reporters.receiving import received
 from tests.reporters.waiting import DEADLINE, FOREVER, ended
 
 
@@ -24,8 +28,8 @@ def listener():
 def udp_to():
     made = []
 
-    def make(port: int, host: str = LOOPBACK) -> Udp:
-        made.append(Udp(host, port))
+    def make(port: int, host: str = LOOPBACK, **options) -> Udp:
+        made.append(Udp(host, port, **options))
         return made[-1]
 
     yield make
@@ -40,7 +44,7 @@ def test_each_payload_is_a_datagram(udp_to, listener):
     assert [listener.recv(100) for _ in range(3)] == [b"one", b"two", b""]
 
 
-def test_nobody_there_is_noticed_every_time_and_the_one_who_comes_gets_the_next(udp_to):
+def test_every_refusal_is_noticed_and_a_server_that_starts_gets_the_next_datagram(udp_to):
     port = free_port(socket.SOCK_DGRAM)
     transport = udp_to(port)
     for _ in range(4):
@@ -53,7 +57,7 @@ def test_nobody_there_is_noticed_every_time_and_the_one_who_comes_gets_the_next(
         assert listener.recv(100) == b"found"
 
 
-def test_one_who_goes_is_noticed(udp_to, listener):
+def test_a_server_that_stops_is_noticed(udp_to, listener):
     transport = udp_to(listener.getsockname()[1])
     transport.send(b"x", DEADLINE)
     listener.close()
@@ -61,7 +65,7 @@ def test_one_who_goes_is_noticed(udp_to, listener):
         transport.send(b"y", DEADLINE)
 
 
-def test_one_that_is_too_large_is_refused(udp_to, listener):
+def test_a_payload_too_large_for_a_datagram_is_refused(udp_to, listener):
     transport = udp_to(listener.getsockname()[1])
     with pytest.raises(Rejected, match="takes no datagram of 70000 bytes"):
         transport.send(bytes(70_000), DEADLINE)
@@ -78,7 +82,7 @@ def test_answers_are_ignored(udp_to, listener):
         listener.sendto(b"thanks, and more than is read", sender)
 
 
-def test_a_name_that_is_not_resolved_is_given_up_when_aborted(udp_to, monkeypatch):
+def test_the_lookup_of_a_name_is_abandoned_when_aborted(udp_to, monkeypatch):
     asked, answer = threading.Event(), threading.Event()
 
     def resolver(*_args, **options):
@@ -91,7 +95,7 @@ def test_a_name_that_is_not_resolved_is_given_up_when_aborted(udp_to, monkeypatc
     transport = udp_to(1, "slow")
 
     def send() -> None:
-        with pytest.raises(Unavailable, match="slow:1: there was no time left"):
+        with pytest.raises(Unavailable, match="slow:1: no time left"):
             transport.send(b"x", FOREVER)
 
     def abort() -> None:
@@ -105,9 +109,174 @@ def test_a_name_that_is_not_resolved_is_given_up_when_aborted(udp_to, monkeypatc
     answer.set()
 
 
-def test_an_address_that_cannot_be_is_an_error_at_once():
+def test_a_malformed_address_is_an_error_at_once():
     with pytest.raises(TypeError, match="port"):
         Udp("localhost", "8125")
     with pytest.raises(ValueError, match="option 'host' is required"):
         Udp("", 8125)
     assert repr(Udp("localhost", 8125)) == "<Udp localhost:8125>"
+
+
+NAME = "statsd.example"
+
+
+@pytest.fixture
+def listeners():
+    """Two servers at one port, each at an address of its own."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as second,
+    ):
+        first.bind((LOOPBACK, 0))
+        second.bind((SECOND_LOOPBACK, first.getsockname()[1]))
+        for sock in (first, second):
+            sock.setblocking(False)
+        yield first, second
+
+
+def port_of(sock: socket.socket) -> int:
+    return sock.getsockname()[1]
+
+
+def test_a_name_that_moves_is_followed_while_datagrams_are_sent(udp_to, listeners, names, caplog):
+    old, new = listeners
+    clock = ManualClock()
+    names.move(NAME, LOOPBACK)
+    transport = udp_to(port_of(old), NAME, clock=clock)
+    transport.send(b"1", DEADLINE)
+    names.move(NAME, SECOND_LOOPBACK)
+    clock.advance(59)
+    transport.send(b"2", DEADLINE)
+    assert names.questions == [NAME]
+    clock.advance(1)
+    transport.send(b"3", DEADLINE)
+    finish_lookups()
+    assert received(old) == [b"1", b"2", b"3"]
+    with caplog.at_level(logging.INFO):
+        transport.send(b"4", DEADLINE)
+        transport.send(b"5", DEADLINE)
+    assert (received(old), received(new)) == ([], [b"4", b"5"])
+    assert names.questions == [NAME] * 2
+    (record,) = caplog.records
+    assert record.levelno == logging.INFO
+    assert f"{NAME}:{port_of(old)} has moved from 127.0.0.1 to 127.0.0.2" in record.getMessage()
+
+
+def test_a_slow_lookup_delays_no_datagram_and_is_not_repeated(udp_to, listeners, names):
+    old, new = listeners
+    clock = ManualClock()
+    names.move(NAME, LOOPBACK)
+    transport = udp_to(port_of(old), NAME, clock=clock)
+    transport.send(b"0", DEADLINE)
+    names.move(NAME, SECOND_LOOPBACK)
+    names.open.clear()
+    for number in range(1, 5):
+        clock.advance(60)
+        ended(lambda number=number: transport.send(b"%d" % number, FOREVER))
+    assert len(lookups()) == 1
+    assert received(old) == [b"0", b"1", b"2", b"3", b"4"]
+    names.open.set()
+    finish_lookups()
+    transport.send(b"5", DEADLINE)
+    assert received(new) == [b"5"]
+    assert names.questions == [NAME] * 2
+
+
+def test_a_failed_lookup_keeps_the_address_and_is_logged_once(udp_to, listeners, names, caplog):
+    old, new = listeners
+    clock = ManualClock()
+    names.move(NAME, LOOPBACK)
+    transport = udp_to(port_of(old), NAME, clock=clock)
+    transport.send(b"0", DEADLINE)
+    names.move(NAME)
+    for number in range(1, 7):
+        clock.advance(60)
+        transport.send(b"%d" % number, DEADLINE)
+        finish_lookups()
+    transport.send(b"7", DEADLINE)
+    assert received(old) == [b"%d" % number for number in range(8)]
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "cannot look up 'statsd.example' again" in record.getMessage()
+    assert "Temporary failure in name resolution" in record.getMessage()
+    names.move(NAME, SECOND_LOOPBACK)
+    clock.advance(60)
+    transport.send(b"8", DEADLINE)
+    finish_lookups()
+    transport.send(b"9", DEADLINE)
+    assert received(new) == [b"9"]
+
+
+def test_a_thread_that_cannot_be_started_keeps_the_address(
+    udp_to, listeners, names, monkeypatch, caplog
+):
+    def start(_thread):
+        raise RuntimeError("can't start new thread")
+
+    old, _ = listeners
+    clock = ManualClock()
+    names.move(NAME, LOOPBACK)
+    transport = udp_to(port_of(old), NAME, clock=clock)
+    transport.send(b"1", DEADLINE)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    clock.advance(60)
+    transport.send(b"2", DEADLINE)
+    assert received(old) == [b"1", b"2"]
+    assert "can't start new thread" in caplog.text
+
+
+def test_a_name_with_several_addresses_stays_with_the_present_one(udp_to, listeners, names, caplog):
+    old, new = listeners
+    clock = ManualClock()
+    names.move(NAME, LOOPBACK, SECOND_LOOPBACK)
+    transport = udp_to(port_of(old), NAME, clock=clock)
+    transport.send(b"1", DEADLINE)
+    names.move(NAME, SECOND_LOOPBACK, LOOPBACK)
+    clock.advance(60)
+    transport.send(b"2", DEADLINE)
+    finish_lookups()
+    with caplog.at_level(logging.INFO):
+        transport.send(b"3", DEADLINE)
+    assert (received(old), received(new)) == ([b"1", b"2", b"3"], [])
+    assert caplog.text == ""
+
+
+def test_after_an_address_without_a_listener_the_next_one_gets_the_datagrams(
+    udp_to, listeners, names
+):
+    # As localhost, whose first address may be ::1, where a server may not listen.
+    server, other = listeners
+    other.close()
+    names.move(NAME, SECOND_LOOPBACK, LOOPBACK)
+    transport = udp_to(port_of(server), NAME)
+    with pytest.raises(Unavailable, match="refused"):
+        transport.send(b"1", DEADLINE)
+    for payload in (b"1", b"2"):
+        transport.send(payload, DEADLINE)
+    assert received(server) == [b"1", b"2"]
+
+
+def test_an_address_is_not_looked_up(udp_to, listeners, names):
+    old, _ = listeners
+    clock = ManualClock()
+    transport = udp_to(port_of(old), clock=clock)
+    for _ in range(3):
+        transport.send(b"x", DEADLINE)
+        clock.advance(3600)
+    assert names.questions == []
+    assert lookups() == []
+
+
+def test_a_refusal_restarts_the_minute_of_the_lookups(udp_to, listeners, names):
+    old, _ = listeners
+    clock = ManualClock()
+    names.move(NAME, LOOPBACK)
+    transport = udp_to(port_of(old), NAME, clock=clock)
+    transport.send(b"1", DEADLINE)
+    clock.advance(59)
+    transport.close()
+    transport.send(b"2", DEADLINE)
+    clock.advance(59)
+    transport.send(b"3", DEADLINE)
+    assert lookups() == []
+    assert names.questions == [NAME] * 2

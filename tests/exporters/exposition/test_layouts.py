@@ -1,7 +1,10 @@
 """Names that only one format writes alike are told apart in that format, not refused."""
 
+import gc
 import logging
 import re
+import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -10,10 +13,13 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
-from metrics import Registry, StateSet
+from metrics import GaugeSnapshot, Registry, StateSet
 from metrics.exporters import openmetrics, prometheus, remote_write
-from metrics.registry._inner import TABLE, Defaults
+from metrics.exporters._exposition.layout import TextLayout
+from metrics.exporters._exposition.layouts import layouts_of
+from metrics.registry._inner import TABLE, Defaults, store_of
 from metrics.testing import ManualClock
+from tests.exporters.page_reading import Custom
 from tests.exporters.write_requests import read
 
 
@@ -172,3 +178,139 @@ def test_all_names_of_go_ethereum_have_their_place_in_one_registry():
     for page in (prometheus.render(registry), openmetrics.render(registry)):
         names = families(page)
         assert len(names) == len(set(names)) >= len(lines)
+
+
+def kept(registry: Registry) -> set[str]:
+    layouts = layouts_of(store_of(registry), "prometheus", TextLayout)
+    return {*layouts._by_name, *layouts._owners.values()}
+
+
+def test_layouts_of_unregistered_instruments_are_dropped():
+    registry = Registry()
+    for name in ("a", "b", "c"):
+        registry.gauge(name)
+    prometheus.render(registry)
+    assert kept(registry) == {"a", "b", "c"}
+    registry.unregister("b")
+    prometheus.render(registry)
+    assert kept(registry) == {"a", "c"}
+    registry.clear()
+    prometheus.render(registry)
+    assert kept(registry) == set()
+
+
+def test_layouts_keep_no_instrument_alive():
+    registry = Registry()
+    instrument = Custom(GaugeSnapshot(1.0))
+    reference = weakref.ref(instrument)
+    registry.register("a", instrument)
+    prometheus.render(registry)
+    registry.unregister("a")
+    # The store drops it at the next read, which needs no page.
+    registry.snapshot()
+    del instrument
+    gc.collect()
+    assert reference() is None
+
+
+def test_a_registry_and_its_children_share_their_layouts():
+    registry = Registry()
+    child = registry.child("sub")
+    child.gauge("x")
+    prometheus.render(child)
+    assert kept(registry) == kept(child) == {"sub/x"}
+
+
+def test_a_successor_of_another_kind_has_names_of_its_own():
+    registry = Registry()
+    registry.gauge("a/b").set(1)
+    registry.gauge("a.b").set(2)
+    prometheus.render(registry)
+    registry.unregister("a.b")
+    registry.counter("a.b").inc(3)
+    registry.gauge("a b").set(4)
+    lines = prometheus.render(registry).decode().splitlines()
+    assert [line for line in lines if line[0] != "#"] == ["a_b_2 4.0", "a_b_total 3", "a_b 1.0"]
+
+
+def test_final_values_of_renamed_instruments_keep_their_names():
+    registry = Registry()
+    registry.gauge("a/b").set(1)
+    registry.gauge("a.b").set(2)
+    registry.counter("c/d").inc(3)
+    registry.counter("c.d").inc(4)
+    page = prometheus.render(registry)
+    with store_of(registry).follow("prometheus"):
+        registry.clear()
+        assert prometheus.render(registry) == page
+    assert prometheus.render(registry) == b""
+
+
+def test_final_values_never_share_a_name_even_if_another_page_came_first():
+    registry = Registry()
+    registry.gauge("a/b").set(1)
+    registry.gauge("a.b").set(2)
+    prometheus.render(registry)
+    with store_of(registry).follow("prometheus"):
+        registry.clear()
+        prometheus.render(registry, reader="other")
+        page = prometheus.render(registry)
+    assert sorted(families(page)) == ["a_b", "a_b_2"]
+
+
+def test_pages_read_by_several_threads_during_registrations_have_every_name_once():
+    registry = Registry()
+    start = threading.Barrier(3)
+    broken: list[bytes] = []
+
+    def register() -> None:
+        start.wait()
+        for number in range(150):
+            for separator in "/.-":
+                registry.counters(f"a{separator}{number}", labels=("x",)).labels("1").inc()
+
+    def scrape() -> None:
+        start.wait()
+        for _ in range(20):
+            page = prometheus.render(registry)
+            if len(families(page)) != len(set(families(page))):
+                broken.append(page)
+
+    threads = [threading.Thread(target=work) for work in (register, scrape, scrape)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not broken
+    page = prometheus.render(registry)
+    assert len(families(page)) == 450
+    assert page.count(b"# TYPE a_7") == 30 + 3
+
+
+def test_labels_and_values_stay_together_while_children_change_and_pages_are_read():
+    registry = Registry()
+    family = registry.counters("hits", labels=("n",), max_children=10_000)
+    start = threading.Barrier(3)
+    broken: list[bytes] = []
+
+    def change() -> None:
+        start.wait()
+        for number in range(1, 2000):
+            family.labels(str(number)).inc(number)
+            family.remove(str(number - 300))
+
+    def scrape() -> None:
+        start.wait()
+        for _ in range(30):
+            for line in prometheus.render(registry).splitlines():
+                found = re.fullmatch(rb'hits_total\{n="(\d+)"\} (\d+)', line)
+                # A child that was created by the update may be read before it.
+                if found and found[1] != found[2] != b"0":
+                    broken.append(line)
+
+    threads = [threading.Thread(target=work) for work in (change, scrape, scrape)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not broken

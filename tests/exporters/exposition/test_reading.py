@@ -11,13 +11,14 @@ from metrics import (
     Registry,
 )
 from metrics.exporters import prometheus
-from metrics.exporters._exposition.samples import samples
+from metrics.exporters._exposition.reading import read_samples
 from tests.exporters.examples import everything
 from tests.exporters.page_reading import Custom, page
 
 
 def read(registry: Registry) -> list[tuple[str, dict[str, str], float]]:
-    return [(one.name, dict(one.labels), float(one.value)) for one in samples(registry, "samples")]
+    found = read_samples(registry, "samples")
+    return [(one.name, dict(one.labels), float(one.value)) for _, one in found]
 
 
 def test_names_labels_and_values_are_those_of_the_page():

@@ -1,0 +1,324 @@
+"""Registry as metric families with their children, for pages and for remote write."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, final
+
+from metrics._turns import Turns
+from metrics.exporters._exposition.families import Children, MetricFamily, Sample, Values
+from metrics.exporters._exposition.layout import Layout, TextLayout
+from metrics.exporters._exposition.layouts import Layouts, labelnames_of, layouts_of
+from metrics.exporters._series.clashes import warn_once
+from metrics.exporters._series.recent import recent_of
+from metrics.instruments import (
+    Counter,
+    Family,
+    FamilySnapshot,
+    FloatCounter,
+    FloatUpDownCounter,
+    Gauge,
+    Instrument,
+    IntGauge,
+    Snapshot,
+    UpDownCounter,
+)
+from metrics.instruments._inner import Cumulative
+from metrics.registry import Registry
+from metrics.registry._inner import Entry, Kind, store_of
+
+OFTEN: Final = 8
+"""Instruments that are read between two offers to other threads."""
+
+SLICE: Final = 32
+"""Children that are read before they are written, which bounds the snapshots in memory."""
+
+SCALARS: Final = 256
+"""Children of one number that are read before they are written."""
+
+UNLABELLED: Values = ()
+
+NO_NAMES: frozenset[str] = frozenset()
+
+Writer = Callable[[MetricFamily, Children], list[Any]]
+"""Returns children of a metric family in a reader's form: lines of a page, samples."""
+
+
+class FamilyBlock(NamedTuple):
+    """A metric family of an instrument, and its children in the reader's form."""
+
+    family: MetricFamily
+    written: list[Any]
+
+
+@final
+class FamilyReader:
+    """One read of a registry, metric family by metric family.
+
+    Args:
+        registry: the registry.
+        layouts: the layouts of the registry in a dialect.
+        reader: the reader's name; values that reset when read reset for this reader alone.
+        write: returns children in the reader's form.
+        names: names of the requested families or samples; all families when empty.
+        window: seconds of values of resetting instruments; 0 for the values since the last read.
+        created: whether children have the times of their creation.
+    """
+
+    __slots__ = (
+        "_claimed",
+        "_created",
+        "_layouts",
+        "_names",
+        "_read",
+        "_reader",
+        "_recent",
+        "_store",
+        "_write",
+        "turns",
+    )
+
+    def __init__(
+        self,
+        registry: Registry,
+        layouts: Layouts,
+        reader: str,
+        write: Writer,
+        *,
+        names: frozenset[str] = NO_NAMES,
+        window: float = 0.0,
+        created: bool = False,
+    ) -> None:
+        self._store = store_of(registry)
+        self._layouts = layouts
+        self._reader = reader
+        self._write = write
+        self.turns = Turns()
+        self._names = names
+        self._recent = recent_of(registry, reader, window)
+        self._created = created
+        self._read = 0
+        # Names that belong to instruments of the program's own, or to the page itself.
+        self._claimed: dict[str, str] = {}
+
+    def claim(self, name: str) -> bool:
+        """Take a name for the page itself; return whether it is requested."""
+        self._claimed[name] = name
+        return not self._names or name in self._names
+
+    def blocks(self) -> Iterator[FamilyBlock]:
+        """Yield metric families in the name order of their instruments; no two share a name.
+
+        Other threads get their turns meanwhile.
+        """
+        self._layouts.update(self.turns)
+        for entry, blocks in self._store.read(self._blocks, self._reader):
+            for block in blocks:
+                if self._is_requested(block.family) and self._is_free(entry, block.family):
+                    yield block
+        self._layouts.prune(self.turns)
+
+    def _blocks(self, entry: Entry) -> list[FamilyBlock]:
+        """Return the metric families of an instrument, or of all children of a family."""
+        layout = self._layouts.of(entry, labelnames_of(entry))
+        if self._names and not self._may_be_requested(layout):
+            return []
+        instrument = entry.instrument
+        if isinstance(instrument, Family):
+            present, children = instrument.table
+            return self._family(entry, layout, present, children)
+        scalar = layout.scalar_family()
+        if scalar is not None:
+            number = scalar_of(instrument)
+            if number is not None:
+                created = self._times(entry, [instrument])
+                self._offer(1)
+                one = Children(0, [UNLABELLED], [number], created, self.turns)
+                return [FamilyBlock(scalar, self._write(scalar, one))]
+        created = self._times(entry, [instrument])
+        snapshot = self._snapshot(entry, layout, UNLABELLED, instrument)
+        if isinstance(snapshot, FamilySnapshot):
+            return self._foreign_family(entry, snapshot)
+        written: dict[MetricFamily, list[Any]] = {}
+        self._add(written, layout, 0, [UNLABELLED], [snapshot], created)
+        self._offer(1)
+        return blocks_of(written)
+
+    def _family(
+        self, entry: Entry, layout: Layout, present: list[Values], children: list[Any]
+    ) -> list[FamilyBlock]:
+        """Return the metric families of all children of a family."""
+        written: dict[MetricFamily, list[Any]] = {}
+        scalar = layout.scalar_family()
+        step = SLICE if scalar is None else SCALARS
+        for start in range(0, len(children), step):
+            values = present[start : start + step]
+            part = children[start : start + step]
+            created = self._times(entry, part)
+            numbers = None if scalar is None else scalars_of(part, layout.kind)
+            if scalar is not None and numbers is not None:
+                one = Children(start, values, numbers, created, self.turns)
+                lines = written.get(scalar)
+                if lines is None:
+                    written[scalar] = self._write(scalar, one)
+                else:
+                    lines += self._write(scalar, one)
+                self.turns.offer()
+                continue
+            snapshots: list[Snapshot] = []
+            for i in range(len(part)):
+                snapshots.append(self._snapshot(entry, layout, values[i], part[i]))
+                self._offer(1)
+            self._add(written, layout, start, values, snapshots, created)
+        layout.retain(present)
+        if self._recent is not None and layout.resets:
+            self._recent.retain(entry.name, present)
+        return blocks_of(written)
+
+    def _foreign_family(self, entry: Entry, snapshot: FamilySnapshot) -> list[FamilyBlock]:
+        """Return the metric families of the children of a program's own kind of family."""
+        layout = self._layouts.of(entry, snapshot.labelnames)
+        present = list(snapshot.children)
+        snapshots = list(snapshot.children.values())
+        written: dict[MetricFamily, list[Any]] = {}
+        for start in range(0, len(present), SLICE):
+            values = present[start : start + SLICE]
+            created = [entry.registered] * len(values) if self._created else []
+            self._add(written, layout, start, values, snapshots[start : start + SLICE], created)
+            self.turns.offer()
+        layout.retain(present)
+        return blocks_of(written)
+
+    def _add(
+        self,
+        written: dict[MetricFamily, list[Any]],
+        layout: Layout,
+        start: int,
+        values: list[Values],
+        snapshots: Sequence[Snapshot],
+        created: list[float],
+    ) -> None:
+        """Write children, and add them to their metric families."""
+        groups: dict[MetricFamily, Children] = {}
+        for i in range(len(values)):
+            snapshot = snapshots[i]
+            for family in layout.families(snapshot):
+                group = groups.get(family)
+                if group is None:
+                    group = groups[family] = Children(start, [], [], [], self.turns)
+                group.values.append(values[i])
+                group.views.append(family.view(snapshot))
+                if created:
+                    group.created.append(created[i])
+        for family, group in groups.items():
+            lines = written.get(family)
+            if lines is None:
+                written[family] = self._write(family, group)
+            else:
+                lines += self._write(family, group)
+
+    def _snapshot(
+        self, entry: Entry, layout: Layout, values: Values, child: Instrument
+    ) -> Snapshot:
+        """Return the present values of an instrument, of the whole window if it resets."""
+        if self._recent is not None and layout.resets:
+            return self._recent.snapshot(entry.name, values, child)
+        return child.snapshot(self._reader)
+
+    def _times(self, entry: Entry, children: list[Any]) -> list[float]:
+        """Return when the totals of children began, if that is requested.
+
+        It is read before the totals: one that is cleared in between began after the time returned.
+        """
+        if not self._created:
+            return []
+        return [
+            (child.created if isinstance(child, Cumulative) else 0.0) or entry.registered
+            for child in children
+        ]
+
+    def _offer(self, read: int) -> None:
+        """Count instruments that were read, and offer other threads their turn once in a while."""
+        self._read += read
+        if self._read >= OFTEN:
+            self._read = 0
+            self.turns.offer()
+
+    def _may_be_requested(self, layout: Layout) -> bool:
+        """Return whether an instrument may have a requested name, as far as is known unread."""
+        return layout.kind is None or not self._names.isdisjoint(layout.names())
+
+    def _is_requested(self, family: MetricFamily) -> bool:
+        return not self._names or not self._names.isdisjoint(family.names())
+
+    def _is_free(self, entry: Entry, family: MetricFamily) -> bool:
+        """Return whether a family has its names for itself, and claim them; log it if not."""
+        is_own = self._layouts.has(entry, family.name)
+        if is_own and not self._claimed:
+            return True
+        names = family.names()
+        for name in names:
+            owner = self._claimed.get(name, "")
+            if not owner:
+                owner = self._layouts.owner(name)
+                if owner == entry.name:
+                    owner = ""
+            if owner:
+                warn_once(entry.name, name, owner)
+                return False
+        if not is_own:
+            for name in names:
+                self._claimed[name] = entry.name
+        return True
+
+
+def blocks_of(written: dict[MetricFamily, list[Any]]) -> list[FamilyBlock]:
+    """Return written families as blocks."""
+    return [FamilyBlock(family, lines) for family, lines in written.items()]
+
+
+def scalars_of(children: list[Any], kind: Kind | None) -> list[Any] | None:
+    """Return the numbers of children; None if one of them is not of the family's kind."""
+    numbers: list[Any] = []
+    own = None if kind is None else kind.instrument
+    for child in children:
+        if type(child) is not own:
+            # The factory of a family may return anything.
+            return None
+        if isinstance(child, Counter):
+            numbers.append(child.count)
+            continue
+        number = scalar_of(child)
+        if number is None:
+            return None
+        numbers.append(number)
+    return numbers
+
+
+def scalar_of(instrument: Any) -> Any:
+    """Return the number of an instrument that has one; None if it is read by a snapshot."""
+    if isinstance(instrument, Counter | FloatCounter | UpDownCounter | FloatUpDownCounter):
+        return instrument.count
+    if isinstance(instrument, Gauge | IntGauge):
+        return instrument.value
+    return None
+
+
+def read_samples(registry: Registry, reader: str) -> Iterator[tuple[MetricFamily, Sample]]:
+    """Yield the samples of a page of Prometheus' text format, each with its metric family.
+
+    Args:
+        registry: the registry.
+        reader: the reader's name; values that reset when read reset for this reader alone.
+    """
+    layouts = layouts_of(store_of(registry), "prometheus", TextLayout)
+    for family, samples in FamilyReader(registry, layouts, reader, samples_of).blocks():
+        for sample in samples:
+            yield family, sample
+
+
+def samples_of(family: MetricFamily, children: Children) -> list[Any]:
+    """Return the samples of children of a metric family."""
+    values = children.values
+    samples: list[Any] = []
+    for i in range(len(values)):
+        samples += family.samples(values[i], children.views[i])
+    return samples

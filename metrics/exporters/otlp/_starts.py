@@ -1,0 +1,92 @@
+"""Times at which cumulative series start.
+
+The rules: https://opentelemetry.io/docs/specs/otel/metrics/data-model/#resets-and-gaps
+"""
+
+from typing import TYPE_CHECKING, NamedTuple, final
+
+from metrics.exporters._encoding.numbers import Number
+from metrics.exporters._encoding.units import SECOND
+from metrics.exporters._series.series import Labels, Series
+from metrics.instruments import Family, Instrument
+from metrics.instruments._inner import Cumulative
+
+if TYPE_CHECKING:
+    from metrics.registry._inner import Entry
+
+Key = tuple[str, Labels]
+
+
+class LastReport(NamedTuple):
+    """Newest report of a series: its start, its total and its time."""
+
+    start_ns: int
+    total: Number
+    timestamp_ns: int
+
+
+@final
+class Starts:
+    """Times at which the cumulative series of one destination start, in nanoseconds since 1970.
+
+    A series starts when its instrument is created (registered, if it does not know), or cleared. A
+    total that falls for another reason was 0 after the report before, and starts there. Each
+    destination needs its own, kept between reports. Memory is clamp by the series of two reports.
+    For one thread.
+    """
+
+    __slots__ = ("_created", "_entry", "_known", "_present", "_timestamp_ns")
+
+    def __init__(self) -> None:
+        self._known: dict[Key, LastReport] = {}
+        self._present: dict[Key, LastReport] = {}
+        self._timestamp_ns = 0
+        # Creation times of the children of the entry that is being read, by label values.
+        self._entry: Entry | None = None
+        self._created: dict[tuple[str, ...], float] = {}
+
+    def begin(self, timestamp_ns: int) -> None:
+        """Begin a report of the values at a time."""
+        # Some of an abandoned report may have been sent.
+        self._known.update(self._present)
+        self._present = {}
+        self._timestamp_ns = timestamp_ns
+
+    def start_ns(self, one: Series, total: Number) -> int:
+        """Return the start of a series with this total, which is not after the time."""
+        key = (one.entry.name, one.labels)
+        start_ns = self._created_ns(one)
+        known = self._known.get(key)
+        if known is not None:
+            if start_ns > self._timestamp_ns:
+                # Cleared during the report, after its total was read or before: the total shows.
+                start_ns = known.start_ns
+            start_ns = max(start_ns, known.start_ns)
+            if total < known.total and start_ns == known.start_ns:
+                start_ns = known.timestamp_ns
+        start_ns = min(start_ns, self._timestamp_ns)
+        self._present[key] = LastReport(start_ns, total, self._timestamp_ns)
+        return start_ns
+
+    def end(self) -> None:
+        """End a report, and drop the series that it did not have."""
+        self._known = self._present
+        self._present = {}
+        self._entry = None
+        self._created = {}
+
+    def _created_ns(self, one: Series) -> int:
+        entry = one.entry
+        if entry is not self._entry:
+            self._entry = entry
+            self._created = created_times(entry.instrument)
+        values = tuple([value for _, value in one.labels[len(entry.labels) :]])
+        return max(int((self._created.get(values) or entry.registered) * SECOND), 0)
+
+
+def created_times(instrument: Instrument) -> dict[tuple[str, ...], float]:
+    """Return the creation times of an instrument, or of a family's children, by label values."""
+    if isinstance(instrument, Family):
+        pairs = zip(*instrument.table, strict=True)
+        return {values: child.created for values, child in pairs if isinstance(child, Cumulative)}
+    return {(): instrument.created} if isinstance(instrument, Cumulative) else {}
