@@ -36,6 +36,7 @@ NEVER_COMPILED = {
 
 CORE = [
     "metrics/exporters/_exposition/escaping.py",
+    "metrics/exporters/_exposition/exemplars.py",
     "metrics/exporters/_exposition/families.py",
     "metrics/exporters/_exposition/geth.py",
     "metrics/exporters/_exposition/layout.py",
@@ -83,10 +84,8 @@ MACROS = """
          : CPyArg_ParseStackAndKeywordsSimple(args, nargs, kwnames, parser, __VA_ARGS__))
 #define PyFloat_AsDouble(value) \\
     (likely(PyFloat_CheckExact(value)) ? PyFloat_AS_DOUBLE(value) : PyFloat_AsDouble(value))
-#define COLD __attribute__((cold))
 #else
 #define PARSE(least, ...) CPyArg_ParseStackAndKeywordsSimple(__VA_ARGS__)
-#define COLD
 #endif
 """
 
@@ -95,9 +94,6 @@ MACROS = """
 PARSER = re.compile(
     r'(parser = \{"(O*)[|:](?:(?!CPyArg_Parse).)*)CPyArg_ParseStackAndKeywordsSimple\(', re.DOTALL
 )
-
-# The part of an update that makes an exemplar, which the compiler keeps apart from the usual part.
-TRACED = re.compile(r"^ *(char CPyDef_\w+_traced\(.*\)) \{", re.MULTILINE)
 
 # Last words of compilers, linkers, mypy and Python.
 COMPLAINT = re.compile(r"(?<!-)\b\w*error\b.*:|\bcannot find\b|\bfailed: ", re.IGNORECASE)
@@ -212,9 +208,7 @@ def inline(modules: list) -> None:
         if include:
             rest, line_feed, body = body.partition("\n")
             body = PARSER.sub(lambda found: f"{found[1]}PARSE({len(found[2])}, ", body)
-            cold = "".join([f"{function} COLD;\n" for function in TRACED.findall(body)])
-            code = head + include + rest + line_feed + MACROS + cold + body
-            file.write_text(code, encoding="utf-8")
+            file.write_text(head + include + rest + line_feed + MACROS + body, encoding="utf-8")
 
 
 def document(modules: list) -> None:

@@ -12,6 +12,7 @@ from metrics.exporters._exposition.escaping import (
     checked_escaping,
     content_type_of,
 )
+from metrics.exporters._exposition.exemplars import TRACED, with_exemplars
 from metrics.exporters._exposition.families import Children, MetricFamily, Values, number
 from metrics.exporters._exposition.layout import (
     OPENMETRICS_SUFFIXES,
@@ -58,7 +59,9 @@ def stream(
 
     The samples are the same as in Prometheus' text format. Values that the format does not allow
     are left out: quantiles and sums below 0, and the sum and the count of buckets that begin
-    below 0.
+    below 0. Totals and buckets have their latest exemplars, such as
+    `requests_total 5 # {trace_id="0af7651916cd43dd8448eb211c80319c"} 1 1520879607.789`; the text
+    format has none.
 
     Args:
         registry: the registry to read.
@@ -91,6 +94,7 @@ def stream(
         names=checked_names(names),
         window=checked_window(window),
         created=created,
+        exemplars=True,
     )
     text = target_text(families, TARGET_HEADING, checked_labels(target), escaping)
     return page(families, text, EOF)
@@ -146,11 +150,15 @@ class OpenMetricsLayout(TextLayout):
 
 
 def allowed_lines(family: MetricFamily, children: Children) -> list[Any]:
-    """Return the lines of each child that the format allows."""
+    """Return the lines of each child that the format allows, with its exemplars."""
     lines = family.lines(children)
-    if family.kind not in {"summary", "histogram"}:
-        return lines
-    return [allowed_text(lines[i], children.views[i]) for i in range(len(lines))]
+    if family.kind in {"summary", "histogram"}:
+        lines = [allowed_text(lines[i], children.views[i]) for i in range(len(lines))]
+    if children.exemplars and family.kind in TRACED:
+        for i in range(len(lines)):
+            if children.exemplars[i]:
+                lines[i] = with_exemplars(family, lines[i], children.exemplars[i])
+    return lines
 
 
 def lines_with_created(family: MetricFamily, children: Children) -> list[Any]:

@@ -6,7 +6,7 @@ from itertools import accumulate
 from math import sqrt
 from typing import final
 
-from metrics.instruments._exemplars import Exemplar, with_exemplars
+from metrics.instruments._exemplars import Exemplars, with_exemplars
 from metrics.instruments._sample import total
 from metrics.instruments._snapshot import Snapshot
 
@@ -31,7 +31,7 @@ class BucketHistogramSnapshot(Snapshot):
         counts: Sequence[int],
         sum: float,  # noqa: A002 - the field's name for it
         estimated: bool = False,
-        exemplars: tuple[Exemplar | None, ...] = (),
+        exemplars: Exemplars = (),
     ) -> None:
         self._bounds = bounds
         self._counts = counts
@@ -74,7 +74,7 @@ class BucketHistogramSnapshot(Snapshot):
         return self._estimated
 
     @property
-    def exemplars(self) -> tuple[Exemplar | None, ...]:
+    def exemplars(self) -> Exemplars:
         """Exemplar of each single bucket, None for a bucket without one; empty without any."""
         return self._exemplars
 

@@ -154,7 +154,7 @@ class BucketHistogram(Traceable):
         self._sum += number
         self._count += 1
         if exemplar is not None:
-            self._own_exemplars().keep(exemplar, int(bucket))
+            self._recorder().keep(exemplar, int(bucket))
 
     def set_counts(
         self,
@@ -238,6 +238,7 @@ class BucketHistogram(Traceable):
     def snapshot(self, reader: str = "") -> BucketHistogramSnapshot:
         """Return the present buckets and sum."""
         while True:
+            exemplars = self._latest_exemplars(len(self._counts))
             count = self._count
             total = self._sum
             estimated = self._estimated
@@ -246,7 +247,6 @@ class BucketHistogram(Traceable):
             # Making the copy may run the garbage collector and with it a callback that updates, or
             # that sets other counts of the same total: they are in another list.
             if count == self._count and present is self._counts:
-                exemplars = self._latest_exemplars(len(counts))
                 return BucketHistogramSnapshot(self._bounds, counts, total, estimated, exemplars)
 
     def __repr__(self) -> str:

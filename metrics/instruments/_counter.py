@@ -6,7 +6,12 @@ from typing import final
 from metrics.instruments._arguments import Real, Whole, amount, finite, integer, natural, real
 from metrics.instruments._blocks import ExceptionCount, Exceptions, InProgress
 from metrics.instruments._cumulative import Traceable
-from metrics.instruments._exemplars import Exemplar, ExemplarLabels, Exemplars, with_exemplars
+from metrics.instruments._exemplars import (
+    ExemplarLabels,
+    ExemplarRecorder,
+    Exemplars,
+    with_exemplars,
+)
 from metrics.instruments._shared import Shared
 from metrics.instruments._snapshot import Snapshot
 
@@ -21,7 +26,7 @@ class CounterSnapshot(Snapshot):
     def __init__(
         self,
         count: int | float,  # noqa: PYI041 - a float holds no large int
-        exemplars: tuple[Exemplar | None, ...] = (),
+        exemplars: Exemplars = (),
     ) -> None:
         self._count = count
         self._exemplars = exemplars
@@ -32,7 +37,7 @@ class CounterSnapshot(Snapshot):
         return self._count
 
     @property
-    def exemplars(self) -> tuple[Exemplar | None, ...]:
+    def exemplars(self) -> Exemplars:
         """The exemplar of the latest increment that had one."""
         return self._exemplars
 
@@ -59,7 +64,7 @@ class Counter(Traceable):
     def __init__(self) -> None:
         # As `Traceable` does; a call would take a tenth of the time of a new child.
         self._created = 0.0
-        self._exemplars: Exemplars | None = None
+        self._exemplars: ExemplarRecorder | None = None
         self._count = 0
 
     def inc(self, n: Whole = 1, exemplar: ExemplarLabels | None = None) -> None:
@@ -87,7 +92,7 @@ class Counter(Traceable):
         exemplar = self._create_exemplar(number, labels)
         self._count += number
         if exemplar is not None:
-            self._own_exemplars().keep(exemplar)
+            self._recorder().keep(exemplar)
 
     def count_exceptions(self, exception: Exceptions = Exception) -> ExceptionCount:
         """Return a block, also a decorator, that counts the exceptions leaving it.
@@ -122,7 +127,8 @@ class Counter(Traceable):
 
     def snapshot(self, reader: str = "") -> CounterSnapshot:
         """Return the present count."""
-        return CounterSnapshot(self._count, self._latest_exemplars())
+        exemplars = self._latest_exemplars()
+        return CounterSnapshot(self._count, exemplars)
 
     def __repr__(self) -> str:
         return f"Counter(count={self._count})"
@@ -140,7 +146,7 @@ class FloatCounter(Traceable):
     def __init__(self) -> None:
         # As `Traceable` does; a call would take a tenth of the time of a new child.
         self._created = 0.0
-        self._exemplars: Exemplars | None = None
+        self._exemplars: ExemplarRecorder | None = None
         self._count = 0.0
 
     def inc(self, n: Real = 1.0, exemplar: ExemplarLabels | None = None) -> None:
@@ -168,7 +174,7 @@ class FloatCounter(Traceable):
         exemplar = self._create_exemplar(number, labels)
         self._count += number
         if exemplar is not None:
-            self._own_exemplars().keep(exemplar)
+            self._recorder().keep(exemplar)
 
     def count_exceptions(self, exception: Exceptions = Exception) -> ExceptionCount:
         """Return a block, also a decorator, that counts the exceptions leaving it.
@@ -203,7 +209,8 @@ class FloatCounter(Traceable):
 
     def snapshot(self, reader: str = "") -> CounterSnapshot:
         """Return the present total."""
-        return CounterSnapshot(self._count, self._latest_exemplars())
+        exemplars = self._latest_exemplars()
+        return CounterSnapshot(self._count, exemplars)
 
     def __repr__(self) -> str:
         return f"FloatCounter(count={self._count})"

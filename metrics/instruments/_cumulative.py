@@ -5,6 +5,7 @@ from metrics.instruments._exemplars import (
     EXPLICIT,
     Exemplar,
     ExemplarLabels,
+    ExemplarRecorder,
     Exemplars,
     ExemplarSource,
 )
@@ -58,32 +59,32 @@ class Traceable(Cumulative):
 
     def __init__(self) -> None:
         self._created = 0.0
-        self._exemplars: Exemplars | None = None
+        self._exemplars: ExemplarRecorder | None = None
 
     def _begin(self, now: float, clock: Clock) -> None:
         self._created = now
         if self._exemplars is not None or clock is not SYSTEM_CLOCK:
-            self._own_exemplars().clock = clock
+            self._recorder().clock = clock
 
     def _attach(self, source: ExemplarSource) -> None:
-        self._own_exemplars().source = source
+        self._recorder().source = source
 
     def _detach(self, source: ExemplarSource) -> None:
-        exemplars = self._exemplars
+        recorder = self._exemplars
         # Another registry may have attached its own source since.
-        if exemplars is not None and exemplars.source is source:
-            exemplars.source = EXPLICIT
+        if recorder is not None and recorder.source is source:
+            recorder.source = EXPLICIT
 
-    def _own_exemplars(self) -> Exemplars:
-        """Return the exemplars of the instrument, created at the first need."""
-        exemplars = self._exemplars
-        if exemplars is None:
-            exemplars = self._exemplars = Exemplars()
-        return exemplars
+    def _recorder(self) -> ExemplarRecorder:
+        """Return the recorder of the instrument, created at the first need."""
+        recorder = self._exemplars
+        if recorder is None:
+            recorder = self._exemplars = ExemplarRecorder()
+        return recorder
 
     def _create_exemplar(
         self,
-        value: int | float,  # noqa: PYI041 - as in Exemplars
+        value: int | float,  # noqa: PYI041 - a float holds no large int
         labels: ExemplarLabels | None,
     ) -> Exemplar | None:
         """Return the exemplar of an update, before the update counts.
@@ -92,20 +93,23 @@ class Traceable(Cumulative):
             TypeError: `labels` is not a mapping of str to str.
             ValueError: the name of a label is malformed.
         """
-        return self._own_exemplars().create(value, labels)
+        return self._recorder().create(value, labels)
 
-    def _latest_exemplars(self, size: int = 1) -> tuple[Exemplar | None, ...]:
-        """Return the exemplar of each of `size` numbers; an empty tuple if there is none."""
-        exemplars = self._exemplars
-        return () if exemplars is None else exemplars.latest(size)
+    def _latest_exemplars(self, size: int = 1) -> Exemplars:
+        """Return the exemplar of each of `size` numbers; an empty tuple if there is none.
+
+        Read them before the totals: an update counts before its exemplar is kept.
+        """
+        recorder = self._exemplars
+        return () if recorder is None else recorder.latest(size)
 
     def _drop_exemplars(self) -> None:
         """Drop the exemplars of updates that no longer count."""
-        exemplars = self._exemplars
-        if exemplars is not None:
-            exemplars.clear()
+        recorder = self._exemplars
+        if recorder is not None:
+            recorder.clear()
 
     def _time(self) -> float:
         """Return the time of the owner's clock, in seconds since the Unix epoch."""
-        exemplars = self._exemplars
-        return (SYSTEM_CLOCK if exemplars is None else exemplars.clock).time()
+        recorder = self._exemplars
+        return (SYSTEM_CLOCK if recorder is None else recorder.clock).time()

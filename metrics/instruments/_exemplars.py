@@ -36,6 +36,9 @@ class Exemplar(NamedTuple):
     timestamp: float
 
 
+Exemplars: TypeAlias = tuple[Exemplar | None, ...]
+"""Exemplar of each number of an instrument, or None; an empty tuple if there is none at all."""
+
 inside = threading.local()
 """Its `function` is True while its thread is in the function of a registry."""
 
@@ -111,7 +114,7 @@ EXPLICIT = ExemplarSource(None)
 
 
 @final
-class Exemplars(Shared):
+class ExemplarRecorder(Shared):
     """Latest exemplars of one instrument, and the source and the clock of the next.
 
     Safe to use from any thread, without a lock: an exemplar is replaced as a whole.
@@ -139,7 +142,7 @@ class Exemplars(Shared):
         """Replace the exemplar of a bucket, or of the total at 0."""
         self._latest[index] = exemplar
 
-    def latest(self, size: int = 1) -> tuple[Exemplar | None, ...]:
+    def latest(self, size: int = 1) -> Exemplars:
         """Return the exemplar of each of `size` numbers; an empty tuple if there is none."""
         latest = self._latest
         return tuple([latest.get(index) for index in range(size)]) if latest else ()
@@ -149,9 +152,7 @@ class Exemplars(Shared):
         self._latest = {}
 
 
-def with_exemplars(
-    values: tuple[object, ...], exemplars: tuple[Exemplar | None, ...]
-) -> tuple[object, ...]:
+def with_exemplars(values: tuple[object, ...], exemplars: Exemplars) -> tuple[object, ...]:
     """Return the arguments of a snapshot's constructor: its values, and exemplars if it has any."""
     return (*values, exemplars) if exemplars else values
 

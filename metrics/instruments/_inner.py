@@ -19,8 +19,10 @@ from metrics.instruments._buckets import DURATION_BOUNDS as DURATION_BOUNDS
 from metrics.instruments._buckets import default_bounds as default_bounds
 from metrics.instruments._check_function import describe as describe
 from metrics.instruments._cumulative import Cumulative as Cumulative
+from metrics.instruments._cumulative import Traceable as Traceable
 from metrics.instruments._ewma import INTERVAL as INTERVAL
 from metrics.instruments._exemplars import ExemplarFunction as ExemplarFunction
+from metrics.instruments._exemplars import Exemplars as Exemplars
 from metrics.instruments._exemplars import ExemplarSource as ExemplarSource
 from metrics.instruments._healthcheck import TIMEOUT as TIMEOUT
 from metrics.instruments._healthcheck import refresh as refresh

@@ -8,7 +8,7 @@ from metrics.instruments._arguments import Real, Whole, checked_clock, natural, 
 from metrics.instruments._blocks import ExceptionCount, Exceptions
 from metrics.instruments._cumulative import Traceable
 from metrics.instruments._ewma import IDLE, INTERVAL, NEVER, average, interval_of
-from metrics.instruments._exemplars import Exemplar, ExemplarLabels, with_exemplars
+from metrics.instruments._exemplars import ExemplarLabels, Exemplars, with_exemplars
 from metrics.instruments._snapshot import Snapshot
 
 
@@ -26,7 +26,7 @@ class MeterSnapshot(Snapshot):
         rate5: float,
         rate15: float,
         rate_mean: float,
-        exemplars: tuple[Exemplar | None, ...] = (),
+        exemplars: Exemplars = (),
     ) -> None:
         self._count = count
         self._rate1 = rate1
@@ -61,7 +61,7 @@ class MeterSnapshot(Snapshot):
         return self._rate_mean
 
     @property
-    def exemplars(self) -> tuple[Exemplar | None, ...]:
+    def exemplars(self) -> Exemplars:
         """The exemplar of the latest mark that had one."""
         return self._exemplars
 
@@ -185,7 +185,7 @@ class Rates(Traceable):
         self._start = self._interval.clock.monotonic()
         self._ticked_at = NEVER
 
-    def _read(self, count: int, exemplars: tuple[Exemplar | None, ...] = ()) -> MeterSnapshot:
+    def _read(self, count: int, exemplars: Exemplars = ()) -> MeterSnapshot:
         """Return a snapshot of the rates with `count`, the present count."""
         elapsed = self._interval.clock.monotonic() - self._start
         mean = count / elapsed if elapsed > 0.0 else 0.0
@@ -247,7 +247,7 @@ class Meter(Rates):
         exemplar = self._create_exemplar(number, labels)
         self._count += number
         if exemplar is not None:
-            self._own_exemplars().keep(exemplar)
+            self._recorder().keep(exemplar)
 
     def count_exceptions(self, exception: Exceptions = Exception) -> ExceptionCount:
         """Return a block, also a decorator, that counts the exceptions leaving it.
@@ -308,7 +308,8 @@ class Meter(Rates):
 
     def snapshot(self, reader: str = "") -> MeterSnapshot:
         """Return the count now, and the rates as of the last tick."""
-        return self._read(self._count, self._latest_exemplars())
+        exemplars = self._latest_exemplars()
+        return self._read(self._count, exemplars)
 
     def __repr__(self) -> str:
         return f"Meter(count={self._count})"

@@ -12,7 +12,7 @@ from metrics._native import mypyc_attr
 
 if TYPE_CHECKING:
     from metrics.instruments._bucket_snapshot import BucketHistogramSnapshot
-    from metrics.instruments._exemplars import Exemplar
+    from metrics.instruments._exemplars import Exemplars
     from metrics.instruments._meter import MeterSnapshot
     from metrics.instruments._sample import HistogramSnapshot
 
@@ -108,7 +108,7 @@ class Snapshot:
         return ()
 
     @property
-    def exemplars(self) -> "tuple[Exemplar | None, ...]":
+    def exemplars(self) -> "Exemplars":
         """Latest exemplar of the total, or of each bucket and None for a bucket without one.
 
         Empty without any exemplar. They lead to examples of the value and are no part of it:

@@ -9,8 +9,8 @@ from metrics.instruments._buckets import DURATION_BOUNDS, BucketHistogram
 from metrics.instruments._durations import Durations, Stopwatch
 from metrics.instruments._ewma import INTERVAL
 from metrics.instruments._exemplars import (
-    Exemplar,
     ExemplarLabels,
+    Exemplars,
     ExemplarSource,
     checked_exemplar,
 )
@@ -54,7 +54,7 @@ class TimerSnapshot(Snapshot):
         return self._rates
 
     @property
-    def exemplars(self) -> tuple[Exemplar | None, ...]:
+    def exemplars(self) -> Exemplars:
         """Exemplars of the buckets of the durations."""
         return self._durations.exemplars
 

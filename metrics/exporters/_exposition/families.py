@@ -19,8 +19,14 @@ from metrics.exporters._exposition.escaping import (
     quoted_prefix,
 )
 from metrics.exporters._series.scalar import number_of
-from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, MeterSnapshot, Snapshot
-from metrics.instruments._inner import Point, escape_label
+from metrics.instruments import (
+    BucketHistogramSnapshot,
+    Exemplar,
+    HistogramSnapshot,
+    MeterSnapshot,
+    Snapshot,
+)
+from metrics.instruments._inner import Exemplars, Point, escape_label
 from metrics.registry._inner import Labels, exported_name
 
 SUMMARY_QUANTILES = (0.5, 0.75, 0.95, 0.99, 0.999, 0.9999)
@@ -42,11 +48,12 @@ T = TypeVar("T")
 
 
 class Sample(NamedTuple):
-    """A number of a page, in base units."""
+    """A number of a page, in base units, with its exemplar if that is requested."""
 
     name: str
     labels: Labels
     value: Number
+    exemplar: Exemplar | None = None
 
 
 @final
@@ -58,10 +65,11 @@ class Children:
         values: their label values.
         views: the views that the metric family shows, see `MetricFamily.view`.
         created: times of their creation, in seconds since the Unix epoch; empty if not requested.
+        exemplars: their exemplars; empty if not requested, or if no child has any.
         turns: offers other threads their turns while long samples are sorted.
     """
 
-    __slots__ = ("created", "start", "turns", "values", "views")
+    __slots__ = ("created", "exemplars", "start", "turns", "values", "views")
 
     def __init__(
         self,
@@ -69,12 +77,14 @@ class Children:
         values: list[Values],
         views: list[Any],
         created: list[float],
+        exemplars: list[Exemplars],
         turns: Turns,
     ) -> None:
         self.start = start
         self.values = values
         self.views = views
         self.created = created
+        self.exemplars = exemplars
         self.turns = turns
 
 

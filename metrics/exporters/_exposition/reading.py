@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, final
 
 from metrics._turns import Turns
+from metrics.exporters._exposition.exemplars import TRACED, by_position, exemplars_of
 from metrics.exporters._exposition.families import Children, MetricFamily, Sample, Values
 from metrics.exporters._exposition.layout import Layout, TextLayout
 from metrics.exporters._exposition.layouts import Layouts, labelnames_of, layouts_of
@@ -61,11 +62,13 @@ class FamilyReader:
         names: names of the requested families or samples; all families when empty.
         window: seconds of values of resetting instruments; 0 for the values since the last read.
         created: whether children have the times of their creation.
+        exemplars: whether children have their exemplars.
     """
 
     __slots__ = (
         "_claimed",
         "_created",
+        "_exemplars",
         "_layouts",
         "_names",
         "_read",
@@ -86,6 +89,7 @@ class FamilyReader:
         names: frozenset[str] = NO_NAMES,
         window: float = 0.0,
         created: bool = False,
+        exemplars: bool = False,
     ) -> None:
         self._store = store_of(registry)
         self._layouts = layouts
@@ -95,6 +99,7 @@ class FamilyReader:
         self._names = names
         self._recent = recent_of(registry, reader, window)
         self._created = created
+        self._exemplars = exemplars
         self._read = 0
         # Names that belong to instruments of the program's own, or to the page itself.
         self._claimed: dict[str, str] = {}
@@ -127,11 +132,12 @@ class FamilyReader:
             return self._family(entry, layout, present, children)
         scalar = layout.scalar_family()
         if scalar is not None:
+            exemplars = exemplars_of([instrument]) if self._exemplars else []
             number = scalar_of(instrument)
             if number is not None:
                 created = self._times(entry, [instrument])
                 self._offer(1)
-                one = Children(0, [UNLABELLED], [number], created, self.turns)
+                one = Children(0, [UNLABELLED], [number], created, exemplars, self.turns)
                 return [FamilyBlock(scalar, self._write(scalar, one))]
         created = self._times(entry, [instrument])
         snapshot = self._snapshot(entry, layout, UNLABELLED, instrument)
@@ -153,9 +159,10 @@ class FamilyReader:
             values = present[start : start + step]
             part = children[start : start + step]
             created = self._times(entry, part)
+            exemplars = exemplars_of(part) if scalar is not None and self._exemplars else []
             numbers = None if scalar is None else scalars_of(part, layout.kind)
             if scalar is not None and numbers is not None:
-                one = Children(start, values, numbers, created, self.turns)
+                one = Children(start, values, numbers, created, exemplars, self.turns)
                 lines = written.get(scalar)
                 if lines is None:
                     written[scalar] = self._write(scalar, one)
@@ -203,11 +210,13 @@ class FamilyReader:
             for family in layout.families(snapshot):
                 group = groups.get(family)
                 if group is None:
-                    group = groups[family] = Children(start, [], [], [], self.turns)
+                    group = groups[family] = Children(start, [], [], [], [], self.turns)
                 group.values.append(values[i])
                 group.views.append(family.view(snapshot))
                 if created:
                     group.created.append(created[i])
+                if self._exemplars:
+                    group.exemplars.append(snapshot.exemplars)
         for family, group in groups.items():
             lines = written.get(family)
             if lines is None:
@@ -310,7 +319,8 @@ def read_samples(registry: Registry, reader: str) -> Iterator[tuple[MetricFamily
         reader: the reader's name; values that reset when read reset for this reader alone.
     """
     layouts = layouts_of(store_of(registry), "prometheus", TextLayout)
-    for family, samples in FamilyReader(registry, layouts, reader, samples_of).blocks():
+    families = FamilyReader(registry, layouts, reader, samples_of, exemplars=True)
+    for family, samples in families.blocks():
         for sample in samples:
             yield family, sample
 
@@ -320,5 +330,10 @@ def samples_of(family: MetricFamily, children: Children) -> list[Any]:
     values = children.values
     samples: list[Any] = []
     for i in range(len(values)):
-        samples += family.samples(values[i], children.views[i])
+        own = family.samples(values[i], children.views[i])
+        if children.exemplars and family.kind in TRACED:
+            for index, exemplar in by_position(children.exemplars[i]):
+                value = family.scale.of(exemplar.value)
+                own[index] = own[index]._replace(exemplar=exemplar._replace(value=value))
+        samples += own
     return samples

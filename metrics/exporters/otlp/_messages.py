@@ -4,19 +4,38 @@ The format: https://opentelemetry.io/docs/specs/otlp/. This module needs the `op
 package, and is imported at its first use.
 """
 
+import re
 from collections.abc import Mapping
 from typing import final
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
-from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, ResourceMetrics, ScopeMetrics
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    Exemplar,
+    Metric,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+)
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from metrics.exporters._encoding.numbers import INT64, clamp
+from metrics.exporters._encoding.numbers import INT64, Number, clamp
 from metrics.exporters._series.series import Labels
 from metrics.exporters.otlp._conventions import Attribute, attribute_name
+from metrics.instruments._inner import Exemplars
 
 Attributes = list[KeyValue]
+
+TRACE_BYTES = 16
+"""Length of the identifier of a trace (W3C Trace Context)."""
+
+SPAN_BYTES = 8
+"""Length of the identifier of a span."""
+
+HEX = re.compile("[0-9a-fA-F]+")
+
+SECOND = 1_000_000_000
+"""Nanoseconds of a second."""
 
 
 @final
@@ -82,6 +101,50 @@ def attributes(labels: Labels) -> Attributes:
             name += "_"
         named[name] = text
     return [attribute(name, text) for name, text in named.items()]
+
+
+def exemplar_messages(exemplars: Exemplars, since_ns: int = 0) -> list[Exemplar]:
+    """Return the exemplars of a data point.
+
+    Labels `trace_id` and `span_id` are the trace and the span if they are 16 and 8 bytes in hex;
+    all others are attributes.
+
+    Args:
+        exemplars: the exemplars, and None for buckets without one.
+        since_ns: time before which the data point counts no update.
+    """
+    messages: list[Exemplar] = []
+    for exemplar in exemplars:
+        if exemplar is None:
+            continue
+        at = max(int(exemplar.timestamp * SECOND), 0)
+        if at < since_ns:
+            continue
+        labels = dict(exemplar.labels)
+        message = Exemplar(time_unix_nano=at)
+        message.trace_id = identifier(labels, "trace_id", TRACE_BYTES)
+        message.span_id = identifier(labels, "span_id", SPAN_BYTES)
+        message.filtered_attributes.extend(attributes(tuple(labels.items())))
+        set_number(message, exemplar.value)
+        messages.append(message)
+    return messages
+
+
+def identifier(labels: dict[str, str], name: str, size: int) -> bytes:
+    """Remove and return an identifier in hex; leave a label of another form, and return none."""
+    text = labels.get(name, "")
+    if len(text) != 2 * size or not HEX.fullmatch(text):
+        return b""
+    del labels[name]
+    return bytes.fromhex(text)
+
+
+def set_number(point: NumberDataPoint | Exemplar, value: Number) -> None:
+    """Set the value of a data point or an exemplar; an int beyond 64 bits is a float."""
+    if isinstance(value, int) and -INT64 <= value < INT64:
+        point.as_int = value
+    else:
+        point.as_double = clamp(value)
 
 
 def encodable(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple, cast, final
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     AGGREGATION_TEMPORALITY_CUMULATIVE,
     AGGREGATION_TEMPORALITY_DELTA,
+    Exemplar,
     Gauge,
     Histogram,
     HistogramDataPoint,
@@ -21,18 +22,26 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     SummaryDataPoint,
 )
 
-from metrics.exporters._encoding.numbers import INT64, Number, canonical, clamp
+from metrics.exporters._encoding.numbers import Number, canonical
 from metrics.exporters._encoding.units import code_of, code_of_rate
 from metrics.exporters._exposition.families import SUMMARY_QUANTILES, WINDOWS
 from metrics.exporters._series.deltas import Deltas
 from metrics.exporters._series.series import Series
 from metrics.exporters.otlp._conventions import QUANTILE, RATE
-from metrics.exporters.otlp._messages import Attributes, attribute, attributes, encodable
+from metrics.exporters.otlp._messages import (
+    Attributes,
+    attribute,
+    attributes,
+    encodable,
+    exemplar_messages,
+    set_number,
+)
 from metrics.exporters.otlp._starts import Starts
 from metrics.instruments import (
     BucketHistogramSnapshot,
     HistogramSnapshot,
     MeterSnapshot,
+    Snapshot,
     UpDownCounterSnapshot,
 )
 
@@ -121,8 +130,10 @@ class DataPoints:
 
     def _sum(self, subject: Subject, total: Number) -> Metric:
         start_ns, (value,) = self._counts(subject, (total,))
+        point = self._number(subject.labels, value, start_ns)
+        point.exemplars.extend(self._exemplars(subject.series.snapshot, start_ns))
         data = Sum(
-            data_points=[self._number(subject.labels, value, start_ns)],
+            data_points=[point],
             aggregation_temporality=self._temporality,
             is_monotonic=True,
         )
@@ -167,6 +178,7 @@ class DataPoints:
         point = self._measured(subject.labels, count, start_ns)
         point.bucket_counts.extend(cast("list[int]", buckets))
         point.explicit_bounds.extend(sample.bounds)
+        point.exemplars.extend(self._exemplars(sample, start_ns))
         if sample.bounds[0] >= 0.0 and sample.sum >= 0.0:
             point.sum = total
         return point
@@ -205,10 +217,7 @@ class DataPoints:
         point = NumberDataPoint(
             attributes=labels, start_time_unix_nano=start_ns, time_unix_nano=self._timestamp_ns
         )
-        if isinstance(value, int) and -INT64 <= value < INT64:
-            point.as_int = value
-        else:
-            point.as_double = clamp(value)
+        set_number(point, value)
         return point
 
     def _measured(self, labels: Attributes, count: Number, start_ns: int) -> HistogramDataPoint:
@@ -222,6 +231,10 @@ class DataPoints:
             time_unix_nano=self._timestamp_ns,
             count=cast("int", count),
         )
+
+    def _exemplars(self, snapshot: Snapshot, start_ns: int) -> list[Exemplar]:
+        """Return the exemplars of a data point; none of earlier increments, which are reported."""
+        return exemplar_messages(snapshot.exemplars, 0 if self._deltas is None else start_ns)
 
     def _counts(
         self, subject: Subject, totals: tuple[Number, ...], bounds: tuple[float, ...] = ()

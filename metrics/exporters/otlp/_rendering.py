@@ -69,7 +69,8 @@ def stream(
     has after that gets a number, which is logged once. A label that stands for an attribute of the
     semantic conventions gets the name of the attribute, as `http.route` for `http_route`; any other
     label is an attribute of the same name. Units are UCUM codes. Ints beyond 64 bits become floats.
-    Instruments of unknown kinds are left out.
+    Instruments of unknown kinds are left out. Monotonic sums and histograms with buckets have their
+    latest exemplars, with `deltas` the exemplars since the last report only.
 
     Totals start when their instrument was created or cleared. The start also moves when a total
     falls for another reason, provided that `starts` is passed.

@@ -1,9 +1,9 @@
 """Messages of Prometheus' remote write, as binary protobuf.
 
 The format: `WriteRequest`, `TimeSeries`, `Label` and `Sample` of
-https://prometheus.io/docs/specs/prw/remote_write_spec/#protocol, and `MetricMetadata` of
-https://github.com/prometheus/prometheus/blob/main/prompb/types.proto; the encoding:
-https://protobuf.dev/programming-guides/encoding/
+https://prometheus.io/docs/specs/prw/remote_write_spec/#protocol, and `Exemplar` and
+`MetricMetadata` of https://github.com/prometheus/prometheus/blob/main/prompb/types.proto; the
+encoding: https://protobuf.dev/programming-guides/encoding/
 """
 
 from collections.abc import Iterable
@@ -27,18 +27,34 @@ SHORT = tuple([bytes([number]) for number in range(MORE)])
 """Numbers that take one byte, as nearly all lengths do."""
 
 
-def time_series(labels: Iterable[tuple[str, str]], number: bytes, timestamp_ms: int) -> bytes:
+def time_series(
+    labels: Iterable[tuple[str, str]], number: bytes, timestamp_ms: int, exemplar: bytes = b""
+) -> bytes:
     """Return a series with one sample, as a field of a `WriteRequest`.
 
     Args:
         labels: names and values in the order of names, `__name__` among them.
         number: the value of the sample, as `double` encodes it, or `STALE`.
         timestamp_ms: the time of the sample, in milliseconds since 1970.
+        exemplar: the exemplar of the sample, as `exemplar_field` encodes it, if it has one.
     """
     fields = [label(name, value) for name, value in labels]
     # A double is 64 bits without a length, an int64 a varint.
     sample = b"\x09" + number + b"\x10" + varint(timestamp_ms)
-    return field(1, b"".join([*fields, field(2, sample)]))
+    return field(1, b"".join([*fields, field(2, sample), exemplar]))
+
+
+def exemplar_field(labels: Iterable[tuple[str, str]], number: bytes, timestamp_ms: int) -> bytes:
+    """Return an exemplar, as a field of a series.
+
+    Args:
+        labels: names and values in the order of names.
+        number: the value, as `double` encodes it.
+        timestamp_ms: the time of the update, in milliseconds since 1970.
+    """
+    # Not cached as labels of series are: the trace is another one each time.
+    fields = [field(1, field(1, text(name)) + field(2, text(value))) for name, value in labels]
+    return field(3, b"".join([*fields, b"\x11", number, b"\x18", varint(timestamp_ms)]))
 
 
 def metric_metadata(family: str, kind: str, help_text: str, unit: str) -> bytes:

@@ -11,8 +11,9 @@ from metrics.exporters._exposition.families import Sample
 from metrics.exporters._exposition.reading import read_samples
 from metrics.exporters._series.series import Labels
 from metrics.exporters._series.staleness import Staleness
-from metrics.exporters.remote_write._messages import STALE, double, time_series
+from metrics.exporters.remote_write._messages import STALE, double, exemplar_field, time_series
 from metrics.exporters.remote_write._metadata import Metadata
+from metrics.instruments import Exemplar
 from metrics.instruments._inner import Whole, checked_labels, size
 from metrics.registry import Registry
 
@@ -40,7 +41,8 @@ def stream(
     """Yield the values of a registry as `WriteRequest`s, each compressed with snappy.
 
     Samples are the same as in Prometheus' text format, with its names, labels and base units, and
-    so are the types and help texts of the metadata. Errors are raised by the call itself.
+    so are the types and help texts of the metadata. Totals and buckets have their latest exemplars.
+    Errors are raised by the call itself.
 
     Args:
         registry: the registry to read.
@@ -147,12 +149,21 @@ def encode(
     for family, sample in read_samples(registry, reader):
         labels = series_labels(sample, constant)
         staleness.add(labels)
-        series = time_series(labels, double(clamp(sample.value)), at)
+        exemplar = b"" if sample.exemplar is None else field_of(sample.exemplar)
+        series = time_series(labels, double(clamp(sample.value)), at, exemplar)
         yield series if metadata is None else metadata.due(family) + series
     if metadata is not None:
         metadata.end()
     for labels in staleness.end():
         yield time_series(labels, STALE, at)
+
+
+def field_of(exemplar: Exemplar) -> bytes:
+    """Return an exemplar as a field of its series."""
+    labels = [pair for pair in sorted(exemplar.labels) if pair[1]]
+    # The clock of an instrument may be set before 1970.
+    at = max(int(exemplar.timestamp * 1000.0), 0)
+    return exemplar_field(labels, double(clamp(exemplar.value)), at)
 
 
 def markers(staleness: Staleness, at: int) -> Iterator[bytes]:
