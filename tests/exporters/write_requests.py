@@ -17,6 +17,12 @@ MESSAGES = {
     "TimeSeries": [
         ("labels", 1, FIELD.TYPE_MESSAGE, "Label"),
         ("samples", 2, FIELD.TYPE_MESSAGE, "Sample"),
+        ("exemplars", 3, FIELD.TYPE_MESSAGE, "Exemplar"),
+    ],
+    "Exemplar": [
+        ("labels", 1, FIELD.TYPE_MESSAGE, "Label"),
+        ("value", 2, FIELD.TYPE_DOUBLE, ""),
+        ("timestamp", 3, FIELD.TYPE_INT64, ""),
     ],
     "MetricMetadata": [
         ("type", 1, FIELD.TYPE_INT32, ""),
@@ -97,6 +103,20 @@ def read(request: bytes) -> list[Sent]:
         assert names == sorted(set(names)), names
         assert all(value for _, value in labels), labels
         found.append(Sent(labels, sample.value, sample.timestamp))
+    return found
+
+
+def exemplars(request: bytes) -> dict[object, Sent]:
+    """Return the exemplars of a request, by `Sent.key` of their series."""
+    found = {}
+    for series in message_of(request).timeseries:
+        for one in series.exemplars:
+            labels = tuple((label.name, label.value) for label in series.labels)
+            own = tuple((label.name, label.value) for label in one.labels)
+            assert own == tuple(sorted(own))
+            key = Sent(labels, 0.0, 0).key
+            assert key not in found
+            found[key] = Sent(own, one.value, one.timestamp)
     return found
 
 

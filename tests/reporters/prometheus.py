@@ -41,6 +41,7 @@ class Prometheus:
                 f"--storage.tsdb.path={directory / 'data'}",
                 f"--web.listen-address={LOOPBACK}:{port}",
                 "--web.enable-remote-write-receiver",
+                "--enable-feature=exemplar-storage",
             ],
             partial(answers, f"{self.url}/-/ready"),
             directory / "prometheus.log",
@@ -58,6 +59,12 @@ class Prometheus:
             key(one["metric"]): float(one["value"][1])  # type: ignore[index]
             for one in self.query(f"{{job={json.dumps(job)}}}")
         }
+
+    def exemplars(self, query: str) -> dict[Key, list[dict[str, object]]]:
+        """Return the exemplars of the series that a query selects."""
+        options = urlencode({"query": query, "start": 0, "end": 4_000_000_000})
+        answer = json.loads(fetch(f"{self.url}/api/v1/query_exemplars?{options}"))
+        return {key(one["seriesLabels"]): one["exemplars"] for one in answer["data"]}
 
     def every(self, selector: str) -> list[tuple[float, float]]:
         """Return time and value of each sample of one series."""
