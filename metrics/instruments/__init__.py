@@ -13,7 +13,6 @@ from metrics.instruments._counter import FloatUpDownCounter as FloatUpDownCounte
 from metrics.instruments._counter import UpDownCounter as UpDownCounter
 from metrics.instruments._counter import UpDownCounterSnapshot as UpDownCounterSnapshot
 from metrics.instruments._ewma import EWMA as EWMA
-from metrics.instruments._exemplars import Exemplar as Exemplar
 from metrics.instruments._expdecay import ExpDecayReservoir as ExpDecayReservoir
 from metrics.instruments._family import FamilySnapshot as FamilySnapshot
 from metrics.instruments._gauge import Gauge as Gauge
@@ -29,6 +28,7 @@ from metrics.instruments._meter import MeterSnapshot as MeterSnapshot
 from metrics.instruments._resetting import ResettingReservoir as ResettingReservoir
 from metrics.instruments._resetting_timer import ResettingTimer as ResettingTimer
 from metrics.instruments._sample import HistogramSnapshot as HistogramSnapshot
+from metrics.instruments._snapshot import Exemplar as Exemplar
 from metrics.instruments._snapshot import Instrument as Instrument
 from metrics.instruments._snapshot import Snapshot as Snapshot
 from metrics.instruments._state_set import StateSet as StateSet

@@ -3,13 +3,13 @@
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments._exemplars import (
     EXPLICIT,
-    Exemplar,
     ExemplarLabels,
     ExemplarRecorder,
     Exemplars,
     ExemplarSource,
 )
 from metrics.instruments._shared import Shared
+from metrics.instruments._snapshot import Exemplar
 
 
 class Cumulative(Shared):

@@ -6,12 +6,13 @@ its values, and their labels are limited to 128 characters.
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeAlias, final
+from typing import TypeAlias, final
 
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments._check_function import describe, name_of
 from metrics.instruments._labels import checked_labelnames, text_of
 from metrics.instruments._shared import Shared
+from metrics.instruments._snapshot import Exemplar
 
 ExemplarLabels: TypeAlias = Mapping[str, str]
 """Labels of an exemplar, names to values; an empty mapping stands for no exemplar."""
@@ -21,20 +22,6 @@ ExemplarFunction: TypeAlias = Callable[[], ExemplarLabels | None]
 
 LIMIT = 128
 """Most characters of the names and values of an exemplar together (OpenMetrics 1.0)."""
-
-
-class Exemplar(NamedTuple):
-    """One update of a total or of a bucket, with labels that lead to its cause.
-
-    labels: pairs of name and value, in the order of the program.
-    value: the increment of a total, or the value that the bucket counted.
-    timestamp: time of the update, in seconds since the Unix epoch.
-    """
-
-    labels: tuple[tuple[str, str], ...]
-    value: int | float
-    timestamp: float
-
 
 Exemplars: TypeAlias = tuple[Exemplar | None, ...]
 """Exemplar of each number of an instrument, or None; an empty tuple if there is none at all."""

@@ -1,16 +1,30 @@
-"""Protocols of instruments and tickers: immutable snapshots, and ticks at an interval.
+"""Protocols of instruments and tickers: immutable snapshots, exemplars, and ticks at an interval.
 
 The numbers of one snapshot agree with each other: sum, count, buckets and values come from the
 same moment. Each instrument's module has the class of its snapshot.
 
-Never compiled, because a compiled protocol cannot be inherited from.
+Never compiled, because a compiled protocol cannot be inherited from, and a compiled named tuple
+has no docstring.
 """
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from metrics.instruments._shared import Snapshot
 
-__all__ = ["Instrument", "Snapshot", "TickSource", "Tickable"]
+__all__ = ["Exemplar", "Instrument", "Snapshot", "TickSource", "Tickable"]
+
+
+class Exemplar(NamedTuple):
+    """One update of a total or of a bucket, with labels that lead to its cause.
+
+    labels: pairs of name and value, in the order of the program.
+    value: the increment of a total, or the value that the bucket counted.
+    timestamp: time of the update, in seconds since the Unix epoch.
+    """
+
+    labels: tuple[tuple[str, str], ...]
+    value: int | float
+    timestamp: float
 
 
 class Instrument(Protocol):
