@@ -35,6 +35,7 @@ NEVER_COMPILED = {
 }
 
 CORE = [
+    "metrics/exporters/_exposition/escaping.py",
     "metrics/exporters/_exposition/families.py",
     "metrics/exporters/_exposition/geth.py",
     "metrics/exporters/_exposition/layout.py",

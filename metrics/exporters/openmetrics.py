@@ -7,7 +7,12 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, final
 
 from metrics.exporters._encoding.framing import render_of
-from metrics.exporters._exposition.families import Children, MetricFamily, Values, number, prefix
+from metrics.exporters._exposition.escaping import (
+    UNDERSCORES,
+    checked_escaping,
+    content_type_of,
+)
+from metrics.exporters._exposition.families import Children, MetricFamily, Values, number
 from metrics.exporters._exposition.layout import (
     OPENMETRICS_SUFFIXES,
     SAMPLE_SUFFIXES,
@@ -15,7 +20,7 @@ from metrics.exporters._exposition.layout import (
     TextLayout,
     escape_help,
 )
-from metrics.exporters._exposition.layouts import layouts_of
+from metrics.exporters._exposition.layouts import escaped_layouts_of
 from metrics.exporters._exposition.page import checked_names, page, target_text
 from metrics.exporters._exposition.reading import FamilyReader
 from metrics.exporters._series.kinds import FirstKinds
@@ -25,7 +30,12 @@ from metrics.instruments._inner import Real, checked_labels
 from metrics.registry import Registry
 from metrics.registry._inner import Entry, exported_name, store_of
 
-CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+MEDIA_TYPE = "application/openmetrics-text"
+
+VERSION = "1.0.0"
+
+CONTENT_TYPE = content_type_of(MEDIA_TYPE, VERSION)
+"""Content type of pages with underscores, without the parameter, which is newer than 1.0.0."""
 
 EOF = "# EOF\n"
 
@@ -38,6 +48,7 @@ def stream(
     names: Collection[str] = (),
     target: Mapping[str, str] | None = None,
     created: bool = False,
+    escaping: str = UNDERSCORES,
     window: Real = 0.0,
     reader: str = "openmetrics",
 ) -> Iterator[bytes]:
@@ -58,6 +69,7 @@ def stream(
         created: whether each total has a sample `_created` beside it: the time of the registration,
             of the creation of a family's child, or of the last `clear`. Prometheus stores it as a
             further series, unless it is configured to use it as a time of creation.
+        escaping: the scheme of names; see `prometheus.stream`.
         window: seconds of values of resetting timers to show. 0 shows the values since the last
             read of `reader`: one scraper takes values from another. With a window of more than the
             interval between two scrapes, every scraper of the reader sees every value: a value is
@@ -67,22 +79,31 @@ def stream(
     Raises:
         TypeError: `names` is a str, or an element is not a str; `target` is not a mapping of str to
             str; `window` is not a number.
-        ValueError: a name in `target` is malformed or reserved; `window` is negative, infinite or
-            NaN.
+        ValueError: there is no such `escaping`; a name in `target` is malformed or reserved;
+            `window` is negative, infinite or NaN.
     """
+    escaping = checked_escaping(escaping)
     families = FamilyReader(
         registry,
-        layouts_of(store_of(registry), "openmetrics", OpenMetricsLayout),
+        escaped_layouts_of(store_of(registry), "openmetrics", OpenMetricsLayout, escaping),
         reader,
         lines_with_created if created else allowed_lines,
         names=checked_names(names),
         window=checked_window(window),
         created=created,
     )
-    return page(families, target_text(families, TARGET_HEADING, checked_labels(target)), EOF)
+    text = target_text(families, TARGET_HEADING, checked_labels(target), escaping)
+    return page(families, text, EOF)
 
 
 render = render_of(stream)
+
+
+def content_type(escaping: str = UNDERSCORES) -> str:
+    """Return the content type of pages with an escaping; raise ValueError for an unknown one."""
+    if checked_escaping(escaping) == UNDERSCORES:
+        return CONTENT_TYPE
+    return content_type_of(MEDIA_TYPE, VERSION, escaping)
 
 
 @final
@@ -94,25 +115,32 @@ class OpenMetricsLayout(TextLayout):
         labelnames: the family's labels; none for an instrument.
         number: the number of the entry among entries of one exposed name.
         first_kinds: the kinds of distributions, which all formats share.
+        escaping: the scheme of all names.
     """
 
     __slots__ = ("_unit",)
 
     def __init__(
-        self, entry: Entry, labelnames: Values, number: int, first_kinds: FirstKinds
+        self,
+        entry: Entry,
+        labelnames: Values,
+        number: int,
+        first_kinds: FirstKinds,
+        escaping: str = UNDERSCORES,
     ) -> None:
-        super().__init__(entry, labelnames, number, first_kinds)
+        super().__init__(entry, labelnames, number, first_kinds, escaping)
         self._unit = exported_name(self._scale.base).strip("_")
 
     def _suffixes(self) -> Suffixes:
         return OPENMETRICS_SUFFIXES
 
     def _text_family(self, family: type[MetricFamily], base: str, kind: str) -> MetricFamily:
-        heading = f"# HELP {base} {escape_help_text(self._help)}\n# TYPE {base} {kind}\n"
+        head = self._heading_name(base)
+        heading = f"# HELP {head} {escape_help_text(self._help)}\n# TYPE {head} {kind}\n"
         # Info labels and states have no unit, and a unit has to be the last word of the name.
         unit = "" if kind in {"info", "stateset"} else self._unit
         if unit and base.endswith(f"_{unit}"):
-            heading += f"# UNIT {base} {unit}\n"
+            heading += f"# UNIT {head} {unit}\n"
         name = base + SAMPLE_SUFFIXES.get(kind, "")
         return self._family(family, name, kind, heading, base, OPENMETRICS_SUFFIXES[kind])
 
@@ -133,7 +161,7 @@ def lines_with_created(family: MetricFamily, children: Children) -> list[Any]:
     name = f"{family.stem}_created"
     return [
         lines[i]
-        + prefix(name, family.labels(children.values[i]))
+        + family.prefix(name, family.labels(children.values[i]))
         + f"{number(children.created[i])}\n"
         for i in range(len(lines))
     ]

@@ -6,17 +6,12 @@ Sources: RFC 9110, section 12.5; https://prometheus.io/docs/instrumenting/conten
 import re
 from typing import NamedTuple
 
-OPENMETRICS = "application/openmetrics-text"
-TEXT = "text/plain"
+from metrics.exporters import openmetrics, prometheus
+from metrics.exporters._exposition.escaping import ESCAPINGS, UNDERSCORES, UTF8, content_type_of
+
+OPENMETRICS = openmetrics.MEDIA_TYPE
+TEXT = prometheus.MEDIA_TYPE
 HTML = "text/html"
-
-UNDERSCORES = "underscores"
-
-ESCAPINGS = frozenset({UNDERSCORES})
-"""Escaping schemes that pages can have; a request for another one is answered with underscores."""
-
-UTF8 = "allow-utf-8"
-"""Scheme without escaping, for formats of version 1.0.0 and above."""
 
 WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 RANGE = re.compile(rf"{WORD}(?:/{WORD})?")
@@ -41,8 +36,7 @@ class Format(NamedTuple):
     @property
     def content_type(self) -> str:
         """The value of a Content-Type header."""
-        escaping = f"; escaping={self.escaping}" if self.escaping else ""
-        return f"{self.media_type}; version={self.version}; charset=utf-8{escaping}"
+        return content_type_of(self.media_type, self.version, self.escaping)
 
 
 DEFAULT = Format(TEXT, "0.0.4")
@@ -106,7 +100,10 @@ def preference(match: Match) -> tuple[float, int]:
 
 
 def escaping_of(chosen: Format, requested: str) -> str:
-    """Return the escaping parameter of a format, empty for none."""
+    """Return the escaping parameter of a format, empty for none.
+
+    Formats before 1.0.0 have no quoted names. An unknown scheme is answered with underscores.
+    """
     usable = requested in ESCAPINGS and (requested != UTF8 or chosen.version == "1.0.0")
     if usable:
         return requested

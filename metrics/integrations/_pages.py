@@ -11,6 +11,7 @@ from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from metrics.exporters import expvar, json, openmetrics, prometheus
+from metrics.exporters._exposition.escaping import UNDERSCORES
 from metrics.integrations._negotiation import DEFAULT, OPENMETRICS, Format
 from metrics.integrations._single_flight import Flight, SingleFlight
 from metrics.registry import Registry
@@ -72,6 +73,11 @@ class ServedPage(NamedTuple):
             return json.CONTENT_TYPE
         return expvar.CONTENT_TYPE if self.kind is PageKind.EXPVAR else self.format.content_type
 
+    @property
+    def escaping(self) -> str:
+        """The escaping scheme of names."""
+        return self.format.escaping or UNDERSCORES
+
     def chunks(self) -> Iterator[bytes]:
         """Yield the page in chunks; instruments are read meanwhile."""
         if self.kind is PageKind.JSON:
@@ -93,12 +99,14 @@ class ServedPage(NamedTuple):
                 target=dict(self.target),
                 created=self.created,
                 window=self.window,
+                escaping=self.escaping,
             )
         return prometheus.stream(
             self.registry,
             names=self.names,
             target=dict(self.target),
             window=self.window,
+            escaping=self.escaping,
         )
 
     def render(self) -> bytes:

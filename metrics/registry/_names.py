@@ -8,6 +8,9 @@ SEPARATORS = "/.:_- "
 ASCII_EXPORTED = "".join([c if c.isalnum() else "_" for c in map(chr, range(128))])
 """Exported character of each ASCII character, a table for `str.translate`."""
 
+SIGNS = "".join([c for c in map(chr, range(128)) if not c.isalnum()])
+"""Characters that `exported_name` replaces by `_`, and `_`: the ones before a word of a name."""
+
 
 def joined_prefix(prefix: str, name: str) -> str:
     """Return a longer prefix, ended by a separator."""
@@ -58,15 +61,14 @@ def exported_character(character: str) -> str:
     return f"_{ord(character):x}_"
 
 
-def stem(name: str, unit: str) -> str:
-    """Return the exported name, without a unit that is converted to another one."""
-    text = exported_name(name)
+def stem(text: str, unit: str) -> str:
+    """Return a name, exported or not, without a unit that is converted to another one."""
     if unit not in SCALES:
         return text
     base = base_unit(unit)
     # A name that ends in milliseconds also ends in the letters of its base unit, seconds.
     while unit.endswith(base) and text.endswith(unit):
-        text = text.removesuffix(unit).rstrip("_") or base
+        text = text.removesuffix(unit).rstrip(SIGNS) or base
     return without(text, f"_{unit}")
 
 
@@ -112,5 +114,13 @@ def with_unit(name: str, unit: str) -> str:
 
 
 def without(name: str, suffix: str) -> str:
-    """Return a name without a suffix, unless nothing would be left."""
-    return name.removesuffix(suffix) or name
+    """Return a name without a suffix, unless nothing would be left.
+
+    Args:
+        name: a name, exported or not.
+        suffix: `_` and a word. In a name that is not exported, other signs stand for `_`.
+    """
+    if not name.endswith(suffix[1:]):
+        return name
+    rest = name[: -len(suffix)]
+    return rest if rest and name[len(rest)] in SIGNS else name

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
+from urllib.parse import quote
 
 import pytest
 
@@ -77,6 +78,31 @@ def test_metrics_are_in_the_format_that_is_asked_for(accept, content_type, regis
     head, body = ask("/metrics", "HEAD", Accept=accept)
     assert (head.headers["Content-Type"], body) == (content_type, "")
     assert head.headers["Content-Length"] is None
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/openmetrics-text"])
+@pytest.mark.parametrize(
+    ("escaping", "name", "line"),
+    [
+        ("underscores", "geth_a_b_total", "geth_a_b_total 2"),
+        ("allow-utf-8", "geth/a.b_total", '{"geth/a.b_total"} 2'),
+        ("dots", "geth__a_dot_b__total", "geth__a_dot_b__total 2"),
+        ("values", "U__geth_2f_a_2e_b__total", "U__geth_2f_a_2e_b__total 2"),
+    ],
+)
+def test_names_are_in_the_scheme_that_is_requested(media_type, escaping, name, line, registry, ask):
+    registry.counter("a.b").inc(2)
+    registry.counter("other").inc()
+    accept = f"{media_type};version=1.0.0;escaping={escaping};q=0.6,*/*;q=0.2"
+    response, text = ask("/metrics", Accept=accept)
+    expected = f"{media_type}; version=1.0.0; charset=utf-8; escaping={escaping}"
+    assert response.headers["Content-Type"] == expected
+    assert line in text.splitlines()
+    # Names in the query are those of the page.
+    _, only = ask(f"/metrics?name[]={quote(name)}", Accept=accept)
+    assert [one for one in only.splitlines() if one[0] != "#"] == [line]
+    # go-ethereum's page has no other names.
+    assert "geth_a_b 2" in ask("/debug/metrics/prometheus", Accept=accept)[1]
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if path != "/healthz"])

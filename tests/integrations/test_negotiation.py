@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.exporters import openmetrics, prometheus
-from metrics.integrations import _negotiation
 from metrics.integrations._negotiation import (
     FORMATS,
     accepts_gzip,
@@ -13,17 +12,43 @@ from metrics.integrations._negotiation import (
 
 OM = "application/openmetrics-text"
 
-PROMETHEUS_2 = (
-    f"{OM};version=1.0.0;q=0.8,{OM};version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+PROTOBUF = (
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 )
-PROMETHEUS_3 = (
-    f"{OM};version=1.0.0;escaping=allow-utf-8;q=0.6,{OM};version=0.0.1;q=0.5,"
+
+# As `scrape/scrape.go` and `config/config.go` of these versions of Prometheus write them.
+PROMETHEUS_2_42 = (
+    f"{OM};version=1.0.0,{OM};version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+PROMETHEUS_2_42_PROTOBUF = (
+    f"{PROTOBUF},{OM};version=1.0.0;q=0.8,{OM};version=0.0.1;q=0.75,"
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+PROMETHEUS_3_0 = (
+    f"{OM};version=1.0.0;escaping=allow-utf-8;q=0.6,{OM};version=0.0.1;escaping=allow-utf-8;q=0.5,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;escaping=allow-utf-8;q=0.4,"
+    "text/plain;version=0.0.4;escaping=allow-utf-8;q=0.3,*/*;q=0.2"
+)
+PROMETHEUS_3_0_LEGACY = (
+    f"{OM};version=1.0.0;q=0.6,{OM};version=0.0.1;q=0.5,"
     "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
-PROMETHEUS_3_PROTOBUF = (
-    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
-    f"encoding=delimited;q=0.6,{OM};version=1.0.0;escaping=allow-utf-8;q=0.5,"
-    "text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+
+
+def prometheus_3_5(escaping: str) -> str:
+    return (
+        f"{OM};version=1.0.0;escaping={escaping};q=0.6,{OM};version=0.0.1;q=0.5,"
+        f"text/plain;version=1.0.0;escaping={escaping};q=0.4,"
+        "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+    )
+
+
+PROMETHEUS_3_5_PROTOBUF = (
+    f"{PROTOBUF};q=0.6,{OM};version=1.0.0;escaping=allow-utf-8;q=0.5,{OM};version=0.0.1;q=0.4,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+)
+PROMETHEUS_3_5_TEXT = (
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.4"
 )
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 
@@ -60,9 +85,16 @@ OM_1_ESCAPED = f"{OM_1}; escaping=underscores"
         ("text/plain;version=1.0.0,text/plain;version=0.0.4", TEXT_1),
         ("text/plain;version=1.0.0;q=0.1,text/plain;version=0.0.4", TEXT_0),
         ("text/plain;version=99.0.0", TEXT_0),
-        (PROMETHEUS_2, OM_1),
-        (PROMETHEUS_3, OM_1_ESCAPED),
-        (PROMETHEUS_3_PROTOBUF, OM_1_ESCAPED),
+        (PROMETHEUS_2_42, OM_1),
+        (PROMETHEUS_2_42_PROTOBUF, OM_1),
+        (PROMETHEUS_3_0, f"{OM_1}; escaping=allow-utf-8"),
+        (PROMETHEUS_3_0_LEGACY, OM_1),
+        (prometheus_3_5("allow-utf-8"), f"{OM_1}; escaping=allow-utf-8"),
+        (prometheus_3_5("underscores"), OM_1_ESCAPED),
+        (prometheus_3_5("dots"), f"{OM_1}; escaping=dots"),
+        (prometheus_3_5("values"), f"{OM_1}; escaping=values"),
+        (PROMETHEUS_3_5_PROTOBUF, f"{OM_1}; escaping=allow-utf-8"),
+        (PROMETHEUS_3_5_TEXT, "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8"),
         ("text/plain;version=0.0.4;q=1,*/*;q=0.1", TEXT_0),
         (f"{OM};q=0.4, text/plain;q=0.5", TEXT_0),
         (f"{OM};q=0.5, text/plain;q=0.4", OM_1),
@@ -111,9 +143,8 @@ def test_empty_parameters_are_ignored(accept: str, content_type):
     assert negotiate(accept).content_type == content_type
 
 
-@pytest.mark.parametrize("scheme", ["allow-utf-8", "dots", "values"])
-def test_an_escaping_scheme_is_used_once_it_is_supported(scheme: str, monkeypatch):
-    monkeypatch.setattr(_negotiation, "ESCAPINGS", frozenset({"underscores", scheme}))
+@pytest.mark.parametrize("scheme", ["underscores", "allow-utf-8", "dots", "values"])
+def test_a_client_gets_the_escaping_scheme_that_it_requests(scheme: str):
     for media_type in (OM, "text/plain"):
         found = negotiate(f"{media_type};version=1.0.0;escaping={scheme}")
         assert found.escaping == scheme
@@ -124,8 +155,14 @@ def test_an_escaping_scheme_is_used_once_it_is_supported(scheme: str, monkeypatc
     assert negotiate(accept) == ("text/plain", "1.0.0", scheme)
 
 
-def test_formats_before_1_0_0_have_no_names_of_other_characters(monkeypatch):
-    monkeypatch.setattr(_negotiation, "ESCAPINGS", frozenset({"underscores", "allow-utf-8"}))
+@pytest.mark.parametrize("scheme", ["allow-utf-8", "dots", "values"])
+def test_the_content_type_of_a_scheme_is_that_of_its_exporter(scheme: str):
+    for exporter in (prometheus, openmetrics):
+        expected = exporter.content_type(scheme)
+        assert negotiate(expected.replace("; charset=utf-8", "")).content_type == expected
+
+
+def test_formats_before_1_0_0_have_no_names_of_other_characters():
     assert negotiate("text/plain;version=0.0.4;escaping=allow-utf-8").content_type == TEXT_0
     assert negotiate(f"{OM};version=0.0.1;escaping=allow-utf-8").content_type == OM_0
 
@@ -144,7 +181,8 @@ def test_formats_before_1_0_0_have_no_names_of_other_characters(monkeypatch):
         (f"text/html;q=0.5, {OM};version=1.0.0", False),
         ("text/html, text/plain", True),
         ("text/html;q=x", False),
-        (PROMETHEUS_3, False),
+        (PROMETHEUS_3_0, False),
+        (prometheus_3_5("allow-utf-8"), False),
     ],
 )
 def test_only_clients_that_name_html_and_prefer_no_page_are_browsers(accept: str, html):

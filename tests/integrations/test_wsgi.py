@@ -108,10 +108,12 @@ hung = threading.Event()
 class Container(MetricsContainer):
     registry = MetricsContainer.registry
     hits = Resource(resources.counter, registry, "hits")
+    dotted = Resource(resources.counter, registry, "a.b")
     slow = Resource(resources.gauge, registry, "slow", function=lambda: hung.wait(60) or 1)
 
 container = Container()
 application = wsgi.exposition(container)
+endpoint = wsgi.metrics(container.registry)
 """
 
 CONFIGURATION = """
@@ -169,6 +171,22 @@ class TestGunicorn:
             connection.request("HEAD", "/metrics.json")
             assert connection.getresponse().read() == b""
             connection.close()
+
+    @pytest.mark.parametrize("preload", [[], ["--preload"]])
+    def test_gevent_serves_the_endpoint_at_any_path(self, preload, tmp_path):
+        pytest.importorskip("gunicorn")
+        (tmp_path / "program.py").write_text(NOTES + PROGRAM)
+        (tmp_path / "gunicorn.conf.py").write_text(CONFIGURATION)
+        command = ["gunicorn", "program:endpoint", "-b", "127.0.0.1:0", "-k", "gevent", *preload]
+        with master(tmp_path, *command) as server:
+            server.wait_for("started", 1)
+            port = until(lambda: port_of(server.log), "the port", DEADLINE)
+            for path in ("/metrics", "/metrics/", "/"):
+                status, text = fetch(f"http://127.0.0.1:{port}{path}?name[]=hits_total")
+                assert (status, text.splitlines()[-1]) == (200, "hits_total 7")
+            utf8 = "text/plain;version=1.0.0;escaping=allow-utf-8"
+            status, text = fetch(f"http://127.0.0.1:{port}/?name[]=a.b_total", Accept=utf8)
+            assert (status, text.splitlines()[-1]) == (200, '{"a.b_total"} 0')
 
 
 def port_of(log: str) -> str:

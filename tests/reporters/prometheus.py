@@ -9,22 +9,31 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.processes import LOOPBACK, Server, answers, fetch, free_port
 
+SCRAPES = """
+scrape_configs:
+  - job_name: page
+    scrape_interval: 1s
+    scrape_timeout: 1s
+    static_configs: [{{targets: ["{target}"]}}]
+"""
+
 Key = tuple[str, frozenset[tuple[str, str]]]
 """The name of a sample and its labels."""
 
 
 class Prometheus:
-    """A Prometheus that scrapes nothing and takes remote write.
+    """A Prometheus that takes remote write, and scrapes one target or none.
 
     Args:
         directory: where it keeps everything.
+        target: host and port of a page `/metrics` that it scrapes every second.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, target: str = "") -> None:
         port = free_port()
         self.url = f"http://{LOOPBACK}:{port}"
         config = directory / "prometheus.yml"
-        config.write_text("{}\n")
+        config.write_text(SCRAPES.format(target=target) if target else "{}\n")
         self.server = Server(
             [
                 "prometheus",

@@ -12,6 +12,12 @@ from typing import Any, Final, NamedTuple, TypeVar, final
 from metrics._turns import Turns
 from metrics._units import Scale
 from metrics.exporters._encoding.numbers import LARGEST, Number, canonical
+from metrics.exporters._exposition.escaping import (
+    UNDERSCORES,
+    UTF8,
+    escape_label_name,
+    quoted_prefix,
+)
 from metrics.exporters._series.scalar import number_of
 from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, MeterSnapshot, Snapshot
 from metrics.instruments._inner import Point, escape_label
@@ -96,6 +102,7 @@ class MetricFamily:
         "_texts",
         "constant",
         "ending",
+        "escaping",
         "heading",
         "kind",
         "labelnames",
@@ -122,6 +129,8 @@ class MetricFamily:
         self._suffixes = suffixes
         # The line after the last sample.
         self.ending = ""
+        # The scheme of all names, in which the arguments are already.
+        self.escaping = UNDERSCORES
         self.labelnames = labelnames
         self.constant = constant
         self.scale = scale
@@ -191,18 +200,22 @@ class MetricFamily:
         own = [*zip(self.labelnames, values, strict=True)]
         return (*self.constant, *own) if own else self.constant
 
+    def prefix(self, name: str, labels: Labels) -> str:
+        """Return the text before the number of a sample: its name and its labels."""
+        return quoted_prefix(name, labels) if self.escaping == UTF8 else prefix(name, labels)
+
     def template(
         self, labels: Labels, label: str, texts: list[str], value: str = "%s", suffix: str = ""
     ) -> str:
         """Return lines for the `%` operator: one for each text of a label beside `labels`."""
-        pairs = label_pairs(labels)
-        before = f"{self.name}{suffix}{{{pairs}{',' if pairs else ''}{label}=".replace("%", "%%")
-        return "".join([f'{before}"{text}"}} {value}\n' for text in texts])
+        empty = self.prefix(self.name + suffix, (*labels, (label, "")))
+        before = empty.removesuffix('"} ').replace("%", "%%")
+        return "".join([f'{before}{text}"}} {value}\n' for text in texts])
 
     def totals(self, labels: Labels, count: str = "%s") -> str:
         """Return the lines of a sum and a count for the `%` operator."""
-        total = prefix(f"{self.name}_sum", labels).replace("%", "%%")
-        counted = prefix(f"{self.name}_count", labels).replace("%", "%%")
+        total = self.prefix(f"{self.name}_sum", labels).replace("%", "%%")
+        counted = self.prefix(f"{self.name}_count", labels).replace("%", "%%")
         return f"{total}%s\n{counted}{count}\n"
 
 
@@ -228,7 +241,7 @@ class ScalarFamily(MetricFamily):
         return [Sample(self.name, self.labels(values), self.scale.of(view))]
 
     def _text(self, values: Values) -> str:
-        return prefix(self.name, self.labels(values))
+        return self.prefix(self.name, self.labels(values))
 
 
 @final
@@ -386,17 +399,19 @@ class PointsFamily(MetricFamily):
         lines: list[str] = []
         for i in range(len(children.values)):
             points = self.samples(children.values[i], children.views[i])
-            texts = [f"{prefix(p.name, p.labels)}{number(p.value)}\n" for p in points]
+            texts = [f"{self.prefix(p.name, p.labels)}{number(p.value)}\n" for p in points]
             lines.append("".join(texts))
         return lines
 
     def samples(self, values: Values, view: Any) -> list[Sample]:
         """Return one sample for each point."""
         labels = self.labels(values)
-        return [
-            Sample(self.name, (*labels, *point_labels(point, self.name, dict(labels))), point.value)
-            for point in view
-        ]
+        taken = dict(labels)
+        samples: list[Sample] = []
+        for point in view:
+            own = point_labels(point, self.name, taken, self.escaping)
+            samples.append(Sample(self.name, (*labels, *own), point.value))
+        return samples
 
 
 def windows(rates: MeterSnapshot) -> tuple[float, float, float, float]:
@@ -404,20 +419,26 @@ def windows(rates: MeterSnapshot) -> tuple[float, float, float, float]:
     return rates.rate1, rates.rate5, rates.rate15, rates.rate_mean
 
 
-def point_labels(point: Point, name: str, taken: Mapping[str, str]) -> Labels:
+def point_labels(
+    point: Point, name: str, taken: Mapping[str, str], escaping: str = UNDERSCORES
+) -> Labels:
     """Return the labels of a point under different names that Prometheus accepts.
 
     Args:
         point: the point.
         name: the name of the metric.
         taken: the other labels of the sample.
+        escaping: the scheme of the page; the name is in it already.
     """
     labels: dict[str, str] = {}
     for key, text in point.labels:
-        # Two underscores in front are reserved for Prometheus itself.
-        label = (name if key is None else exported_name(key)).lstrip("_")
-        if not label or label[0].isdigit() or (key is None and name.startswith("_")):
-            label = f"_{label}"
+        if escaping != UNDERSCORES:
+            label = name if key is None else escape_label_name(key, escaping)
+        else:
+            # Two underscores in front are reserved for Prometheus itself.
+            label = (name if key is None else exported_name(key)).lstrip("_")
+            if not label or label[0].isdigit() or (key is None and name.startswith("_")):
+                label = f"_{label}"
         while label in taken or label in labels:
             label += "_" if label != "_" else "0"
         labels[label] = text

@@ -3,6 +3,14 @@
 from collections.abc import Sequence
 
 from metrics._units import scale_of
+from metrics.exporters._exposition.escaping import (
+    UNDERSCORES,
+    UTF8,
+    escape_label_name,
+    escape_labels,
+    escape_metric_name,
+    quoted_name,
+)
 from metrics.exporters._exposition.families import (
     HistogramFamily,
     MetricFamily,
@@ -29,7 +37,9 @@ from metrics.instruments import (
 from metrics.registry._inner import (
     SNAPSHOT_KINDS,
     Entry,
+    Exported,
     Kind,
+    exported_name,
     kind_of,
     stem,
     type_name,
@@ -187,16 +197,30 @@ class Layout:
 
 
 class TextLayout(Layout):
-    """Metric families of an entry in Prometheus' text format."""
+    """Metric families of an entry in Prometheus' text format.
 
-    __slots__ = ("_bases", "_stem")
+    Args:
+        entry: an instrument or a family, with its name, unit and description.
+        labelnames: the family's labels; none for an instrument.
+        number: the number of the entry among entries of one exposed name, see `layouts`.
+        first_kinds: the kinds of distributions, which all formats share.
+        escaping: the scheme of all names.
+    """
+
+    __slots__ = ("_bases", "_escaping", "_stem")
 
     def __init__(
-        self, entry: Entry, labelnames: Values, number: int, first_kinds: FirstKinds
+        self,
+        entry: Entry,
+        labelnames: Values,
+        number: int,
+        first_kinds: FirstKinds,
+        escaping: str = UNDERSCORES,
     ) -> None:
         super().__init__(entry, labelnames, number, first_kinds)
-        self._stem = numbered_stem(entry, number)
-        # Names of the families, in the order of `kind.families`.
+        self._escaping = escaping
+        self._stem = numbered_stem(entry, number, escaping)
+        # Names of the families, in the order of `kind.families`, without the suffix of a sample.
         self._bases: list[str] = [] if self.kind is None else self._bases_of(self.kind)
 
     def names(self) -> list[str]:
@@ -211,7 +235,20 @@ class TextLayout(Layout):
 
     def _bases_of(self, kind: Kind) -> list[str]:
         base = self._scale.base
-        return [exported.name(self._stem, base) for exported in kind.families]
+        if self._escaping == UNDERSCORES:
+            return [exported.name(self._stem, base) for exported in kind.families]
+        return [self._escaped_base(exported) for exported in kind.families]
+
+    def _escaped_base(self, exported: Exported) -> str:
+        """Return the name of a family in another scheme than underscores."""
+        name = exported.name(self._stem, self._scale.base)
+        if exported.type == "stateset":
+            # The name of the family is the name of a label as well.
+            return escape_label_name(name, self._escaping)
+        # Like client_golang, which escapes `_total` with the name it belongs to, and appends the
+        # suffixes of distributions, by which parsers recognize the samples of a family.
+        suffix = SAMPLE_SUFFIXES.get(exported.type, "")
+        return escape_metric_name(name + suffix, self._escaping).removesuffix(suffix)
 
     def _suffixes(self) -> Suffixes:
         return TEXT_SUFFIXES
@@ -241,8 +278,29 @@ class TextLayout(Layout):
         """Return a new family, given its name and its type in OpenMetrics."""
         name = base + SAMPLE_SUFFIXES.get(kind, "")
         written = TEXT_TYPES.get(kind, kind)
-        heading = f"# HELP {name} {escape_help(self._help)}\n# TYPE {name} {written}\n"
+        head = self._heading_name(name)
+        heading = f"# HELP {head} {escape_help(self._help)}\n# TYPE {head} {written}\n"
         return self._family(family, name, kind, heading, base, TEXT_SUFFIXES[kind])
+
+    def _heading_name(self, name: str) -> str:
+        """Return the name of a family as its HELP and TYPE lines have it."""
+        return quoted_name(name) if self._escaping == UTF8 else name
+
+    def _family(
+        self,
+        family: type[MetricFamily],
+        name: str,
+        kind: str,
+        heading: str,
+        stem: str,
+        suffixes: tuple[str, ...],
+    ) -> MetricFamily:
+        new = super()._family(family, name, kind, heading, stem, suffixes)
+        if self._escaping != UNDERSCORES:
+            new.escaping = self._escaping
+            new.labelnames = tuple([escape_label_name(n, self._escaping) for n in new.labelnames])
+            new.constant = escape_labels(new.constant, self._escaping)
+        return new
 
 
 def key_of(snapshot: Snapshot) -> object:
@@ -257,9 +315,13 @@ def key_of(snapshot: Snapshot) -> object:
     return (kind, None) if "absent" in vars(kind) else kind
 
 
-def numbered_stem(entry: Entry, number: int) -> str:
-    """Return the text from which the names of an entry's metric families are formed."""
-    text = stem(entry.name, entry.unit)
+def numbered_stem(entry: Entry, number: int, escaping: str = UNDERSCORES) -> str:
+    """Return the text from which the names of an entry's metric families are formed.
+
+    With another scheme than underscores it has the characters of the entry's own name: a number
+    and suffixes are added before they are escaped.
+    """
+    text = stem(exported_name(entry.name) if escaping == UNDERSCORES else entry.name, entry.unit)
     if number == 1:
         return text
     # The number stands before a suffix that the format appends.

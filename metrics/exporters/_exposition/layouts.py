@@ -7,12 +7,14 @@ format the instrument registered later gets a number: `a_b_2`.
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from logging import getLogger
 from typing import Final, final
 
 from metrics._turns import Turns
+from metrics.exporters._exposition.escaping import UNDERSCORES
 from metrics.exporters._exposition.families import Values
-from metrics.exporters._exposition.layout import Layout
+from metrics.exporters._exposition.layout import Layout, TextLayout
 from metrics.exporters._series.kinds import FirstKinds, first_kinds_of
 from metrics.instruments import Family
 from metrics.registry._inner import Entries, Entry, Store
@@ -169,3 +171,14 @@ def layouts_of(store: Store, dialect: str, new: NewLayout) -> Layouts:
         return Layouts(store.table, dialect, new, first_kinds_of(store))
 
     return store.keep_shared(f"layouts of {dialect}", create)
+
+
+def escaped_layouts_of(store: Store, dialect: str, new: type[TextLayout], escaping: str) -> Layouts:
+    """Return the layouts of a registry in a dialect and an escaping scheme.
+
+    Names that are different in one scheme may be the same in another one, so that instruments are
+    numbered in each scheme by itself.
+    """
+    if escaping == UNDERSCORES:
+        return layouts_of(store, dialect, new)
+    return layouts_of(store, f"{dialect} with escaping={escaping}", partial(new, escaping=escaping))

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from typing import Any, Final
 
+from metrics.exporters._exposition.escaping import UNDERSCORES, escape_labels
 from metrics.exporters._exposition.families import Children, MetricFamily, prefix
 from metrics.exporters._exposition.reading import FamilyReader
 from metrics.registry._inner import Labels
@@ -52,19 +53,25 @@ def lines_of(family: MetricFamily, children: Children) -> list[Any]:
     return family.lines(children)
 
 
-def target_text(families: FamilyReader, heading: str, target: Labels) -> str:
+def target_text(
+    families: FamilyReader, heading: str, target: Labels, escaping: str = UNDERSCORES
+) -> str:
     """Return the metric family of the target, whose name no instrument has on this page.
+
+    Prometheus knows the name `target_info`, which is the same in all schemes.
 
     Args:
         families: the read of the registry.
         heading: the lines before the sample.
         target: the labels of the target; no text is returned without one.
+        escaping: the scheme of the names of its labels.
     """
     if not target:
         return ""
+    labels = escape_labels(target, escaping)
     # Both names are claimed, requested or not.
     requested = [families.claim(TARGET), families.claim(TARGET_INFO)]
-    return f"{heading}{prefix(TARGET_INFO, target)}1\n" if any(requested) else ""
+    return f"{heading}{prefix(TARGET_INFO, labels)}1\n" if any(requested) else ""
 
 
 def checked_names(names: Collection[object]) -> frozenset[str]:
