@@ -135,6 +135,7 @@ def test_a_signature_has_the_kinds_of_the_parameters():
         ("dialect", inspect.Parameter.KEYWORD_ONLY, "prometheus"),
         ("names", inspect.Parameter.KEYWORD_ONLY, ()),
         ("target", inspect.Parameter.KEYWORD_ONLY, None),
+        ("escaping", inspect.Parameter.KEYWORD_ONLY, "underscores"),
         ("window", inspect.Parameter.KEYWORD_ONLY, 0.0),
         ("reader", inspect.Parameter.KEYWORD_ONLY, "prometheus"),
     ]
