@@ -65,8 +65,9 @@ def stream(
 
     Args:
         registry: the registry to read.
-        names: names of metric families or samples: only these families are written, and
-            instruments that are known to have none of them are not read. All when empty.
+        names: names of metric families or samples in the scheme `escaping`, without quotes: only
+            these families are written, and instruments that are known to have none of them are not
+            read. All when empty.
         target: labels of the process, such as `{"version": "1.2"}`, which are written once, as
             `target_info{version="1.2"} 1`, before all other families.
         created: whether each total has a sample `_created` beside it: the time of the registration,

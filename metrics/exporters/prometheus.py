@@ -59,8 +59,9 @@ def stream(
     Args:
         registry: the registry to read.
         dialect: `prometheus` or `go-ethereum`.
-        names: names of metric families or samples: only these families are written, and
-            instruments that are known to have none of them are not read. All when empty.
+        names: names of metric families or samples in the scheme `escaping`, without quotes: only
+            these families are written, and instruments that are known to have none of them are not
+            read. All when empty.
         target: labels of the process, such as `{"version": "1.2"}`, which are written once, as
             `target_info{version="1.2"} 1`, before all other families.
         escaping: the scheme of names, of which Prometheus 3 requests one. An instrument
@@ -73,9 +74,11 @@ def stream(
             - `http_dot_requests__total` with `dots`;
             - `U__http_2e_requests__total` with `values`: Prometheus can restore the name.
 
-            Suffixes and units are the same in all of them: a gauge `wait/milliseconds` in
-            milliseconds is `wait_seconds`, and a timer `wait` is, too. `content_type` returns the
-            version and the parameter of a scheme for the header.
+            Suffixes and units are added in all of them by the same rules: a gauge
+            `db.wait.milliseconds` in milliseconds is `{"db.wait_seconds"}` with `allow-utf-8`. An
+            instrument whose name another one has already in a scheme is numbered in this scheme.
+            Label names follow the same rules, with no more than one underscore at the beginning.
+            `content_type` returns the header for a scheme.
         window: seconds of values of resetting timers to show. 0 shows the values since the last
             read of `reader`: one scraper takes values from another. With a window of more than the
             interval between two scrapes, every scraper of the reader sees every value: a value is

@@ -11,13 +11,14 @@ from logging import getLogger
 from typing import NamedTuple, final
 from urllib.parse import parse_qs, quote
 
-from metrics import options
 from metrics.errors import LifecycleError
+from metrics.exporters._exposition.escaping import checked_escaping
 from metrics.instruments._inner import checked_labels, describe
-from metrics.integrations._negotiation import accepts_gzip, negotiate, prefers_html
+from metrics.integrations._negotiation import Format, accepts_gzip, negotiate, prefers_html
 from metrics.integrations._pages import (
     RENDERINGS,
     PageKind,
+    PageOptions,
     ServedPage,
     report_overdue,
     report_ready,
@@ -25,6 +26,7 @@ from metrics.integrations._pages import (
 )
 from metrics.integrations._providers import Source, check_source, resolve
 from metrics.integrations._single_flight import Flight, SingleFlight
+from metrics.options import boolean, seconds
 from metrics.registry import Registry
 
 logger = getLogger("metrics.integrations")
@@ -145,42 +147,51 @@ class Pending:
 Answer = PageResponse | Pending
 
 
+def page_options(
+    window: float | str | None,
+    target: Mapping[str, str] | None,
+    created: bool,
+    escaping: str | None,
+) -> PageOptions:
+    """Return the options of an endpoint; raise TypeError or ValueError if one is malformed."""
+    return PageOptions(
+        seconds(window, "window", WINDOW),
+        checked_labels(target or {}),
+        boolean(created, "created", default=False),
+        "" if escaping is None else checked_escaping(escaping),
+    )
+
+
 @final
 class Exposition:
     """Pages of the registry that a source provides at each request.
 
     Args:
         source: a registry, its provider, or a container.
+        options: the options of the pages.
         timeout: seconds that a request waits for a page without a header of its scraper.
-        window: seconds for which resetting timers show their values.
-        target: labels of `target_info`.
-        created: whether OpenMetrics has the times of creation.
         title: the heading of the index page.
         health_timeout: seconds that a request waits for the health checks.
 
     Raises:
         TypeError: `source` can provide no registry.
-        TypeError, ValueError: a time is no duration above 0, or `target` or `created` is malformed.
+        TypeError, ValueError: a time is no duration above 0.
     """
 
     def __init__(
         self,
         source: Source,
+        options: PageOptions,
         timeout: float | str | None,
-        window: float | str | None,
-        target: Mapping[str, str] | None,
-        created: bool,
         title: str = "metrics",
         health_timeout: float | str | None = None,
     ) -> None:
         check_source(source)
-        self._target = checked_labels(target or {})
-        self._created = options.boolean(created, "created", default=False)
+        self._options = options
         self._source = source
         self._title = title
-        self._timeout = options.seconds(timeout, "timeout", TIMEOUT)
-        self._window = options.seconds(window, "window", WINDOW)
-        self._health_timeout = options.seconds(health_timeout, "health_timeout", HEALTH_TIMEOUT)
+        self._timeout = seconds(timeout, "timeout", TIMEOUT)
+        self._health_timeout = seconds(health_timeout, "health_timeout", HEALTH_TIMEOUT)
 
     def metrics(self, request: PageRequest) -> Answer:
         """Answer with the values, in the format that the client prefers."""
@@ -228,18 +239,21 @@ class Exposition:
     def _expvar(self, request: PageRequest, registry: Registry) -> Answer:
         return self._page(request, registry, PageKind.EXPVAR)
 
+    def _format(self, request: PageRequest) -> Format:
+        """Return the format that the client prefers, with the escaping scheme of the endpoint."""
+        preferred = negotiate(request.header("accept"))
+        if preferred.escaping and self._options.escaping:
+            return preferred._replace(escaping=self._options.escaping)
+        return preferred
+
     def _page(self, request: PageRequest, registry: Registry, kind: PageKind) -> Answer:
         """Answer with a page, or with the headers that it would have."""
         compressed = accepts_gzip(request.header("accept-encoding"))
-        page = ServedPage(registry, kind, self._window, compressed)
+        page = ServedPage(registry, kind, self._options, compressed)
         vary = "Accept-Encoding"
         if kind is PageKind.METRICS:
             vary = "Accept, Accept-Encoding"
-            page = page._replace(
-                format=negotiate(request.header("accept")),
-                target=self._target,
-                created=self._created,
-            )
+            page = page._replace(format=self._format(request))
         if kind in {PageKind.METRICS, PageKind.GETH}:
             try:
                 page = page._replace(names=requested_names(request.query))

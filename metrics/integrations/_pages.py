@@ -51,20 +51,28 @@ class PageKind(StrEnum):
     EXPVAR = "expvar"
 
 
+class PageOptions(NamedTuple):
+    """Options of the pages of one endpoint."""
+
+    window: float
+    """Seconds for which the values of a resetting timer stay on a page, for every scraper."""
+    target: Labels
+    """Labels of `target_info`."""
+    created: bool
+    """Whether OpenMetrics has the times of creation."""
+    escaping: str
+    """Escaping scheme of names for clients that request any; their own scheme if it is empty."""
+
+
 class ServedPage(NamedTuple):
     """Page of a registry; requests for equal pages share a rendering."""
 
     registry: Registry
     kind: PageKind
-    window: float
-    """Seconds for which the values of a resetting timer stay on the page, for every scraper."""
+    options: PageOptions
     compressed: bool
     names: frozenset[str] = frozenset()
     format: Format = DEFAULT
-    target: Labels = ()
-    """Labels of `target_info`."""
-    created: bool = False
-    """Whether OpenMetrics has the times of creation."""
 
     @property
     def content_type(self) -> str:
@@ -81,31 +89,31 @@ class ServedPage(NamedTuple):
     def chunks(self) -> Iterator[bytes]:
         """Yield the page in chunks; instruments are read meanwhile."""
         if self.kind is PageKind.JSON:
-            return json.stream(self.registry, window=self.window)
+            return json.stream(self.registry, window=self.options.window)
         if self.kind is PageKind.EXPVAR:
-            return expvar.stream(self.registry, window=self.window)
+            return expvar.stream(self.registry, window=self.options.window)
         if self.kind is PageKind.GETH:
             return prometheus.stream(
                 self.registry,
                 dialect="go-ethereum",
                 names=self.names,
-                window=self.window,
+                window=self.options.window,
                 reader="go-ethereum",
             )
         if self.format.media_type == OPENMETRICS:
             return openmetrics.stream(
                 self.registry,
                 names=self.names,
-                target=dict(self.target),
-                created=self.created,
-                window=self.window,
+                target=dict(self.options.target),
+                created=self.options.created,
+                window=self.options.window,
                 escaping=self.escaping,
             )
         return prometheus.stream(
             self.registry,
             names=self.names,
-            target=dict(self.target),
-            window=self.window,
+            target=dict(self.options.target),
+            window=self.options.window,
             escaping=self.escaping,
         )
 

@@ -36,6 +36,7 @@ from metrics.integrations._exposition import (
     PageResponse,
     Pending,
     last_segment,
+    page_options,
     plain,
 )
 from metrics.integrations._providers import Source
@@ -58,6 +59,7 @@ def metrics(
     window: float | str | None = WINDOW,
     target: Mapping[str, str] | None = None,
     created: bool = False,
+    escaping: str | None = None,
 ) -> Application:
     """Return an ASGI application that answers GET and HEAD with all values, at any path.
 
@@ -79,13 +81,18 @@ def metrics(
             do not take values from one another; use the longest scrape interval.
         target: labels of the process, such as `{"version": "1.2"}`, for the series `target_info`.
         created: whether OpenMetrics pages have `_created` samples, which double their series.
+        escaping: `underscores`, `allow-utf-8`, `dots` or `values`: the names for scrapers that
+            accept any of these, as Prometheus 3 does; by default as they request. Prometheus 3
+            requests UTF-8 names, `rpc/requests_total`, where Prometheus 2 has
+            `rpc_requests_total`; with `underscores` both have the same.
 
     Raises:
         TypeError: `registry` is none of these.
-        TypeError, ValueError: `timeout` or `window` is no duration above 0, or `target` or
-            `created` is malformed.
+        TypeError, ValueError: `timeout` or `window` is no duration above 0, or another
+            option is malformed.
     """
-    return ASGIPages(Exposition(registry, timeout, window, target, created).metrics)
+    options = page_options(window, target, created, escaping)
+    return ASGIPages(Exposition(registry, options, timeout).metrics)
 
 
 def exposition(
@@ -96,6 +103,7 @@ def exposition(
     window: float | str | None = WINDOW,
     target: Mapping[str, str] | None = None,
     created: bool = False,
+    escaping: str | None = None,
     health_timeout: float | str | None = HEALTH_TIMEOUT,
 ) -> Application:
     """Return an ASGI application with all pages of a registry.
@@ -118,13 +126,16 @@ def exposition(
         window: as for `metrics`.
         target: as for `metrics`.
         created: as for `metrics`.
+        escaping: as for `metrics`.
         health_timeout: seconds that all health checks together may take.
 
     Raises:
         TypeError: `registry` is none of these.
-        TypeError, ValueError: a time is no duration above 0, or `target` or `created` is malformed.
+        TypeError, ValueError: a time is no duration above 0, or another option is
+            malformed.
     """
-    exposed = Exposition(registry, timeout, window, target, created, title, health_timeout)
+    options = page_options(window, target, created, escaping)
+    exposed = Exposition(registry, options, timeout, title, health_timeout)
     return ASGIPages(exposed.pages)
 
 

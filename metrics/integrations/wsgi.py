@@ -24,6 +24,7 @@ from metrics.integrations._exposition import (
     PageResponse,
     Pending,
     last_segment,
+    page_options,
     plain,
 )
 from metrics.integrations._providers import Source
@@ -36,6 +37,7 @@ def metrics(
     window: float | str | None = WINDOW,
     target: Mapping[str, str] | None = None,
     created: bool = False,
+    escaping: str | None = None,
 ) -> WSGIApplication:
     """Return a WSGI application that answers GET and HEAD with all values, at any path.
 
@@ -48,13 +50,18 @@ def metrics(
         window: seconds for which the values of resetting timers stay on pages, for every scraper.
         target: labels of the process, such as `{"version": "1.2"}`, for the series `target_info`.
         created: whether OpenMetrics pages have `_created` samples, which double their series.
+        escaping: `underscores`, `allow-utf-8`, `dots` or `values`: the names for scrapers that
+            accept any of these, as Prometheus 3 does; by default as they request. Prometheus 3
+            requests UTF-8 names, `rpc/requests_total`, where Prometheus 2 has
+            `rpc_requests_total`; with `underscores` both have the same.
 
     Raises:
         TypeError: `registry` is none of these.
-        TypeError, ValueError: `timeout` or `window` is no duration above 0, or `target` or
-            `created` is malformed.
+        TypeError, ValueError: `timeout` or `window` is no duration above 0, or another
+            option is malformed.
     """
-    return WSGIPages(Exposition(registry, timeout, window, target, created).metrics)
+    options = page_options(window, target, created, escaping)
+    return WSGIPages(Exposition(registry, options, timeout).metrics)
 
 
 def exposition(
@@ -65,6 +72,7 @@ def exposition(
     window: float | str | None = WINDOW,
     target: Mapping[str, str] | None = None,
     created: bool = False,
+    escaping: str | None = None,
     health_timeout: float | str | None = HEALTH_TIMEOUT,
 ) -> WSGIApplication:
     """Return a WSGI application with all pages of a registry, as `asgi.exposition` has them.
@@ -76,13 +84,16 @@ def exposition(
         window: as for `metrics`.
         target: as for `metrics`.
         created: as for `metrics`.
+        escaping: as for `metrics`.
         health_timeout: seconds that all health checks together may take.
 
     Raises:
         TypeError: `registry` is none of these.
-        TypeError, ValueError: a time is no duration above 0, or `target` or `created` is malformed.
+        TypeError, ValueError: a time is no duration above 0, or another option is
+            malformed.
     """
-    exposed = Exposition(registry, timeout, window, target, created, title, health_timeout)
+    options = page_options(window, target, created, escaping)
+    exposed = Exposition(registry, options, timeout, title, health_timeout)
     return WSGIPages(exposed.pages)
 
 

@@ -33,7 +33,7 @@ class Generated(NamedTuple):
     values: list[float]
 
 
-def generated(seed: int, *, prefix: str = "", odd: bool = True) -> Generated:
+def generate(seed: int, *, prefix: str = "", odd: bool = True) -> Generated:
     """Return a registry that depends on the seed only.
 
     Args:
@@ -58,7 +58,7 @@ def generated(seed: int, *, prefix: str = "", odd: bool = True) -> Generated:
         if registry.get(name) is not None:
             continue
         kind = chosen.choice(TABLE)
-        instrument = created(kind, registry, chosen)
+        instrument = create(kind, registry, chosen)
         unit = kind.unit or chosen.choice(ODD_UNITS if odd else UNITS)
         if not kind.unit and kind.counts and unit == "celsius":
             unit = "bytes"
@@ -81,7 +81,7 @@ def generated(seed: int, *, prefix: str = "", odd: bool = True) -> Generated:
     return Generated(registry, families, values)
 
 
-def created(kind: Kind, registry: Registry, chosen: random.Random) -> Instrument:
+def create(kind: Kind, registry: Registry, chosen: random.Random) -> Instrument:
     """Return a new instrument of a kind."""
     if kind.instrument is StateSet:
         return StateSet(chosen.sample(TEXTS[1:-1], chosen.randint(1, 3)))

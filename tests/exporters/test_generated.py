@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 
 from metrics.exporters import openmetrics, prometheus
 from metrics.exporters._exposition.escaping import ESCAPINGS
-from tests.exporters.generated import generated
+from tests.exporters.generated import generate
 
 REGISTRIES = 1500
 CHECKED = 120
@@ -22,7 +22,7 @@ CHECKED = 120
 @pytest.mark.parametrize("escaping", ESCAPINGS)
 def test_the_parsers_accept_every_registry_and_read_its_values(escaping):
     for seed in range(REGISTRIES):
-        registry, families, values = generated(seed)
+        registry, families, values = generate(seed)
         for exporter, parse in ((prometheus, text_families), (openmetrics, openmetrics_families)):
             page = exporter.render(registry, escaping=escaping, reader=exporter.__name__).decode()
             found = list(parse(page))
@@ -43,7 +43,7 @@ def test_promtool_accepts_every_registry(escaping, odd, codes):
     pages: list[bytes] = []
     for seed in range(CHECKED):
         # The names of each registry are its own, so that a process checks all pages as one.
-        registry = generated(seed, prefix=f"r{seed}x/", odd=odd).registry
+        registry = generate(seed, prefix=f"r{seed}x/", odd=odd).registry
         pages.append(prometheus.render(registry, escaping=escaping))
     checked = subprocess.run(
         ["promtool", "check", "metrics"], input=b"".join(pages), capture_output=True, check=False

@@ -214,9 +214,16 @@ def test_one_connection_too_many_closes_the_longest_idle_one(monkeypatch):
     monkeypatch.setattr(server, "CONNECTIONS", 4)
     with serve(hello, port=0, limit_concurrency=2) as address, ExitStack() as stack:
         first, second, *others = stack.enter_context(clients(address, 4))
-        # An answer begins another wait: the second is the longest idle one now.
-        first.sendall(REQUEST)
-        assert b"200 OK" in first.recv(1000)
+        # An answer begins another wait: the second is the longest idle one in the end. Each has
+        # one, because a connection that is not accepted yet has no wait at all.
+        for client in (first, second, *others, first):
+            client.sendall(REQUEST)
+            answer = b""
+            while not answer.endswith(b"\r\n0\r\n\r\n"):
+                more = client.recv(1000)
+                assert more
+                answer += more
+            assert b"200 OK" in answer
         stack.enter_context(connect(address))
         assert second.recv(100) == b""
         for client in others:

@@ -218,3 +218,30 @@ def test_pages_have_the_target_and_times_of_creation_on_request(accept, registry
 def test_a_wrong_target_or_switch_is_an_error_at_the_start(module, create, options, registry):
     with pytest.raises((TypeError, ValueError), match=r"a-b|target|label|created"):
         getattr(module, create)(registry, **options)
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/openmetrics-text"])
+def test_an_endpoint_may_decide_on_the_escaping_of_names(media_type, registry):
+    accept = f"{media_type};version=1.0.0;escaping=allow-utf-8"
+    registry.counter("rpc/requests").inc()
+    for create in ("metrics", "exposition"):
+        app = getattr(wsgi, create)(registry, escaping="underscores")
+        page = ask_wsgi(app, "/metrics", accept=accept)
+        assert page.headers["Content-Type"].endswith("; escaping=underscores")
+        assert "geth_rpc_requests_total 1\n" in page.text
+        assert page == ask(
+            getattr(asgi, create)(registry, escaping="underscores"), "/metrics", accept=accept
+        )
+        requested = ask_wsgi(getattr(wsgi, create)(registry), "/metrics", accept=accept)
+        assert '{"geth/rpc/requests_total"} 1\n' in requested.text
+        # A scraper that knows no schemes gets the names that it knows.
+        pinned = getattr(wsgi, create)(registry, escaping="allow-utf-8")
+        assert (
+            "geth_rpc_requests_total 1\n" in ask_wsgi(pinned, "/metrics", accept="text/plain").text
+        )
+
+
+def test_an_unknown_escaping_is_an_error_at_the_start(registry):
+    for create in (asgi.metrics, asgi.exposition, wsgi.metrics, wsgi.exposition):
+        with pytest.raises(ValueError, match="unknown escaping 'utf-8': use one of"):
+            create(registry, escaping="utf-8")

@@ -87,6 +87,26 @@ def test_different_words_of_any_script_have_different_exported_names(one: str, o
     ],
 )
 def test_the_name_of_a_family_ends_in_its_base_unit(function, name, unit, expected):
+    assert function(stem(exported_name(name), unit), base_unit(unit)) == expected
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "unit", "expected"),
+    [
+        (measure_name, "http.wait/milliseconds", "milliseconds", "http.wait_seconds"),
+        (measure_name, "a/b milliseconds milliseconds", "milliseconds", "a/b_seconds"),
+        (measure_name, "cpu.load-percent", "percent", "cpu.load_ratio"),
+        (measure_name, "disk.bytes", "bytes", "disk.bytes"),
+        (measure_name, "größe", "bytes", "größe_bytes"),
+        (counter_name, "http.requests.total", "", "http.requests"),
+        (counter_name, "/total", "", "/total"),
+        (counter_name, "étotal", "", "étotal"),
+        (counter_name, "subtotal", "", "subtotal"),
+        (event_rate_name, "http.call.seconds", "seconds", "http.call_per_second"),
+        (info_name, "python/info", "", "python"),
+    ],
+)
+def test_a_name_that_is_not_exported_keeps_its_characters(function, name, unit, expected):
     assert function(stem(name, unit), base_unit(unit)) == expected
 
 
