@@ -1,42 +1,42 @@
-"""What the instruments cost, beside every peer that is installed: `python -m tests.benchmarks`.
+"""Costs of the library beside its peers', as a Markdown table: `python -m tests.benchmarks`.
 
-Every figure is the least of many rounds; a ratio is a peer's cost over ours, and "x floor" ours
-over that of a C method that does nothing, of the clock reads that a timer cannot do without, or,
-for an update with an int, of the same update with a float.
-What is measured is the `metrics` that Python finds: beside its source that is the source, which
-runs interpreted; `cd tests; python -m benchmarks` finds what is installed, which is compiled.
+A figure is the least of many rounds, and a ratio is a peer's cost over ours. Below the table, ours
+is compared with costs that no library avoids: a call of a C method that does nothing, and the clock
+reads of a timer.
+
+The table is about the `metrics` that Python finds. In the root of a checkout that is the source,
+which runs interpreted; `cd tests; python -m benchmarks` finds the installed one, which is compiled.
 """
 
 import argparse
 import json
 import platform
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from time import perf_counter
 
 import metrics
 
 from . import lifecycle, load, series, single
 from .libraries import PEERS, Library
-from .row import Row, heading, written
+from .row import Row, footnotes, heading
 from .single import Effort
 
 Peers = list[type[Library]]
 
-QUICK = Effort(seconds=0.002, rounds=5, runs=50_000)
+QUICK = Effort(seconds=0.001, rounds=15, runs=50_000)
 
 
 def groups(peers: Peers, *, quick: bool) -> dict[str, Callable[[], Iterator[Row]]]:
     """Return the groups of rows by name, in the order of the table."""
     effort = QUICK if quick else Effort()
-    sizes = {"1k": 1_000, "10k": 10_000} if quick else series.SIZES
-    # Proof that the cost grows with the work alone; the peers would take minutes.
-    million = {} if quick else series.MILLION
+    sizes = series.QUICK_SIZES if quick else series.SIZES
 
-    def sized(rows: Callable[[Peers, dict[str, int]], Iterator[Row]]) -> Iterator[Row]:
+    def by_size(rows: Callable[[Peers, dict[str, int]], Iterator[Row]]) -> Iterator[Row]:
         yield from rows(peers, sizes)
-        if million:
-            yield from rows([], million)
+        if not quick:
+            # A million shows that the cost is linear; the peers would take minutes.
+            yield from rows([], series.MILLION)
 
     return {
         "updates": lambda: single.updates(peers, effort),
@@ -46,54 +46,87 @@ def groups(peers: Peers, *, quick: bool) -> dict[str, Callable[[], Iterator[Row]
         "threads": lambda: single.threads(peers, effort),
         "load": lambda: load.rows(peers, effort),
         "import": lambda: single.imports(peers, effort),
-        "memory": lambda: series.weighing(peers, sizes),
-        "create": lambda: sized(series.creating),
-        "text": lambda: sized(series.reading),
+        "memory": lambda: series.weighing(peers),
+        "create": lambda: by_size(series.creating),
+        "text": lambda: by_size(series.reading),
+        "changes": lambda: series.changing(peers, sizes),
         "names": lambda: series.naming(sizes),
-        "stall": lambda: series.holding(peers, sizes),
-        "tick": lambda: sized(series.ticking),
+        "export": lambda: series.exporting(peers),
+        "stall": lambda: series.blocking(peers, sizes),
+        "tick": lambda: by_size(series.ticking),
     }
 
 
 def say(line: str = "") -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    """Print a line at once."""
+    print(line, flush=True)  # noqa: T201 - a benchmark is run to be read
+
+
+def print_table(
+    peers: Peers, only: Iterable[str], *, quick: bool
+) -> tuple[list[Row], dict[str, float]]:
+    """Measure and print the table; return its rows, and the seconds that each group took."""
+    columns = [peer.name for peer in PEERS]
+    rows: list[Row] = []
+    spent: dict[str, float] = {}
+    say(heading(columns))
+    for name, group in groups(peers, quick=quick).items():
+        began = perf_counter()
+        for row in group() if name in only else ():
+            say(row.markdown(columns))
+            rows.append(row)
+        spent[name] = perf_counter() - began
+    for note in footnotes(rows):
+        say(f"\n{note}")
+    return rows, spent
 
 
 def main() -> None:
+    """Parse the options, and print the table of the chosen groups."""
     names = [*groups([], quick=True), "lifecycle"]
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, no large sizes")
     parser.add_argument(
-        "--only", metavar="NAME", choices=names, action="append", help=f"of {', '.join(names)}"
+        "--only",
+        metavar="NAME",
+        choices=names,
+        action="append",
+        help=f"one of {', '.join(names)}; repeatable. The default is all but lifecycle, which has "
+        "tables of its own",
     )
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the results here too")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the results here")
     options = parser.parse_args()
+    only = options.only or names[:-1]
 
-    peers = [peer for peer in PEERS if peer.installed()]
+    peers = [peer for peer in PEERS if peer.is_installed()]
+    versions = {peer.name: peer.version() for peer in peers}
+    interpreter = f"{platform.python_implementation()} {platform.python_version()}"
     say(f"metrics.COMPILED = {metrics.COMPILED}, {metrics.__file__}")
-    say(f"{platform.python_implementation()} {platform.python_version()}, {platform.platform()}")
+    say(f"{interpreter}, {platform.platform()}")
+    say(", ".join(f"{name} {version}" for name, version in versions.items()))
     for peer in PEERS:
         if peer not in peers:
             say(f"{peer.name} is missing: pip install 'wired-metrics[benchmark]'")
+    say()
 
-    columns = [peer.name for peer in peers]
-    rows: list[Row] = []
-    say(heading(columns))
-    for name, group in groups(peers, quick=options.quick).items():
-        if options.only is None or name in options.only:
-            for row in group():
-                row.measure()
-                say(written(row, columns))
-                rows.append(row)
-    if options.json is not None:
-        results = {
-            "compiled": metrics.COMPILED,
-            "rows": {row.name: {"unit": row.unit, **row.results} for row in rows},
-        }
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
-    # Its tables are its own: they compare with another kind of peer.
-    if "lifecycle" in (options.only or ([] if options.quick else ["lifecycle"])):
+    if only != ["lifecycle"]:
+        rows, spent = print_table(peers, only, quick=options.quick)
+        say(f"\nMeasured in {sum(spent.values()):,.0f} s.")
+        if options.json is not None:
+            results = {
+                "compiled": metrics.COMPILED,
+                "python": interpreter,
+                "platform": platform.platform(),
+                "versions": versions,
+                "seconds": spent,
+                "rows": {
+                    row.name: {"unit": row.unit, "floor": row.floor, "costs": row.results}
+                    for row in rows
+                },
+            }
+            options.json.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    # These tables compare with another kind of peer.
+    if "lifecycle" in only:
         lifecycle.main()
 
 

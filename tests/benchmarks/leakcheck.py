@@ -1,10 +1,10 @@
-"""What the leak check adds: `python tests/benchmarks/leakcheck.py`.
+"""Costs of the leak check: `python tests/benchmarks/leakcheck.py`.
 
-First a clean block under `no_leaks` while a check is active, as in a suite that runs under it: two
-looks at what there is and their comparison. Then a run of pytest, with tests that do nothing: the
-difference that the switch makes to one test, and what the plugin costs a run that does not use it.
-Every figure is the least of several rounds, in processor time, of which others take less than of
-the clock's; what is compared runs by turns.
+The first figure is a clean block under `no_leaks`: two records of threads, sockets and the like,
+and their comparison. The others are about runs of pytest with empty tests: the cost of the check
+for one test, and the cost of the plugin for a run without the check. A figure is the least of
+several rounds that alternate, in processor time, which other processes disturb less than elapsed
+time.
 """
 
 import os
@@ -24,7 +24,7 @@ RUN = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no
 
 
 def least(*functions: Callable[[], object]) -> list[float]:
-    """Return the least time that a call of each takes, with its processes, in seconds."""
+    """Return the minimum processor time of each function and its processes, in seconds."""
 
     def once(function: Callable[[], object]) -> float:
         began = sum(os.times()[:4])
@@ -36,14 +36,14 @@ def least(*functions: Callable[[], object]) -> list[float]:
 
 
 def blocks() -> None:
-    """Check many blocks that leave nothing."""
+    """Check many clean blocks."""
     for _ in range(BLOCKS):
         with no_leaks():
             pass
 
 
 def pytest_run(directory: str, *options: str) -> Callable[[], object]:
-    """Return a function that runs pytest."""
+    """Return a function that runs pytest on a directory."""
     environment = {**os.environ, "PYTEST_ADDOPTS": ""}
 
     def run() -> None:
@@ -58,7 +58,7 @@ def main() -> None:
     """Print the figures."""
     with no_leaks():
         (block,) = least(blocks)
-    rows = [("a block that leaves nothing", block / BLOCKS * 1e3, "ms")]
+    rows = [("a clean block", block / BLOCKS * 1e3, "ms")]
     with TemporaryDirectory() as directory:
         test = "def test_{}():\n    pass\n\n\n"
         source = "".join(test.format(number) for number in range(TESTS))

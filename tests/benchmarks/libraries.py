@@ -1,41 +1,72 @@
-"""The libraries that are compared, each as the same few things to make and to do with them."""
+"""Libraries that are compared, each with the same operations on the same instruments."""
 
 import socket
+import time
 from abc import ABC
+from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from time import perf_counter_ns
 from typing import Any, ClassVar
 
-from metrics import BucketHistogram, Counter, Gauge, Histogram, Meter, Registry, Timer
-from metrics.exporters.prometheus import render
+from metrics import BucketHistogram, Gauge, Histogram, Meter, Registry, Timer
+from metrics.exporters import otlp, prometheus, remote_write
 from metrics.instruments._buckets import DURATION_BOUNDS
 
 LABELS = ("method", "status")
 
 
 class Library(ABC):
-    """One library with a registry of its own; what it does not have is not in its tables.
+    """Library with a registry of its own; operations that it does not have are missing.
 
     `code` has the statement about `m` for each operation, and `make_<operation>` makes that `m`.
+    `counter(name)` and `histogram(name)` make an instrument; `counters(name)` and
+    `histograms(name)` a family, for `count(family, a, b)` and `observe(family, a, b)`. `page()`
+    renders text; `otlp()` and `remote_write()` render requests, and need the module that
+    `requirements` names.
     """
 
     name: ClassVar[str]
     module: ClassVar[str]
-    importing: ClassVar[str] = ""
+    distribution: ClassVar[str]
+    importing: ClassVar[str]
     code: ClassVar[dict[str, str]]
+    requirements: ClassVar[dict[str, str]] = {}
+    traced: ClassVar[bool] = True
+    """Whether tracemalloc sees its memory."""
 
     def make(self, operation: str) -> Any:
-        """Return what the statement of an operation is about."""
+        """Return the `m` of an operation's statement."""
         return getattr(self, f"make_{operation}")()
 
     @classmethod
-    def installed(cls) -> bool:
-        return find_spec(cls.module) is not None
+    def is_installed(cls) -> bool:
+        """Return whether the library can be imported."""
+        return has_module(cls.module)
+
+    @classmethod
+    def renders(cls, format_name: str) -> bool:
+        """Return whether the library has a format, and the modules that it needs."""
+        return hasattr(cls, format_name) and has_module(
+            cls.requirements.get(format_name, cls.module)
+        )
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the installed version."""
+        return version(cls.distribution)
 
 
 class Ours(Library):
+    """wired-metrics, of which a program keeps the exporters' state between reports."""
+
     name = module = "metrics"
+    distribution = "wired-metrics"
     importing = "from metrics import *"
+    requirements: ClassVar[dict[str, str]] = {
+        "otlp": "opentelemetry.proto",
+        "remote_write": "cramjam",
+    }
     code: ClassVar[dict[str, str]] = {
         "count": "m.inc()",
         "mark": "m.mark()",
@@ -55,6 +86,9 @@ class Ours(Library):
 
     def __init__(self) -> None:
         self.registry = Registry()
+        self.starts = otlp.Starts()
+        self.staleness = remote_write.Staleness()
+        self.metadata = remote_write.Metadata()
         self.make_mark = Meter
         self.make_gauge = self.make_gauge_int = self.make_maximum_int = Gauge
         self.make_block = self.make_timer_int = Timer
@@ -64,11 +98,11 @@ class Ours(Library):
 
     make_buckets_int = make_buckets
 
-    def make_count(self) -> Counter:
-        return self.registry.counter("requests")
+    def make_count(self) -> Any:
+        return self.counter("requests")
 
     def make_reservoir(self) -> Histogram:
-        return filled(Histogram())
+        return full(Histogram())
 
     make_reservoir_int = make_reservoir
 
@@ -80,6 +114,12 @@ class Ours(Library):
     def make_decorated(self) -> Any:
         return self.make_block().timed(nothing)
 
+    def counter(self, name: str) -> Any:
+        return self.registry.counter(name)
+
+    def histogram(self, name: str) -> Any:
+        return self.registry.bucket_histogram(name, bounds=DURATION_BOUNDS)
+
     def counters(self, name: str) -> Any:
         return self.registry.counters(name, labels=LABELS)
 
@@ -89,15 +129,30 @@ class Ours(Library):
     def count(self, family: Any, a: str, b: str) -> None:
         family.labels(a, b).inc()
 
-    def observe(self, family: Any, a: str, b: str, value: float) -> None:
-        family.labels(a, b).update(value)
+    def observe(self, family: Any, a: str, b: str) -> None:
+        family.labels(a, b).update(0.3)
 
     def page(self) -> object:
-        return render(self.registry)
+        return prometheus.render(self.registry)
+
+    def otlp(self) -> object:
+        return list(otlp.stream(self.registry, timestamp_ns=time.time_ns(), starts=self.starts))
+
+    def remote_write(self) -> object:
+        return list(
+            remote_write.stream(
+                self.registry,
+                timestamp_ns=time.time_ns(),
+                staleness=self.staleness,
+                metadata=self.metadata,
+            )
+        )
 
 
 class PrometheusClient(Library):
-    name = module = "prometheus_client"
+    """prometheus_client, in one process."""
+
+    name = module = distribution = "prometheus_client"
     importing = "import prometheus_client"
     code: ClassVar[dict[str, str]] = {
         "count": "m.inc()",
@@ -115,21 +170,17 @@ class PrometheusClient(Library):
     }
 
     def __init__(self) -> None:
-        import prometheus_client
-
-        self.client = prometheus_client
-        self.registry = prometheus_client.CollectorRegistry()
+        self.client = import_module(self.module)
+        self.registry = self.client.CollectorRegistry()
 
     def make_count(self) -> Any:
-        return self.client.Counter("requests", "Requests.", registry=self.registry)
+        return self.counter("requests")
 
     def make_gauge(self) -> Any:
         return self.client.Gauge("queue", "Length.", registry=self.registry)
 
     def make_buckets(self) -> Any:
-        return self.client.Histogram(
-            "latency", "Latency.", registry=self.registry, buckets=DURATION_BOUNDS
-        )
+        return self.histogram("latency")
 
     make_mark = make_count
     make_gauge_int = make_gauge
@@ -143,6 +194,12 @@ class PrometheusClient(Library):
     def make_decorated(self) -> Any:
         return self.make_buckets().time()(nothing)
 
+    def counter(self, name: str) -> Any:
+        return self.client.Counter(name, name, registry=self.registry)
+
+    def histogram(self, name: str) -> Any:
+        return self.client.Histogram(name, name, registry=self.registry, buckets=DURATION_BOUNDS)
+
     def counters(self, name: str) -> Any:
         return self.client.Counter(name, name, LABELS, registry=self.registry)
 
@@ -154,18 +211,27 @@ class PrometheusClient(Library):
     def count(self, family: Any, a: str, b: str) -> None:
         family.labels(a, b).inc()
 
-    def observe(self, family: Any, a: str, b: str, value: float) -> None:
-        family.labels(a, b).observe(value)
+    def observe(self, family: Any, a: str, b: str) -> None:
+        family.labels(a, b).observe(0.3)
 
     def page(self) -> object:
         return self.client.generate_latest(self.registry)
 
 
+class Promrs(PrometheusClient):
+    """Client in Rust, with the interface of prometheus_client."""
+
+    name = module = distribution = "promrs"
+    importing = "import promrs"
+    traced = False
+
+
 class OpenTelemetry(Library):
-    """Its SDK collects and renders no text: `page` is the collection alone."""
+    """OpenTelemetry's SDK. It renders no text: `page` is the collection alone."""
 
     name = "OpenTelemetry"
-    module = "opentelemetry"
+    module = "opentelemetry.sdk"
+    distribution = "opentelemetry-sdk"
     importing = "from opentelemetry.sdk.metrics import MeterProvider"
     code: ClassVar[dict[str, str]] = {
         "count": "m.add(1)",
@@ -180,11 +246,10 @@ class OpenTelemetry(Library):
         "keywords": "m.add(1, {'method': 'GET', 'status': '200'})",
         "decorated": "m()",
     }
-
-    @classmethod
-    def installed(cls) -> bool:
-        # A namespace package has no SDK of necessity.
-        return super().installed() and find_spec("opentelemetry.sdk") is not None
+    requirements: ClassVar[dict[str, str]] = {
+        "otlp": "opentelemetry.exporter.otlp.proto.common",
+        "remote_write": "opentelemetry.exporter.prometheus_remote_write",
+    }
 
     def __init__(self) -> None:
         from opentelemetry.sdk.metrics import MeterProvider
@@ -226,18 +291,35 @@ class OpenTelemetry(Library):
             name, explicit_bucket_boundaries_advisory=DURATION_BOUNDS
         )
 
+    counter = counters
+    histogram = histograms
+
     def count(self, family: Any, a: str, b: str) -> None:
         family.add(1, {"method": a, "status": b})
 
-    def observe(self, family: Any, a: str, b: str, value: float) -> None:
-        family.record(value, {"method": a, "status": b})
+    def observe(self, family: Any, a: str, b: str) -> None:
+        family.record(0.3, {"method": a, "status": b})
 
     def page(self) -> object:
         return self.reader.get_metrics_data()
 
+    def otlp(self) -> object:
+        from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+
+        return encode_metrics(self.reader.get_metrics_data()).SerializeToString()
+
+    def remote_write(self) -> object:
+        """Return a compressed request, as `export` of the exporter sends it."""
+        from opentelemetry.exporter import prometheus_remote_write
+
+        exporter = prometheus_remote_write.PrometheusRemoteWriteMetricsExporter("http://localhost")
+        return exporter._build_message(exporter._translate_data(self.reader.get_metrics_data()))
+
 
 class Pytheus(Library):
-    name = module = "pytheus"
+    """pytheus, in one process."""
+
+    name = module = distribution = "pytheus"
     importing = "import pytheus.metrics"
     code: ClassVar[dict[str, str]] = {
         "count": "m.inc()",
@@ -262,15 +344,13 @@ class Pytheus(Library):
         self.generate = exposition.generate_metrics
 
     def make_count(self) -> Any:
-        return self.client.Counter("requests", "Requests.", registry=self.registry)
+        return self.counter("requests")
 
     def make_gauge(self) -> Any:
         return self.client.Gauge("queue", "Length.", registry=self.registry)
 
     def make_buckets(self) -> Any:
-        return self.client.Histogram(
-            "latency", "Latency.", registry=self.registry, buckets=DURATION_BOUNDS
-        )
+        return self.histogram("latency")
 
     make_mark = make_count
     make_gauge_int = make_gauge
@@ -284,6 +364,12 @@ class Pytheus(Library):
     def make_decorated(self) -> Any:
         return self.make_buckets()(nothing)
 
+    def counter(self, name: str) -> Any:
+        return self.client.Counter(name, name, registry=self.registry)
+
+    def histogram(self, name: str) -> Any:
+        return self.client.Histogram(name, name, registry=self.registry, buckets=DURATION_BOUNDS)
+
     def counters(self, name: str) -> Any:
         return self.client.Counter(name, name, required_labels=LABELS, registry=self.registry)
 
@@ -295,17 +381,17 @@ class Pytheus(Library):
     def count(self, family: Any, a: str, b: str) -> None:
         family.labels({"method": a, "status": b}).inc()
 
-    def observe(self, family: Any, a: str, b: str, value: float) -> None:
-        family.labels({"method": a, "status": b}).observe(value)
+    def observe(self, family: Any, a: str, b: str) -> None:
+        family.labels({"method": a, "status": b}).observe(0.3)
 
     def page(self) -> object:
         return self.generate(self.registry)
 
 
 class Statsd(Library):
-    """It keeps nothing: every update is a packet to a socket that nobody reads."""
+    """statsd, which keeps no values: an update is a packet to a socket without a reader."""
 
-    name = module = "statsd"
+    name = module = distribution = "statsd"
     importing = "import statsd"
     code: ClassVar[dict[str, str]] = {
         "count": "m.incr('requests')",
@@ -331,15 +417,23 @@ class Statsd(Library):
         return self.client.timer("latency")(nothing) if operation == "decorated" else self.client
 
 
-def filled(histogram: Histogram) -> Histogram:
-    """Return a histogram whose sample is full, as it is in a program that has run for a while."""
+def full(histogram: Histogram) -> Histogram:
+    """Return a histogram with a full sample, as in a program that has run for a while."""
     for value in range(100_000):
         histogram.update(float(value))
     return histogram
 
 
-PEERS: tuple[type[Library], ...] = (PrometheusClient, OpenTelemetry, Pytheus, Statsd)
+def has_module(name: str) -> bool:
+    """Return whether a module can be imported."""
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # of a parent
+        return False
 
 
 def nothing() -> None:
-    """Take no time: what is left of a call is the wrapper around it."""
+    """Take no time, so that the cost of a call is that of the wrapper."""
+
+
+PEERS: tuple[type[Library], ...] = (PrometheusClient, OpenTelemetry, Pytheus, Statsd, Promrs)

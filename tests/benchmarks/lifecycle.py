@@ -1,6 +1,6 @@
-"""Time of starts and stops of many resources: `python tests/benchmarks/lifecycle.py`.
+"""Times of starting and stopping many resources: `python tests/benchmarks/lifecycle.py`.
 
-A line gives the best of three runs, and that time as a multiple of the line before it.
+A line has the best of three runs, and its time as a multiple of that in the line before.
 """
 
 import gc
@@ -20,26 +20,28 @@ STOCK_SIZES = {"wide": (200, 400), "chain": (50, 100)}
 
 
 @contextmanager
-def hook(*_needed: object):
+def hook(*_dependencies: object):
     yield object()
 
 
-def stock_hook(*_needed: object):
+def stock_hook(*_dependencies: object):
     yield object()
 
 
 def fill(container: Any, size: int, shape: str, resource: Callable[..., Any]) -> Any:
-    """Declare resources that all need the first one, or each the one before it."""
-    needed = container.resource0 = resource()
+    """Declare resources that depend on the first one (wide), or on the one before them (chain)."""
+    dependency = container.resource0 = resource()
     for index in range(1, size):
-        made = resource(needed)
-        container.set_provider(f"resource{index}", made)
-        needed = made if shape == "chain" else needed
+        provider = resource(dependency)
+        container.set_provider(f"resource{index}", provider)
+        dependency = provider if shape == "chain" else dependency
     return container
 
 
 def ours(size: int, shape: str) -> Any:
-    return fill(LifecycleContainer(), size, shape, lambda *needed: Resource(hook, *needed))
+    return fill(
+        LifecycleContainer(), size, shape, lambda *dependencies: Resource(hook, *dependencies)
+    )
 
 
 def stock(size: int, shape: str) -> Any:
@@ -47,18 +49,18 @@ def stock(size: int, shape: str) -> Any:
         containers.DynamicContainer(),
         size,
         shape,
-        lambda *needed: providers.Resource(stock_hook, *needed),
+        lambda *dependencies: providers.Resource(stock_hook, *dependencies),
     )
 
 
 def seconds(container: Any) -> tuple[float, float]:
-    """Return how long a start and a stop take."""
+    """Return the seconds of a start and of a stop."""
     gc.collect()
     began = perf_counter()
     container.init_resources()
-    up = perf_counter()
+    started = perf_counter()
     container.shutdown_resources()
-    return up - began, perf_counter() - up
+    return started - began, perf_counter() - started
 
 
 def table(title: str, build: Callable[[int, str], Any], sizes: dict[str, tuple[int, ...]]) -> None:

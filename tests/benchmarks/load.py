@@ -1,4 +1,4 @@
-"""Many threads update one counter while it is ticked and scraped: nothing may be lost."""
+"""Rows of many threads that update one counter during ticks and scrapes; no update may be lost."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,42 +10,44 @@ from metrics import Meter, Ticker
 
 from .libraries import Library, Ours
 from .row import Row
-from .series import fill, readable
+from .series import fill, rendering
 from .single import Effort
 from .timing import Sample, together
 
 THREADS = (4, 16)
-PAUSE = 0.01  # seconds between two scrapes, and between two ticks
+PAUSE = 0.01
+"""Seconds between two scrapes, and between two ticks."""
 
 
 def rows(peers: list[type[Library]], effort: Effort) -> Iterator[Row]:
     """Yield the time of an update, 1 / throughput, and the 99.9th percentile of its latency."""
     runs = effort.runs // 4
     for threads in THREADS:
-        whole = Row(f"inc() in {threads} threads, scraped", rounds=3, take_turns=False)
-        slow = Row(f"inc() in {threads} threads, p99.9", rounds=3, take_turns=False)
-        for kind in (Ours, *readable(peers)):
-            whole.add(kind.name, loaded, kind, threads, runs)
+        name = f"`inc()` in {threads} threads, scraped and ticked"
+        mean = Row(name)
+        slow = Row(f"99.9th percentile in {threads} threads")
+        for kind in (Ours, *rendering(peers, "page")):
+            mean.add(kind.name, mean_time, kind, threads, runs)
             slow.add(kind.name, percentile, kind, threads, runs)
-        yield whole
-        yield slow
+        yield mean.measure(rounds=3)
+        yield slow.measure(rounds=3)
 
 
-def prepared(kind: Any) -> Any:
-    """Return a library with something to scrape."""
+def populous(kind: Any) -> Any:
+    """Return a library with 1,000 series to scrape."""
     return fill(kind(), 1_000, 10)
 
 
-def loaded(kind: Any, threads: int, runs: int) -> Sample:
+def mean_time(kind: Any, threads: int, runs: int) -> Sample:
     """Measure the time of an update; raise if one of ours is lost."""
-    library = prepared(kind)
+    library = populous(kind)
     counter = library.make("count")
     update = together(library.code["count"], counter, threads, runs)
     rounds = 0
 
     def sample() -> float:
         nonlocal rounds
-        with scraped(library):
+        with scrapes(library):
             took = update()
         rounds += 1
         if isinstance(library, Ours) and counter.count != rounds * threads * runs:
@@ -56,8 +58,8 @@ def loaded(kind: Any, threads: int, runs: int) -> Sample:
 
 
 def percentile(kind: Any, threads: int, runs: int) -> Sample:
-    """Measure the 99.9th percentile of what single updates take, the clock reads included."""
-    library = prepared(kind)
+    """Measure the 99.9th percentile of the time of an update with its clock reads."""
+    library = populous(kind)
     scope: dict[str, Any] = {"now": perf_counter_ns}
     exec(
         "def work(m, latencies, runs):\n"
@@ -75,8 +77,8 @@ def percentile(kind: Any, threads: int, runs: int) -> Sample:
             threading.Thread(target=scope["work"], args=(counter, latencies, runs), daemon=True)
             for latencies in lists
         ]
-        with scraped(library):
-            run(workers)
+        with scrapes(library):
+            start_and_join(workers)
         every = sorted([latency for latencies in lists for latency in latencies])
         return every[int(len(every) * 0.999)] / 1e9
 
@@ -84,21 +86,21 @@ def percentile(kind: Any, threads: int, runs: int) -> Sample:
 
 
 @contextmanager
-def scraped(library: Any) -> Iterator[None]:
-    """Scrape a library, and if it is ours tick meters, over and over."""
+def scrapes(library: Any) -> Iterator[None]:
+    """Scrape a library repeatedly, and tick meters if it is ours."""
     over = threading.Event()
 
-    def keep(doing: Callable[[], object]) -> None:
+    def repeat(action: Callable[[], object]) -> None:
         while not over.wait(PAUSE):
-            doing()
+            action()
 
-    beside: list[Callable[[], object]] = [library.page]
+    actions: list[Callable[[], object]] = [library.page]
     if isinstance(library, Ours):
         ticker = Ticker()
         for _ in range(1_000):
             ticker.add(Meter())
-        beside.append(ticker.tick)
-    workers = [threading.Thread(target=keep, args=(doing,), daemon=True) for doing in beside]
+        actions.append(ticker.tick)
+    workers = [threading.Thread(target=repeat, args=(action,), daemon=True) for action in actions]
     for worker in workers:
         worker.start()
     try:
@@ -109,7 +111,8 @@ def scraped(library: Any) -> Iterator[None]:
             worker.join()
 
 
-def run(workers: list[threading.Thread]) -> None:
+def start_and_join(workers: list[threading.Thread]) -> None:
+    """Start threads and wait for their ends."""
     for worker in workers:
         worker.start()
     for worker in workers:

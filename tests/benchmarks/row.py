@@ -1,90 +1,102 @@
-"""One row of the table: an operation and its cost in every library that has it."""
+"""Rows of the table: an operation and its cost in every library that has it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from .timing import Sample, least
 
-UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (0.0, "ns"))
+OURS = "metrics"
+
+UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
+
+Prepare = Callable[..., Sample]
 
 
 class Row:
-    """An operation, how to prepare its measurement in each library, and then its results.
+    """Operation, the preparation of its measurement in each library, and the results.
 
     Args:
-        name: what is done.
+        name: the operation, in Markdown.
         unit: `s` or `B`; less is better.
-        rounds: how often it is measured.
-        take_turns: prepare all before measuring, and measure in turns; otherwise one library after
-            the other, so that what one keeps in memory is gone when the next is measured.
     """
 
-    def __init__(
-        self, name: str, *, unit: str = "s", rounds: int = 1, take_turns: bool = True
-    ) -> None:
+    def __init__(self, name: str, *, unit: str = "s") -> None:
         self.name = name
         self.unit = unit
+        self.floor: str | None = None
         self.results: dict[str, float] = {}
-        self._rounds = rounds
-        self._take_turns = take_turns
-        self._prepare: dict[str, Callable[[], Sample]] = {}
+        self.preparations: dict[str, Callable[[], Sample]] = {}
 
-    def add(self, who: str, prepare: Callable[..., Sample], *arguments: object) -> "Row":
-        """Have one more measured, a library or the floor: what `prepare(*arguments)` returns."""
-        self._prepare[who] = partial(prepare, *arguments)
+    def add(self, library: str, prepare: Prepare, *arguments: object) -> "Row":
+        """Add a library, measured by the sample that `prepare(*arguments)` returns."""
+        self.preparations[library] = partial(prepare, *arguments)
         return self
 
-    def measure(self) -> None:
-        """Fill in the results."""
-        if self._take_turns:
-            samples = {who: prepare() for who, prepare in self._prepare.items()}
-            self.results = least(samples, self._rounds)
-            return
-        for who, prepare in self._prepare.items():
-            self.results |= least({who: prepare()}, self._rounds)
+    def add_floor(self, name: str, prepare: Prepare, *arguments: object) -> "Row":
+        """Add a cost that no library avoids."""
+        self.floor = name
+        return self.add(name, prepare, *arguments)
 
-    def times(self, who: str, than: str) -> float | None:
-        """Return the cost of one as a multiple of another's."""
-        ours, theirs = self.results.get(who), self.results.get(than)
-        return ours / theirs if ours is not None and theirs else None
+    def measure(self, rounds: int = 1) -> "Row":
+        """Measure one library after the other, so that each has the memory for itself."""
+        for name, prepare in self.preparations.items():
+            self.results |= least({name: prepare()}, rounds)
+        return self
 
-    def text(self, who: str) -> str:
-        """Return a result with its unit."""
-        value = self.results.get(who)
+    def ratio(self, name: str, to: str) -> str:
+        """Return the cost of a library as a multiple of another one's, or an empty string."""
+        dividend, divisor = self.results.get(name), self.results.get(to)
+        if dividend is None or not divisor:
+            return ""
+        value = dividend / divisor
+        return f"{value:,.{2 if value < 2 else 1 if value < 10 else 0}f} x"
+
+    def cost(self, name: str) -> str:
+        """Return a result with its unit, or an empty string."""
+        value = self.results.get(name)
         if value is None:
-            return "-"
-        if self.unit != "s":
-            return f"{value:,.0f} {self.unit}"
-        size, unit = next(pair for pair in UNITS if value >= pair[0])
-        return f"{value / (size or 1e-9):,.1f} {unit}"
+            return ""
+        if self.unit == "s":
+            size, unit = next((pair for pair in UNITS if value >= pair[0]), UNITS[-1])
+            value /= size
+        else:
+            unit = self.unit
+        return f"{value:.{1 if value < 100 else 0}f} {unit}"
+
+    def markdown(self, peers: Iterable[str]) -> str:
+        """Return the row of the table: our cost, and that of each peer as a multiple of it."""
+        return line([self.name, self.cost(OURS), *(self.ratio(peer, OURS) for peer in peers)])
 
 
-def line(cells: list[str], peers: int) -> str:
-    """Return one line: the operation, our result, the ratio to the floor, two cells a peer."""
-    widths = [-40, 10, 8, *[11, 8] * peers]
-    return " ".join(
-        [
-            f"{cell:<{-width}}" if width < 0 else f"{cell:>{width}}"
-            for cell, width in zip(cells, widths, strict=True)
-        ]
-    )
+def measure_in_turns(rows: list[Row], rounds: int, overhead: Sample | None = None) -> list[Row]:
+    """Measure all libraries of all rows in each round, so that a slow phase hits all alike.
+
+    `overhead` is included in each measurement, and subtracted from the results.
+    """
+    samples = {(row, name): prepare() for row in rows for name, prepare in row.preparations.items()}
+    for (row, name), result in least(samples, rounds, overhead).items():
+        row.results[name] = result
+    return rows
 
 
 def heading(peers: list[str]) -> str:
-    """Return the first line of the table."""
-    cells = ["operation", "metrics", "x floor"]
-    for peer in peers:
-        cells += [peer[:11], "x"]
-    return line(cells, len(peers))
+    """Return the first two lines of the table."""
+    columns = ["", OURS, *peers]
+    return f"{line(columns)}\n{line(['---'] * len(columns))}"
 
 
-def written(row: Row, peers: list[str], ours: str = "metrics") -> str:
-    """Return a row as a line."""
-    cells = [row.name, row.text(ours), ratio(row.times(ours, "floor"))]
-    for peer in peers:
-        cells += [row.text(peer), ratio(row.times(peer, ours))]
-    return line(cells, len(peers))
+def line(cells: Iterable[str]) -> str:
+    """Return a line of a Markdown table."""
+    return " ".join(["|", *(f"{cell} |" if cell else "|" for cell in cells)])
 
 
-def ratio(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.2f}" if value < 10 else f"{value:,.0f}"
+def footnotes(rows: list[Row]) -> list[str]:
+    """Return a sentence for each floor: its costs, and ours as a multiple of it in each row."""
+    notes = []
+    for floor in dict.fromkeys(row.floor for row in rows if row.floor):
+        compared = [row for row in rows if row.floor == floor]
+        by_cost = sorted(compared, key=lambda row: row.results[floor])
+        costs = dict.fromkeys([by_cost[0].cost(floor), by_cost[-1].cost(floor)])
+        ratios = ", ".join(f"{row.name} {row.ratio(OURS, floor)}" for row in compared)
+        notes.append(f"{floor}: {' to '.join(costs)}; in the same rounds {ratios}.")
+    return notes

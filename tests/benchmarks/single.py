@@ -1,4 +1,4 @@
-"""One operation at a time, from one thread or several, and the import."""
+"""Rows of one operation at a time, in one thread or several, and of the import."""
 
 import os
 import subprocess
@@ -8,134 +8,135 @@ from time import perf_counter_ns
 from typing import NamedTuple
 
 from .libraries import Library, Ours
-from .row import Row
-from .timing import Sample, statement, together
+from .row import Row, measure_in_turns
+from .timing import Sample, empty_loop, statement, together
 
-NOOP: tuple[str, object] = ("m.clear()", [])
-CLOCKS: tuple[str, object] = ("m(); m()", perf_counter_ns)
+Peers = list[type[Library]]
+
+Floor = tuple[str, str, object]
+"""Name, statement about `m`, and `m`."""
+
+NO_OP: Floor = ("A no-op call (`list.clear()`)", "m.clear()", [])
+CLOCKS: Floor = ("Two clock reads", "m(); m()", perf_counter_ns)
+WITH_FLOAT = "The same update with a float"
 
 UPDATES = {
-    "counter inc()": "count",
-    "meter mark()": "mark",
-    "gauge set(1.5)": "gauge",
-    "reservoir histogram update()": "reservoir",
-    "bucket histogram update()": "buckets",
+    "`counter.inc()`": "count",
+    "`meter.mark()`": "mark",
+    "`gauge.set(1.5)`": "gauge",
+    "`histogram.update(v)`, a sample": "reservoir",
+    "`histogram.update(v)`, 14 buckets": "buckets",
 }
-# Each beside the same update with a float.
 INTEGERS = {
-    "gauge set(2)": ("gauge_int", "m.set(2.0)"),
-    "gauge set_max(2)": ("maximum_int", "m.set_max(2.0)"),
-    "reservoir histogram update(2)": ("reservoir_int", "m.update(2.0)"),
-    "bucket histogram update(2)": ("buckets_int", "m.update(2.0)"),
-    "timer update(2)": ("timer_int", "m.update(2.0)"),
+    "`gauge.set(2)`": ("gauge_int", "m.set(2.0)"),
+    "`gauge.set_max(2)`": ("maximum_int", "m.set_max(2.0)"),
+    "`histogram.update(2)`, a sample": ("reservoir_int", "m.update(2.0)"),
+    "`histogram.update(2)`, 14 buckets": ("buckets_int", "m.update(2.0)"),
+    "`timer.update(2)`": ("timer_int", "m.update(2.0)"),
 }
-LABELLED = {"labels(a, b).inc()": "labels", "labels(m=a, s=b).inc()": "keywords"}
-TIMED = {"with timer.time()": "block", "decorated function": "decorated"}
+LABELLED = {
+    "`family.labels(a, b).inc()`": "labels",
+    "`family.labels(m=a, s=b).inc()`": "keywords",
+}
+TIMED = {"`with timer.time()`": "block", "`@timer.timed`": "decorated"}
 THREADS = 4
 
 
 class Effort(NamedTuple):
-    """How long to measure: seconds a sample, rounds, and runs a thread."""
+    """Extent of a measurement: seconds a sample, rounds, and runs a thread.
 
-    seconds: float = 0.01
-    rounds: int = 15
+    Many short samples find more moments without noise than few long ones.
+    """
+
+    seconds: float = 0.002
+    rounds: int = 50
     runs: int = 200_000
 
 
-def operations(
-    names: dict[str, str], floor: tuple[str, object], peers: list[type[Library]], effort: Effort
-) -> Iterator[Row]:
-    """Yield a row for each operation."""
-    for name, operation in names.items():
-        yield comparison(name, operation, floor, peers, effort)
-
-
-def comparison(
-    name: str,
-    operation: str,
-    floor: tuple[str, object],
-    peers: list[type[Library]],
-    effort: Effort,
-) -> Row:
+def comparison(name: str, operation: str, floor: Floor, peers: Peers, effort: Effort) -> Row:
     """Return the row of an operation: its floor, ours, and every peer that has it."""
-    row = Row(name, rounds=effort.rounds)
-    row.add("floor", statement, *floor, effort.seconds)
-    for library in contestants(peers):
+    floor_name, code, subject = floor
+    row = Row(name).add_floor(floor_name, statement, code, subject, effort.seconds)
+    for library in (Ours, *peers):
         if operation in library.code:
             row.add(library.name, operate, library, operation, effort.seconds)
     return row
 
 
-def contestants(peers: list[type[Library]]) -> list[type[Library]]:
-    return [Ours, *peers]
+def measure_statements(rows: list[Row], effort: Effort) -> list[Row]:
+    """Measure rows of statements, without the loop around these."""
+    return measure_in_turns(rows, effort.rounds, empty_loop(effort.seconds))
 
 
 def operate(kind: type[Library], operation: str, seconds: float) -> Sample:
+    """Measure an operation of a library."""
     return statement(kind.code[operation], kind().make(operation), seconds)
 
 
 def count_together(kind: type[Library], threads: int, runs: int) -> Sample:
+    """Measure the increments of one counter by several threads."""
     return together(kind.code["count"], kind().make("count"), threads, runs)
 
 
-def floors(effort: Effort) -> Iterator[Row]:
-    """Yield what nothing in Python can be faster than, under our column."""
-    for name, floor in {"floor: a C method, no-op": NOOP, "floor: two clock reads": CLOCKS}.items():
-        yield Row(name, rounds=effort.rounds).add(Ours.name, statement, *floor, effort.seconds)
+def updates(peers: Peers, effort: Effort) -> Iterator[Row]:
+    """Yield updates of instruments."""
+    rows = [comparison(name, UPDATES[name], NO_OP, peers, effort) for name in UPDATES]
+    yield from measure_statements(rows, effort)
 
 
-def updates(peers: list[type[Library]], effort: Effort) -> Iterator[Row]:
-    yield from floors(effort)
-    yield from operations(UPDATES, NOOP, peers, effort)
+def labels(peers: Peers, effort: Effort) -> Iterator[Row]:
+    """Yield updates that find their series by label values."""
+    rows = [comparison(name, LABELLED[name], NO_OP, peers, effort) for name in LABELLED]
+    yield from measure_statements(rows, effort)
 
 
-def integers(peers: list[type[Library]], effort: Effort) -> Iterator[Row]:
+def integers(peers: Peers, effort: Effort) -> Iterator[Row]:
     """Yield updates with an int, whose floor is our own update with a float."""
-    for name, (operation, with_float) in INTEGERS.items():
-        floor = with_float, Ours().make(operation)
-        yield comparison(name, operation, floor, peers, effort)
+    rows = [
+        comparison(name, operation, (WITH_FLOAT, code, Ours().make(operation)), peers, effort)
+        for name, (operation, code) in INTEGERS.items()
+    ]
+    yield from measure_statements(rows, effort)
 
 
-def labels(peers: list[type[Library]], effort: Effort) -> Iterator[Row]:
-    yield from operations(LABELLED, NOOP, peers, effort)
+def timers(peers: Peers, effort: Effort) -> Iterator[Row]:
+    """Yield measurements of a duration, whose floor is the two clock reads that they contain."""
+    rows = [comparison(name, TIMED[name], CLOCKS, peers, effort) for name in TIMED]
+    yield from measure_statements(rows, effort)
 
 
-def timers(peers: list[type[Library]], effort: Effort) -> Iterator[Row]:
-    yield from operations(TIMED, CLOCKS, peers, effort)
-
-
-def threads(peers: list[type[Library]], effort: Effort) -> Iterator[Row]:
+def threads(peers: Peers, effort: Effort) -> Iterator[Row]:
     """Yield the time of an update when several threads update one counter: 1 / throughput."""
-    row = Row(f"inc() in {THREADS} threads at once", rounds=5)
-    row.add("floor", together, *NOOP, THREADS, effort.runs)
-    for library in contestants(peers):
-        # The slow ones need fewer to fill many switch intervals.
-        runs = effort.runs if library is Ours else effort.runs // 5
+    row = Row(f"`inc()` in {THREADS} threads at once")
+    for library in (Ours, *peers):
+        # A tenth of the runs fills many switch intervals of the slower libraries.
+        runs = effort.runs if library is Ours else effort.runs // 10
         row.add(library.name, count_together, library, THREADS, runs)
-    yield row
+    yield from measure_in_turns([row], rounds=5)
 
 
-def imports(peers: list[type[Library]], effort: Effort) -> Iterator[Row]:
-    everything = Row("import everything, fresh process", rounds=effort.rounds)
-    for library in contestants(peers):
-        everything.add(library.name, importing, library.importing)
-    yield everything
-    # Ours loads the rest when it is asked for.
-    yield Row("import metrics", rounds=effort.rounds).add(Ours.name, importing, "import metrics")
+def imports(peers: Peers, effort: Effort) -> Iterator[Row]:
+    """Yield imports in a fresh process."""
+    everything = Row("`import` of everything")
+    for library in (Ours, *peers):
+        everything.add(library.name, import_afresh, library.importing)
+    ours = Row("`import metrics`, which loads a name at its first use")
+    ours.add(Ours.name, import_afresh, "import metrics")
+    yield from measure_in_turns([everything, ours], min(effort.rounds, 15))
 
 
-def importing(code: str) -> Sample:
+def import_afresh(code: str) -> Sample:
     """Measure a statement in an interpreter that has imported nothing else."""
     program = (
         "from time import perf_counter\nbegan = perf_counter()\n"
         f"{code}\nprint(perf_counter() - began)"
     )
-    found_here = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
     def sample() -> float:
         done = subprocess.run(
             [sys.executable, "-c", program],
-            env=found_here,
+            env=environment,
             capture_output=True,
             check=True,
             text=True,

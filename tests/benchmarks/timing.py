@@ -1,64 +1,78 @@
-"""How long something takes: the least of many rounds, because noise only ever adds to a time."""
+"""Samples of times: each measures an operation once; `least` keeps the minimum of many rounds.
+
+Noise only ever adds to a time, so a minimum is the best estimate.
+"""
 
 import gc
 import threading
 from collections.abc import Callable, Mapping
-from functools import cache
 from itertools import count
 from sys import getswitchinterval, setswitchinterval
 from time import perf_counter, perf_counter_ns
 from timeit import Timer
+from typing import TypeVar
+
+Key = TypeVar("Key")
 
 Sample = Callable[[], float]
-"""Measures once and returns the cost of one operation: seconds, or bytes."""
+"""Function that measures once and returns the cost of one operation: seconds, or bytes."""
+
+ENOUGH = 1.0
+"""Seconds after which a sample is not repeated; noise is small beside a sample that long."""
 
 SHORT_INTERVAL = 1e-4
+"""Switch interval in seconds, instead of Python's 5 ms."""
 
 
-def least(samples: Mapping[str, Sample], rounds: int) -> dict[str, float]:
-    """Return the least result of each sample; they take turns, so that noise hits all of them."""
-    results: dict[str, float] = dict.fromkeys(samples, float("inf"))
+def least(
+    samples: Mapping[Key, Sample], rounds: int, overhead: Sample | None = None
+) -> dict[Key, float]:
+    """Return the minimum of each sample, in rounds of one measurement of each.
+
+    Rounds let a slow phase of the machine slow all samples alike. `overhead` is measured before
+    each sample, and its minimum is subtracted from the others: one from another phase would
+    falsify them, and a minimum of differences would be the difference that noise reduced the most.
+    """
+    results = dict.fromkeys(samples, float("inf"))
+    spent = dict.fromkeys(samples, 0.0)
+    least_overhead = float("inf") if overhead else 0.0
     for _ in range(rounds):
         for name, sample in samples.items():
+            if spent[name] > ENOUGH:
+                continue
+            if overhead:
+                least_overhead = min(least_overhead, overhead())
+            began = perf_counter()
             results[name] = min(results[name], sample())
-    return results
+            spent[name] += perf_counter() - began
+    return {name: max(result - least_overhead, 0.0) for name, result in results.items()}
 
 
 def statement(code: str, subject: object, seconds: float) -> Sample:
-    """Measure a statement about `m`, which is `subject`, without the loop around it.
+    """Measure a statement about `m`, which is `subject`, and the loop around it.
 
-    The garbage collector is off meanwhile. `seconds` is how long one sample should take.
+    The garbage collector is off meanwhile. A sample takes `seconds` or up to twice that.
     """
     timer = Timer(code, setup="m = subject", globals={"subject": subject})
-    for exponent in count(2):
-        number = 1 << exponent
-        if timer.timeit(number) >= seconds / 2:
-            break
-    loop = empty_loop()
+    number = next(size for size in (1 << n for n in count(2)) if timer.timeit(size) >= seconds)
 
     def sample() -> float:
         took: float = timer.timeit(number)
-        return max(took / number - loop, 0.0)
+        return took / number
 
     return sample
 
 
-@cache
-def empty_loop() -> float:
-    """Return the least time that one turn of a loop takes.
-
-    It is measured once: the least of differences, each from a loop of its own, would be the one
-    from which noise took the most.
-    """
-    number = 2**18
-    least_time: float = min(Timer("pass").repeat(50, number))
-    return least_time / number
+def empty_loop(seconds: float) -> Sample:
+    """Measure the loop around a statement."""
+    return statement("pass", None, seconds)
 
 
-def whole(function: Callable[[], object]) -> Sample:
-    """Measure one call of a function, the garbage collector on as it is in a program."""
+def call(function: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> Sample:
+    """Measure one call of a function, after `prepare()`; the garbage collector is on."""
 
     def sample() -> float:
+        prepare()
         gc.collect()
         began = perf_counter()
         result = function()
@@ -101,11 +115,11 @@ def together(code: str, subject: object, threads: int, number: int) -> Sample:
     return sample
 
 
-def held_up(function: Callable[[], object], interval: float | None = None) -> Sample:
-    """Measure the longest time that another thread cannot run while `function` does.
+def longest_wait(function: Callable[[], object], interval: float) -> Sample:
+    """Measure the longest time for which another thread cannot run during `function()`.
 
-    The interpreter lets a thread wait for its switch interval (5 ms) before it asks the running
-    one to yield; with a shorter `interval` what is left is how long code goes on after that.
+    A waiting thread requests the interpreter after the switch interval. With a short `interval` in
+    seconds, the result is the time for which compiled or native code goes on after the request.
     """
 
     def sample() -> float:
@@ -118,7 +132,7 @@ def held_up(function: Callable[[], object], interval: float | None = None) -> Sa
             last = perf_counter_ns()
             running = True
             while running:
-                # Asked first, so that a wait which lasts until the end is counted too.
+                # Read before the clock, so that a wait which lasts until the end counts too.
                 running = not over
                 now = perf_counter_ns()
                 worst = max(worst, now - last)
@@ -126,7 +140,7 @@ def held_up(function: Callable[[], object], interval: float | None = None) -> Sa
 
         gc.collect()
         watcher = threading.Thread(target=watch, daemon=True)
-        setswitchinterval(before if interval is None else interval)
+        setswitchinterval(interval)
         try:
             watcher.start()
             function()
