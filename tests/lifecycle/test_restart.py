@@ -257,7 +257,7 @@ class Instruments(MetricsContainer):
     family = Resource(resources.family, registry, "family", providers.Object(Counter), ["method"])
 
 
-NOT_INSTRUMENTS = {"config", "clock", "ticker", "registry"}
+NOT_INSTRUMENTS = {"config", "clock", "ticker", "registry", "exemplars"}
 
 
 def test_instruments_handed_out_stay_callable_and_detached_after_the_stop():

@@ -119,9 +119,9 @@ def test_guilty():
     "reporter": (
         """
 from metrics import Registry
-from metrics.reporters.log import logger
+from metrics.reporters.log import to_logger
 def test_guilty():
-    reporting = logger(Registry())
+    reporting = to_logger(Registry())
     stoppers.append(lambda: reporting.__exit__(None, None, None))
     reporting.__enter__()
 """,
