@@ -73,7 +73,7 @@ def stream(
             malformed.
     """
     if label_style not in STYLES:
-        raise ValueError(f"label_style is one of {', '.join(STYLES)}; got {label_style!r}")
+        raise ValueError(f"invalid label_style {label_style!r}: use {' or '.join(STYLES)}")
     end = f" {checked_seconds(timestamp_ns)}\n"
     namespace = checked_prefix("namespace", namespace)
     tags = checked_tags(tags)

@@ -74,10 +74,8 @@ def stream(
             of the creation of a family's child, or of the last `clear`. Prometheus stores it as a
             further series, unless it is configured to use it as a time of creation.
         escaping: the scheme of names; see `prometheus.stream`.
-        window: seconds of values of resetting timers to show. 0 shows the values since the last
-            read of `reader`: one scraper takes values from another. With a window of more than the
-            interval between two scrapes, every scraper of the reader sees every value: a value is
-            shown for the window at least, read before or not. Counts and sums never reset.
+        window: seconds of values of resetting timers to show; see `prometheus.stream`. 0 shows the
+            values since the last read of `reader`.
         reader: the name of the reader; values that reset when read reset for this reader alone.
 
     Raises:

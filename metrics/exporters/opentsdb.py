@@ -136,7 +136,7 @@ def points(
 ) -> Iterator[TaggedNumber]:
     """Check the options; return an iterator over all numbers of a registry."""
     if not checked_prefix("host", host):
-        raise ValueError("host is the name of this machine, got an empty str")
+        raise ValueError("invalid host '': use the name of this machine")
     namespace = checked_prefix("namespace", namespace).rstrip(".")
     all_tags = {"host": host, **{k: v for k, v in checked_tags(tags).items() if v}}
     times = per_second(duration_unit)

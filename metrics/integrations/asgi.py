@@ -88,8 +88,8 @@ def metrics(
 
     Raises:
         TypeError: `registry` is none of these.
-        TypeError, ValueError: `timeout` or `window` is no duration above 0, or another
-            option is malformed.
+        TypeError, ValueError: `timeout` or `window` is no duration above 0, or another option
+            is malformed.
     """
     options = page_options(window, target, created, escaping)
     return ASGIPages(Exposition(registry, options, timeout).metrics)
@@ -131,8 +131,7 @@ def exposition(
 
     Raises:
         TypeError: `registry` is none of these.
-        TypeError, ValueError: a time is no duration above 0, or another option is
-            malformed.
+        TypeError, ValueError: a time is no duration above 0, or another option is malformed.
     """
     options = page_options(window, target, created, escaping)
     exposed = Exposition(registry, options, timeout, title, health_timeout)

@@ -146,9 +146,9 @@ def bind(host: str, port: int, *, reuse_port: bool) -> Iterator[socket.socket]:
         ValueError: `port` is not from 0 to 65535, or the platform has no SO_REUSEPORT.
     """
     if isinstance(port, bool) or not isinstance(port, int):
-        raise TypeError(f"port takes an int, got {port!r} ({type(port).__name__})")
+        raise TypeError(f"invalid port {port!r} ({type(port).__name__}): use an int")
     if not 0 <= port <= 65535:  # noqa: PLR2004 - every port is 16 bits
-        raise ValueError(f"port takes a number from 0 to 65535, got {port!r}")
+        raise ValueError(f"invalid port {port!r}: use 0 to 65535")
     if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
         raise ValueError(
             "invalid reuse_port True: this platform has no SO_REUSEPORT; use a port for each "

@@ -47,18 +47,15 @@ def metrics(
     Args:
         registry: the registry to serve, its provider, or a container with a provider `registry`.
         timeout: seconds that a request waits for a page, if its scraper sends no limit.
-        window: seconds for which the values of resetting timers stay on pages, for every scraper.
-        target: labels of the process, such as `{"version": "1.2"}`, for the series `target_info`.
-        created: whether OpenMetrics pages have `_created` samples, which double their series.
-        escaping: `underscores`, `allow-utf-8`, `dots` or `values`: the names for scrapers that
-            accept any of these, as Prometheus 3 does; by default as they request. Prometheus 3
-            requests UTF-8 names, `rpc/requests_total`, where Prometheus 2 has
-            `rpc_requests_total`; with `underscores` both have the same.
+        window: as for `asgi.metrics`, and so are the others.
+        target: labels of the series `target_info`.
+        created: whether OpenMetrics pages have `_created` samples.
+        escaping: the scheme of names for scrapers that request any.
 
     Raises:
         TypeError: `registry` is none of these.
-        TypeError, ValueError: `timeout` or `window` is no duration above 0, or another
-            option is malformed.
+        TypeError, ValueError: `timeout` or `window` is no duration above 0, or another option
+            is malformed.
     """
     options = page_options(window, target, created, escaping)
     return WSGIPages(Exposition(registry, options, timeout).metrics)
@@ -89,8 +86,7 @@ def exposition(
 
     Raises:
         TypeError: `registry` is none of these.
-        TypeError, ValueError: a time is no duration above 0, or another option is
-            malformed.
+        TypeError, ValueError: a time is no duration above 0, or another option is malformed.
     """
     options = page_options(window, target, created, escaping)
     exposed = Exposition(registry, options, timeout, title, health_timeout)

@@ -73,7 +73,7 @@ def append(
     file = checked_path(path)
     chosen_format = chosen(format, FORMATS[0])
     if chosen_format not in FORMATS:
-        raise ValueError(f"format takes one of {', '.join(FORMATS)}; got {chosen_format!r}")
+        raise ValueError(f"invalid format {chosen_format!r}: use {' or '.join(FORMATS)}")
     is_csv = chosen_format == "csv"
     transport = open_to_append(
         file,
@@ -134,7 +134,7 @@ def checked_path(path: str | os.PathLike[str] | None) -> Path:
     if path is None or path == "":
         raise ValueError("option 'path' is required")
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path takes a str or a path, got {path!r}")
+        raise TypeError(f"invalid path {path!r}: use a str or a path")
     return Path(path)
 
 

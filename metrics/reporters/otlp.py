@@ -62,7 +62,7 @@ def http(
     """Send a registry to a collector at each interval and at the end.
 
     Metrics and attributes have the names of OpenTelemetry's semantic conventions, see
-    `metrics.exporters.otlp.render`. With cumulative temporality a lost payload costs no counts: the
+    `metrics.exporters.otlp.stream`. With cumulative temporality a lost payload costs no counts: the
     next one has them.
 
     With delta temporality, increments that the collector refused, or that found no room while it

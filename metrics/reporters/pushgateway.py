@@ -222,7 +222,7 @@ def group_path(job: str, grouping: Mapping[str, str]) -> str:
         TypeError, ValueError: a label is malformed, repeated or reserved.
     """
     if not isinstance(grouping, Mapping):
-        raise TypeError(f"grouping is a mapping of str to str, got {grouping!r}")
+        raise TypeError(f"invalid grouping {grouping!r}: use a mapping of str to str")
     if "job" in grouping:
         raise ValueError("grouping holds 'job', which is an option of its own")
     labels = {"job": job, **grouping}
@@ -233,7 +233,7 @@ def group_path(job: str, grouping: Mapping[str, str]) -> str:
 def path_segment(name: str, value: str) -> str:
     """Return the segment of a path for one label of a group."""
     if not isinstance(value, str):
-        raise TypeError(f"the label {name!r} of the group takes a str, got {value!r}")
+        raise TypeError(f"invalid value {value!r} of {name!r} in grouping: use a str")
     # A segment of dots alone would lead to another path.
     if "/" not in value and value.strip("."):
         return f"/{name}/{quote(value, safe='')}"

@@ -80,7 +80,7 @@ def test_an_unknown_host_is_a_clear_error():
 @pytest.mark.parametrize(("port", "error"), [("80", TypeError), (True, TypeError), (-1, ValueError),
                                              (65536, ValueError)])  # fmt: skip
 def test_a_wrong_port_is_a_clear_error(port, error):
-    with pytest.raises(error, match="port takes"):
+    with pytest.raises(error, match="invalid port"):
         serve(hello, port=port).__enter__()
 
 

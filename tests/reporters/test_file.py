@@ -234,7 +234,7 @@ def test_a_report_waits_for_a_folder_that_is_gone(tmp_path: Path, caplog):
     [
         (None, ValueError, "option 'path' is required"),
         ("", ValueError, "option 'path' is required"),
-        (3, TypeError, "path takes a str or a path, got 3"),
+        (3, TypeError, "invalid path 3: use a str or a path"),
         ("/proc/nowhere/metrics.prom", OSError, "/proc/nowhere"),
         ("/tmp", IsADirectoryError, "/tmp"),
     ],
@@ -247,7 +247,7 @@ def test_a_file_that_cannot_be_is_an_error_at_the_start(hook, path, error, messa
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"format": "xml"}, ValueError, "format takes one of csv, lines; got 'xml'"),
+        ({"format": "xml"}, ValueError, "invalid format 'xml': use csv or lines"),
         ({"max_bytes": 0}, ValueError, "max_bytes"),
         ({"backups": -1}, ValueError, "backups"),
         ({"backups": 1.5}, TypeError, "backups"),

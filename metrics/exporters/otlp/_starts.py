@@ -31,7 +31,7 @@ class Starts:
 
     A series starts when its instrument is created (registered, if it does not know), or cleared. A
     total that falls for another reason was 0 after the report before, and starts there. Each
-    destination needs its own, kept between reports. Memory is clamp by the series of two reports.
+    destination needs its own, kept between reports. Memory is bounded by the series of two reports.
     For one thread.
     """
 
