@@ -43,6 +43,7 @@ CORE = [
     "metrics/exporters/_exposition/layouts.py",
     "metrics/exporters/_exposition/page.py",
     "metrics/exporters/_exposition/reading.py",
+    "metrics/exporters/_exposition/writing.py",
     "metrics/exporters/openmetrics.py",
     "metrics/exporters/otlp/_layout.py",
     "metrics/exporters/prometheus.py",

@@ -3,13 +3,29 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-__all__ = ["i64", "mypyc_attr"]
+__all__ = ["BytesWriter", "i64", "mypyc_attr", "u8"]
 
 if TYPE_CHECKING:
-    from mypy_extensions import i64, mypyc_attr
+    from librt.strings import BytesWriter
+    from mypy_extensions import i64, mypyc_attr, u8
 else:
-    i64 = int
+    i64 = u8 = int
     K = TypeVar("K", bound=type)
+
+    class BytesWriter(bytearray):
+        """Bytes that grow at their end."""
+
+        __slots__ = ()
+
+        write = bytearray.extend
+
+        def getvalue(self) -> bytes:
+            """Return a copy of the bytes."""
+            return bytes(self)
+
+        def truncate(self, size: int) -> None:
+            """Drop the bytes from a position on."""
+            del self[size:]
 
     def mypyc_attr(**_hints: bool | int) -> Callable[[K], K]:
         """Return a decorator that leaves a class as it is: only the compiler reads the hints."""

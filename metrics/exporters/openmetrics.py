@@ -4,7 +4,7 @@ The format: https://prometheus.io/docs/specs/om/open_metrics_spec/
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, final
+from typing import final
 
 from metrics.exporters._encoding.framing import render_of
 from metrics.exporters._exposition.escaping import (
@@ -12,8 +12,7 @@ from metrics.exporters._exposition.escaping import (
     checked_escaping,
     content_type_of,
 )
-from metrics.exporters._exposition.exemplars import TRACED, with_exemplars
-from metrics.exporters._exposition.families import Children, MetricFamily, Values, number
+from metrics.exporters._exposition.families import MetricFamily, Values
 from metrics.exporters._exposition.layout import (
     OPENMETRICS_SUFFIXES,
     SAMPLE_SUFFIXES,
@@ -22,11 +21,10 @@ from metrics.exporters._exposition.layout import (
     escape_help,
 )
 from metrics.exporters._exposition.layouts import escaped_layouts_of
-from metrics.exporters._exposition.page import checked_names, page, target_text
-from metrics.exporters._exposition.reading import FamilyReader
+from metrics.exporters._exposition.page import Page, checked_names
+from metrics.exporters._exposition.writing import encode
 from metrics.exporters._series.kinds import FirstKinds
 from metrics.exporters._series.recent import checked_window
-from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot
 from metrics.instruments._inner import Real, checked_labels
 from metrics.registry import Registry
 from metrics.registry._inner import Entry, exported_name, store_of
@@ -38,7 +36,7 @@ VERSION = "1.0.0"
 CONTENT_TYPE = content_type_of(MEDIA_TYPE, VERSION)
 """Content type of pages with underscores, without the parameter, which is newer than 1.0.0."""
 
-EOF = "# EOF\n"
+EOF = b"# EOF\n"
 
 TARGET_HEADING = "# HELP target Target metadata\n# TYPE target info\n"
 
@@ -85,18 +83,18 @@ def stream(
             `window` is negative, infinite or NaN.
     """
     escaping = checked_escaping(escaping)
-    families = FamilyReader(
+    page = Page(
         registry,
         escaped_layouts_of(store_of(registry), "openmetrics", OpenMetricsLayout, escaping),
         reader,
-        lines_with_created if created else allowed_lines,
         names=checked_names(names),
         window=checked_window(window),
         created=created,
         exemplars=True,
+        ending=EOF,
     )
-    text = target_text(families, TARGET_HEADING, checked_labels(target), escaping)
-    return page(families, text, EOF)
+    page.add_target(TARGET_HEADING, checked_labels(target), escaping)
+    return page.chunks()
 
 
 render = render_of(stream)
@@ -145,45 +143,9 @@ class OpenMetricsLayout(TextLayout):
         if unit and base.endswith(f"_{unit}"):
             heading += f"# UNIT {head} {unit}\n"
         name = base + SAMPLE_SUFFIXES.get(kind, "")
-        return self._family(family, name, kind, heading, base, OPENMETRICS_SUFFIXES[kind])
-
-
-def allowed_lines(family: MetricFamily, children: Children) -> list[Any]:
-    """Return the lines of each child that the format allows, with its exemplars."""
-    lines = family.lines(children)
-    if family.kind in {"summary", "histogram"}:
-        lines = [allowed_text(lines[i], children.views[i]) for i in range(len(lines))]
-    if children.exemplars and family.kind in TRACED:
-        for i in range(len(lines)):
-            if children.exemplars[i]:
-                lines[i] = with_exemplars(family, lines[i], children.exemplars[i])
-    return lines
-
-
-def lines_with_created(family: MetricFamily, children: Children) -> list[Any]:
-    """Return the lines of each child that the format allows, with the time of its creation."""
-    lines = allowed_lines(family, children)
-    if family.kind not in {"counter", "summary", "histogram"}:
-        return lines
-    name = f"{family.stem}_created"
-    return [
-        lines[i]
-        + family.prefix(name, family.labels(children.values[i]))
-        + f"{number(children.created[i])}\n"
-        for i in range(len(lines))
-    ]
-
-
-def allowed_text(text: str, distribution: object) -> str:
-    """Return the lines of a distribution that the format allows."""
-    if isinstance(distribution, BucketHistogramSnapshot):
-        if distribution.bounds[0] < 0 or distribution.sum < 0:
-            # The last two lines are sum and count, which have to be there together.
-            return text.rsplit("\n", 3)[0] + "\n"
-    elif isinstance(distribution, HistogramSnapshot) and " -" in text:
-        lines = text.splitlines(keepends=True)
-        return "".join([line for line in lines if float(line.rpartition(" ")[2]) >= 0])
-    return text
+        new = self._family(family, name, kind, encode(heading), base, OPENMETRICS_SUFFIXES[kind])
+        new.unsigned = True
+        return new
 
 
 def escape_help_text(text: str) -> str:

@@ -14,8 +14,7 @@ from metrics.exporters._exposition.escaping import (
 from metrics.exporters._exposition.geth import GethLayout
 from metrics.exporters._exposition.layout import TextLayout
 from metrics.exporters._exposition.layouts import Layouts, NewLayout, escaped_layouts_of, layouts_of
-from metrics.exporters._exposition.page import checked_names, lines_of, page, target_text
-from metrics.exporters._exposition.reading import FamilyReader
+from metrics.exporters._exposition.page import Page, checked_names
 from metrics.exporters._series.recent import checked_window
 from metrics.instruments._inner import Real, checked_labels
 from metrics.registry import Registry
@@ -92,15 +91,15 @@ def stream(
             go-ethereum's dialect; a name in `target` is malformed or reserved; `window` is
             negative, infinite or NaN.
     """
-    families = FamilyReader(
+    page = Page(
         registry,
         checked_layouts(store_of(registry), dialect, checked_escaping(escaping)),
         reader,
-        lines_of,
         names=checked_names(names),
         window=checked_window(window),
     )
-    return page(families, target_text(families, TARGET_HEADING, checked_labels(target), escaping))
+    page.add_target(TARGET_HEADING, checked_labels(target), escaping)
+    return page.chunks()
 
 
 render = render_of(stream)

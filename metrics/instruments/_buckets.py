@@ -237,8 +237,13 @@ class BucketHistogram(Traceable):
 
     def snapshot(self, reader: str = "") -> BucketHistogramSnapshot:
         """Return the present buckets and sum."""
+        exemplars = self._latest_exemplars(len(self._counts))
+        counts, total, estimated = self._read()
+        return BucketHistogramSnapshot(self._bounds, counts, total, estimated, exemplars)
+
+    def _read(self) -> tuple[list[int], float, bool]:
+        """Return the present counts and sum, and whether the sum is estimated."""
         while True:
-            exemplars = self._latest_exemplars(len(self._counts))
             count = self._count
             total = self._sum
             estimated = self._estimated
@@ -247,7 +252,7 @@ class BucketHistogram(Traceable):
             # Making the copy may run the garbage collector and with it a callback that updates, or
             # that sets other counts of the same total: they are in another list.
             if count == self._count and present is self._counts:
-                return BucketHistogramSnapshot(self._bounds, counts, total, estimated, exemplars)
+                return counts, total, estimated
 
     def __repr__(self) -> str:
         return f"BucketHistogram(count={self._count}, bounds={self._bounds})"

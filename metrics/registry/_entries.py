@@ -39,6 +39,7 @@ class Entry(Shared):
         "description",
         "instrument",
         "labels",
+        "layout",
         "name",
         "owner",
         "position",
@@ -67,6 +68,8 @@ class Entry(Shared):
         self.registered = registered
         self.ticker = ticker
         self.owner = owner
+        # What the last page kept of the entry, see `metrics.exporters._exposition.reading`.
+        self.layout: object = None
         # Position in the order of registration.
         self.position = 0
         # False during the registration, which a forked process may never end.

@@ -20,13 +20,32 @@ Watcher = Callable[[Entry], object]
 
 
 @final
-class ReadProgress:
-    """Progress of one read: the entry whose value is being read."""
+class Reading:
+    """One read of a store.
 
-    __slots__ = ("entry",)
+    Args:
+        entries: the entries to read, in this order.
+        unreadable: the entries whose last read failed.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_unreadable", "entries", "entry")
+
+    def __init__(self, entries: tuple[Entry, ...], unreadable: Unreadable) -> None:
+        self.entries = entries
+        # The one whose value is being read.
         self.entry: Entry | None = None
+        self._unreadable = unreadable
+
+    def succeed(self, entry: Entry) -> None:
+        """Note that an entry was read."""
+        self.entry = None
+        if self._unreadable:
+            self._unreadable.discard(entry)
+
+    def fail(self, entry: Entry, error: Exception) -> None:
+        """Note that an entry cannot be read, which is logged once, until it can be read again."""
+        self.entry = None
+        self._unreadable.add(entry, error)
 
 
 @final
@@ -71,7 +90,7 @@ class Store:
         self.unreadable = Unreadable()
         self._checks: tuple[tuple[Entry, ...], list[Entry]] = ((), [])
         self._kept: dict[str, object] = {}
-        self._reading: dict[int, ReadProgress] = {}
+        self._reading: dict[int, Reading] = {}
         self._shared: dict[str, object] = {} if parent is None else parent._shared
         self._warned: set[str] = set() if parent is None else parent._warned
 
@@ -95,11 +114,26 @@ class Store:
     def read(self, read: Callable[[Entry], R], reader: str = "") -> Iterator[tuple[Entry, R]]:
         """Yield each entry with the result of `read` for it, in name order.
 
-        Health checks whose results are older than an interval of the ticker run first.
+        An instrument that cannot be read (`read` raises) is left out. See `reading`.
+        """
+        with self.reading(reader) as reading:
+            for entry in reading.entries:
+                reading.entry = entry
+                try:
+                    value = read(entry)
+                except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
+                    reading.fail(entry, error)
+                else:
+                    reading.succeed(entry)
+                    yield entry, value
 
-        An instrument that cannot be read (`read` raises) is left out, which is logged once, until
-        it can be read again. An instrument that was unregistered since the last read of a reader
-        that follows the registry is read once more.
+    @contextmanager
+    def reading(self, reader: str) -> Iterator[Reading]:
+        """Return a block in which a reader reads all entries once.
+
+        Health checks whose results are older than an interval of the ticker run first. An
+        instrument that was unregistered since the last read of a reader that follows the registry
+        is read once more.
         """
         if _fork.dormant:
             _fork.resume()
@@ -111,20 +145,10 @@ class Store:
             by_name = {entry.name: entry for entry in (*unregistered, *entries)}
             entries = tuple([by_name[name] for name in sorted(by_name)])
         thread = threading.get_ident()
-        outer, reading = self._reading.get(thread), ReadProgress()
+        outer, reading = self._reading.get(thread), Reading(entries, self.unreadable)
         self._reading[thread] = reading
         try:
-            for entry in entries:
-                reading.entry = entry
-                try:
-                    value = read(entry)
-                except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
-                    self.unreadable.add(entry, error)
-                else:
-                    reading.entry = None
-                    if self.unreadable:
-                        self.unreadable.discard(entry)
-                    yield entry, value
+            yield reading
         finally:
             if outer is None:
                 self._reading.pop(thread, None)

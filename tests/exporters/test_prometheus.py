@@ -83,7 +83,7 @@ def test_a_stream_is_the_page_in_pieces_that_end_with_a_line():
     registry = Registry()
     family = registry.counters("hits", labels=("path",))
     for number in range(2000):
-        family.labels(str(number)).inc(number)
+        family.labels(f"{number:0100}").inc(number)
     chunks = list(prometheus.stream(registry))
     assert b"".join(chunks) == prometheus.render(registry)
     assert len(chunks) > 5
@@ -95,7 +95,7 @@ def test_a_stream_reads_as_it_goes():
     registry = Registry()
     family = registry.counters("a", labels=("path",))
     for number in range(1000):
-        family.labels(str(number))
+        family.labels(f"{number:0100}")
     counter = registry.counter("b")
     chunks = prometheus.stream(registry)
     next(chunks)

@@ -6,27 +6,42 @@ child and kept; a page then joins kept texts and numbers.
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from math import inf, isnan
-from typing import Any, Final, NamedTuple, TypeVar, final
+from typing import Any, Final, NamedTuple, cast, final
 
+from metrics._native import BytesWriter, i64
 from metrics._turns import Turns
 from metrics._units import Scale
-from metrics.exporters._encoding.numbers import LARGEST, Number, canonical
+from metrics.exporters._encoding.numbers import Number, canonical
 from metrics.exporters._exposition.escaping import (
     UNDERSCORES,
     UTF8,
     escape_label_name,
     quoted_prefix,
 )
+from metrics.exporters._exposition.writing import (
+    LINE_FEED,
+    encode,
+    prefix,
+    write_exemplar,
+    write_number,
+    write_whole,
+)
 from metrics.exporters._series.scalar import number_of
 from metrics.instruments import (
+    BucketHistogram,
     BucketHistogramSnapshot,
+    Counter,
     Exemplar,
+    FloatCounter,
+    FloatUpDownCounter,
+    Gauge,
     HistogramSnapshot,
+    IntGauge,
     MeterSnapshot,
     Snapshot,
+    UpDownCounter,
 )
-from metrics.instruments._inner import Exemplars, Point, escape_label
+from metrics.instruments._inner import Exemplars, Point
 from metrics.registry._inner import Labels, exported_name
 
 SUMMARY_QUANTILES = (0.5, 0.75, 0.95, 0.99, 0.999, 0.9999)
@@ -38,13 +53,11 @@ QUANTILE_TEXTS = [canonical(quantile) for quantile in SUMMARY_QUANTILES]
 WINDOWS = ["1m", "5m", "15m", "mean"]
 """Values of the label `window` of rates."""
 
-SMALL: Final = 1 << 60
-"""Ints below this are compared in one step."""
-
 Values = tuple[str, ...]
 """Label values of a child; none for an instrument without labels."""
 
-T = TypeVar("T")
+Totals = tuple[bytes, bytes, bytes]
+"""Text of a distribution's child: before the value of its further label, its sum, its count."""
 
 
 class Sample(NamedTuple):
@@ -56,12 +69,21 @@ class Sample(NamedTuple):
     exemplar: Exemplar | None = None
 
 
+def tails_of(texts: list[str]) -> list[bytes]:
+    """Return what follows the beginning of a label's value, up to the number, for each value."""
+    return [f'{text}"}} '.encode() for text in texts]
+
+
+QUANTILE_TAILS: Final[list[bytes]] = tails_of(QUANTILE_TEXTS)
+
+WINDOW_TAILS: Final[list[bytes]] = tails_of(WINDOWS)
+
+
 @final
 class Children:
     """Children of a family that were read together, each with one view of its snapshot.
 
     Args:
-        start: position of the first one among all children of the family.
         values: their label values.
         views: the views that the metric family shows, see `MetricFamily.view`.
         created: times of their creation, in seconds since the Unix epoch; empty if not requested.
@@ -69,18 +91,16 @@ class Children:
         turns: offers other threads their turns while long samples are sorted.
     """
 
-    __slots__ = ("created", "exemplars", "start", "turns", "values", "views")
+    __slots__ = ("created", "exemplars", "turns", "values", "views")
 
     def __init__(
         self,
-        start: int,
         values: list[Values],
         views: list[Any],
         created: list[float],
         exemplars: list[Exemplars],
         turns: Turns,
     ) -> None:
-        self.start = start
         self.values = values
         self.views = views
         self.created = created
@@ -119,13 +139,14 @@ class MetricFamily:
         "name",
         "scale",
         "stem",
+        "unsigned",
     )
 
     def __init__(
         self,
         name: str,
         kind: str,
-        heading: str,
+        heading: bytes,
         stem: str,
         suffixes: Values,
         scale: Scale,
@@ -138,20 +159,22 @@ class MetricFamily:
         self.stem = stem
         self._suffixes = suffixes
         # The line after the last sample.
-        self.ending = ""
+        self.ending = b""
         # The scheme of all names, in which the arguments are already.
         self.escaping = UNDERSCORES
         self.labelnames = labelnames
         self.constant = constant
         self.scale = scale
         self._scaled = scale.times != scale.over
+        # Whether the format leaves out values below 0 where it does not expect any.
+        self.unsigned = False
         # Text of an instrument without labels.
-        self._only = ""
+        self._only: Any = None
         # Texts of children by label values.
-        self._texts: dict[Values, str] = {}
+        self._texts: dict[Values, Any] = {}
         # The same texts in the order of children, by the position of the first: a page of the same
         # children as the last one looks nothing up.
-        self._columns: dict[int, tuple[list[Values], list[str]]] = {}
+        self._columns: dict[int, tuple[list[Values], list[Any]]] = {}
 
     def names(self) -> list[str]:
         """Return every name of the samples, and the name of the family if the format has one."""
@@ -161,9 +184,25 @@ class MetricFamily:
         """Return the numbers of a snapshot that this family shows."""
         raise NotImplementedError
 
-    def lines(self, children: Children) -> list[str]:
-        """Return the lines of each child."""
+    def write(self, writer: BytesWriter, text: Any, view: Any) -> None:
+        """Append the lines of a child.
+
+        Args:
+            writer: takes the lines.
+            text: the kept text of the child, see `text` and `texts`.
+            view: the numbers of its snapshot.
+        """
         raise NotImplementedError
+
+    def write_traced(self, writer: BytesWriter, text: Any, view: Any, exemplars: Exemplars) -> None:
+        """Append the lines of a child with its exemplars; for types that have exemplars only."""
+        raise NotImplementedError
+
+    def write_created(self, writer: BytesWriter, values: Values, created: float) -> None:
+        """Append the time of the creation of a child, in seconds since the Unix epoch."""
+        writer.write(encode(self.prefix(f"{self.stem}_created", self.labels(values))))
+        write_number(writer, created)
+        writer.append(LINE_FEED)
 
     def samples(self, values: Values, view: Any) -> list[Sample]:
         """Return the samples of the child with these label values."""
@@ -175,21 +214,18 @@ class MetricFamily:
             self._texts = only(self._texts, present)
             self._columns = {}
 
-    def texts(self, children: Children) -> list[str]:
-        """Return the kept text of each child."""
-        values = children.values
-        if len(values) == 1:
-            return [self._kept(values[0])]
-        column = self._columns.get(children.start)
+    def texts(self, start: int, values: list[Values]) -> list[Any]:
+        """Return the kept text of each of the children from a position on."""
+        column = self._columns.get(start)
         if column is None or column[0] != values:
-            column = (values, [self._kept(child) for child in values])
-            self._columns[children.start] = column
+            column = (values, [self.text(child) for child in values])
+            self._columns[start] = column
         return column[1]
 
-    def _kept(self, values: Values) -> str:
+    def text(self, values: Values) -> Any:
         """Return the kept text of the child with these label values, formed the first time."""
         if not values:
-            if not self._only:
+            if self._only is None:
                 self._only = self._text(values)
             return self._only
         text = self._texts.get(values)
@@ -197,13 +233,13 @@ class MetricFamily:
             text = self._texts[values] = self._text(values)
         return text
 
-    def _text(self, values: Values) -> str:
+    def _text(self, values: Values) -> Any:
         """Return the text of a child that does not change."""
         raise NotImplementedError
 
-    def number(self, value: Number) -> str:
-        """Return a value in base units, in the format's spelling."""
-        return number(self.scale.of(value) if self._scaled else value)
+    def write_value(self, writer: BytesWriter, value: Number) -> None:
+        """Append a value in base units, in the format's spelling."""
+        write_number(writer, self.scale.of(value) if self._scaled else value)
 
     def labels(self, values: Values) -> Labels:
         """Return the labels of the child with these label values, constant labels first."""
@@ -214,22 +250,42 @@ class MetricFamily:
         """Return the text before the number of a sample: its name and its labels."""
         return quoted_prefix(name, labels) if self.escaping == UTF8 else prefix(name, labels)
 
-    def template(
-        self, labels: Labels, label: str, texts: list[str], value: str = "%s", suffix: str = ""
-    ) -> str:
-        """Return lines for the `%` operator: one for each text of a label beside `labels`."""
-        empty = self.prefix(self.name + suffix, (*labels, (label, "")))
-        before = empty.removesuffix('"} ').replace("%", "%%")
-        return "".join([f'{before}{text}"}} {value}\n' for text in texts])
+    def opening(self, values: Values, label: str, suffix: str = "") -> bytes:
+        """Return the text before the value of a further label of a child."""
+        labels = (*self.labels(values), (label, ""))
+        return encode(self.prefix(self.name + suffix, labels).removesuffix('"} '))
 
-    def totals(self, labels: Labels, count: str = "%s") -> str:
-        """Return the lines of a sum and a count for the `%` operator."""
-        total = self.prefix(f"{self.name}_sum", labels).replace("%", "%%")
-        counted = self.prefix(f"{self.name}_count", labels).replace("%", "%%")
-        return f"{total}%s\n{counted}{count}\n"
+    def totals(self, values: Values, label: str, suffix: str = "") -> Totals:
+        """Return the text of a distribution's child."""
+        labels = self.labels(values)
+        return (
+            self.opening(values, label, suffix),
+            encode(self.prefix(f"{self.name}_sum", labels)),
+            encode(self.prefix(f"{self.name}_count", labels)),
+        )
 
 
-class ScalarFamily(MetricFamily):
+class DirectFamily(MetricFamily):
+    """Metric family that shows all of an instrument, whose snapshot it can do without."""
+
+    __slots__ = ()
+
+    def write_instrument(self, writer: BytesWriter, text: Any, child: Any, *, traced: bool) -> bool:
+        """Append the lines of a child without a snapshot, and return whether that is possible.
+
+        Nothing is appended if it is not.
+
+        Args:
+            writer: takes the lines.
+            text: the kept text of the child.
+            child: the instrument.
+            traced: whether the page has exemplars.
+        """
+        raise NotImplementedError
+
+
+@final
+class ScalarFamily(DirectFamily):
     """A counter or a gauge: one number. Its view is the number."""
 
     __slots__ = ()
@@ -238,20 +294,44 @@ class ScalarFamily(MetricFamily):
         """Return the scalar value, or the count of a meter."""
         return number_of(snapshot)
 
-    def lines(self, children: Children) -> list[str]:
-        """Return one line for each child."""
-        texts = self.texts(children)
-        views = children.views
-        if self._scaled:
-            return [f"{texts[i]}{self.number(views[i])}\n" for i in range(len(views))]
-        return [f"{texts[i]}{number(views[i])}\n" for i in range(len(views))]
+    def write(self, writer: BytesWriter, text: Any, view: Any) -> None:
+        """Append one line."""
+        self.write_traced(writer, text, view, ())
+
+    def write_traced(self, writer: BytesWriter, text: Any, view: Any, exemplars: Exemplars) -> None:
+        """Append one line."""
+        writer.write(cast("bytes", text))
+        self.write_value(writer, view)
+        for exemplar in exemplars:
+            if exemplar is not None:
+                write_exemplar(writer, exemplar, self.scale)
+        writer.append(LINE_FEED)
+
+    def write_instrument(self, writer: BytesWriter, text: Any, child: Any, *, traced: bool) -> bool:
+        """Append one line for an instrument that is one number."""
+        if isinstance(child, Counter):
+            # Read before the total: an update counts before its exemplar is kept.
+            exemplars = child._latest_exemplars() if traced else ()  # noqa: SLF001 - no property
+            self.write_traced(writer, text, child.count, exemplars)
+            return True
+        if isinstance(child, Gauge | IntGauge):
+            self.write(writer, text, child.value)
+            return True
+        if isinstance(child, FloatCounter):
+            exemplars = child._latest_exemplars() if traced else ()  # noqa: SLF001 - as above
+            self.write_traced(writer, text, child.count, exemplars)
+            return True
+        if isinstance(child, UpDownCounter | FloatUpDownCounter):
+            self.write(writer, text, child.count)
+            return True
+        return False
 
     def samples(self, values: Values, view: Any) -> list[Sample]:
         """Return one sample."""
         return [Sample(self.name, self.labels(values), self.scale.of(view))]
 
-    def _text(self, values: Values) -> str:
-        return self.prefix(self.name, self.labels(values))
+    def _text(self, values: Values) -> Any:
+        return encode(self.prefix(self.name, self.labels(values)))
 
 
 @final
@@ -264,13 +344,13 @@ class RatesFamily(MetricFamily):
         """Return the moving averages."""
         return snapshot.rates
 
-    def lines(self, children: Children) -> list[str]:
-        """Return one line for each window of each child."""
-        texts = self.texts(children)
-        return [
-            texts[i] % tuple([self.number(rate) for rate in windows(children.views[i])])
-            for i in range(len(texts))
-        ]
+    def write(self, writer: BytesWriter, text: Any, view: Any) -> None:
+        """Append one line for each window."""
+        for tail, rate in zip(WINDOW_TAILS, windows(view), strict=True):
+            writer.write(cast("bytes", text))
+            writer.write(tail)
+            self.write_value(writer, rate)
+            writer.append(LINE_FEED)
 
     def samples(self, values: Values, view: Any) -> list[Sample]:
         """Return one sample for each window."""
@@ -280,8 +360,8 @@ class RatesFamily(MetricFamily):
             for window, rate in zip(WINDOWS, windows(view), strict=True)
         ]
 
-    def _text(self, values: Values) -> str:
-        return self.template(self.labels(values), "window", WINDOWS)
+    def _text(self, values: Values) -> Any:
+        return self.opening(values, "window")
 
 
 @final
@@ -294,22 +374,26 @@ class SummaryFamily(MetricFamily):
         """Return the distribution."""
         return snapshot.distribution
 
-    def lines(self, children: Children) -> list[str]:
-        """Return a line for each quantile of each child, and sum and count."""
-        values = children.values
-        lines: list[str] = []
-        for i in range(len(values)):
-            sample = children.views[i]
-            assert isinstance(sample, HistogramSnapshot)  # noqa: S101 - the view of this family
-            totals = (self.number(sample.total_sum), number(sample.total_count))
-            if not sample.size:
-                lines.append(self.totals(self.labels(values[i])) % totals)
-                continue
-            quantiles = [self.number(q) for q in sample.percentiles(SUMMARY_QUANTILES)]
-            lines.append(self._kept(values[i]) % (*quantiles, *totals))
-            # A sample may have thousands of values, which were sorted.
-            children.turns.offer()
-        return lines
+    def write(self, writer: BytesWriter, text: Any, view: Any) -> None:
+        """Append a line for each quantile, and sum and count."""
+        assert isinstance(view, HistogramSnapshot)  # noqa: S101 - the view of this family
+        opening, total, count = cast("Totals", text)
+        if view.size:
+            quantiles = view.percentiles(SUMMARY_QUANTILES)
+            for tail, value in zip(QUANTILE_TAILS, quantiles, strict=True):
+                if value < 0.0 and self.unsigned:
+                    continue
+                writer.write(opening)
+                writer.write(tail)
+                self.write_value(writer, value)
+                writer.append(LINE_FEED)
+        if not (view.total_sum < 0.0 and self.unsigned):
+            writer.write(total)
+            self.write_value(writer, view.total_sum)
+            writer.append(LINE_FEED)
+        writer.write(count)
+        write_number(writer, view.total_count)
+        writer.append(LINE_FEED)
 
     def samples(self, values: Values, view: Any) -> list[Sample]:
         """Return a sample for each quantile, and sum and count."""
@@ -325,22 +409,21 @@ class SummaryFamily(MetricFamily):
         samples.append(Sample(f"{self.name}_count", labels, view.total_count))
         return samples
 
-    def _text(self, values: Values) -> str:
-        labels = self.labels(values)
-        return self.template(labels, "quantile", QUANTILE_TEXTS) + self.totals(labels)
+    def _text(self, values: Values) -> Any:
+        return self.totals(values, "quantile")
 
 
 @final
-class HistogramFamily(MetricFamily):
+class HistogramFamily(DirectFamily):
     """Histogram: cumulative buckets, sum and count."""
 
-    __slots__ = ("_templates",)
+    __slots__ = ("_newest",)
 
     def __init__(
         self,
         name: str,
         kind: str,
-        heading: str,
+        heading: bytes,
         stem: str,
         suffixes: Values,
         scale: Scale,
@@ -348,27 +431,69 @@ class HistogramFamily(MetricFamily):
         constant: Labels,
     ) -> None:
         super().__init__(name, kind, heading, stem, suffixes, scale, labelnames, constant)
-        # By label values, each with the bounds that it was formed for.
-        self._templates: dict[Values, tuple[tuple[float, ...], str]] = {}
+        # Bounds of the child that was written last, and their tails: most children have the same.
+        self._newest: tuple[tuple[float, ...], list[bytes]] = ((), [])
 
     def view(self, snapshot: Snapshot) -> Any:
         """Return the distribution."""
         return snapshot.distribution
 
-    def lines(self, children: Children) -> list[str]:
-        """Return a line for each bucket of each child, and sum and count."""
-        lines: list[str] = []
-        for i in range(len(children.values)):
-            values = children.values[i]
-            sample = children.views[i]
-            assert isinstance(sample, BucketHistogramSnapshot)  # noqa: S101 - as above
-            bounds = sample.bounds
-            kept = self._templates.get(values)
-            if kept is None or (kept[0] is not bounds and kept[0] != bounds):
-                kept = self._templates[values] = (bounds, self._template(values, bounds))
-            buckets = sample.buckets
-            lines.append(kept[1] % (*buckets, self.number(sample.sum), buckets[-1]))
-        return lines
+    def write(self, writer: BytesWriter, text: Any, view: Any) -> None:
+        """Append a line for each bucket, and sum and count."""
+        self.write_traced(writer, text, view, ())
+
+    def write_traced(self, writer: BytesWriter, text: Any, view: Any, exemplars: Exemplars) -> None:
+        """Append a line for each bucket, and sum and count."""
+        assert isinstance(view, BucketHistogramSnapshot)  # noqa: S101 - the view of this family
+        opening, total, counted = cast("Totals", text)
+        tails = self._tails(view.bounds)
+        buckets = view.buckets
+        for i in range(len(tails)):
+            writer.write(opening)
+            writer.write(tails[i])
+            write_number(writer, buckets[i])
+            if exemplars:
+                exemplar = exemplars[i]
+                if exemplar is not None:
+                    write_exemplar(writer, exemplar, self.scale)
+            writer.append(LINE_FEED)
+        if self.unsigned and (view.bounds[0] < 0.0 or view.sum < 0.0):
+            return
+        writer.write(total)
+        self.write_value(writer, view.sum)
+        writer.append(LINE_FEED)
+        writer.write(counted)
+        write_number(writer, buckets[-1])
+        writer.append(LINE_FEED)
+
+    def write_instrument(self, writer: BytesWriter, text: Any, child: Any, *, traced: bool) -> bool:
+        """Append a line for each bucket of a bucket histogram, and sum and count."""
+        if not isinstance(child, BucketHistogram):
+            return False
+        if traced and child._exemplars is not None:  # noqa: SLF001 - no property
+            snapshot = child.snapshot()
+            self.write_traced(writer, text, snapshot, snapshot.exemplars)
+            return True
+        opening, total, counted = cast("Totals", text)
+        bounds = child._bounds  # noqa: SLF001 - as above
+        tails = self._tails(bounds)
+        counts, amount, _ = child._read()  # noqa: SLF001 - as above
+        bucket: i64 = 0
+        for i in range(len(tails)):
+            bucket += counts[i]
+            writer.write(opening)
+            writer.write(tails[i])
+            write_whole(writer, bucket)
+            writer.append(LINE_FEED)
+        if self.unsigned and (bounds[0] < 0.0 or amount < 0.0):
+            return True
+        writer.write(total)
+        self.write_value(writer, amount)
+        writer.append(LINE_FEED)
+        writer.write(counted)
+        write_whole(writer, bucket)
+        writer.append(LINE_FEED)
+        return True
 
     def samples(self, values: Values, view: Any) -> list[Sample]:
         """Return a sample for each bucket, and sum and count."""
@@ -383,20 +508,27 @@ class HistogramFamily(MetricFamily):
         samples.append(Sample(f"{self.name}_count", labels, buckets[-1]))
         return samples
 
-    def retain(self, present: Sequence[Values]) -> None:
-        """Keep the texts of these children only."""
-        if len(self._templates) > len(present):
-            self._templates = only(self._templates, present)
+    def _text(self, values: Values) -> Any:
+        return self.totals(values, "le", "_bucket")
 
-    def _template(self, values: Values, bounds: tuple[float, ...]) -> str:
-        labels = self.labels(values)
-        texts = bound_texts(bounds, self.scale)
-        return self.template(labels, "le", texts, "%d", "_bucket") + self.totals(labels, "%d")
+    def _tails(self, bounds: tuple[float, ...]) -> list[bytes]:
+        """Return what follows the beginning of the label `le` of each bucket."""
+        newest = self._newest
+        if newest[0] is not bounds:
+            if newest[0] != bounds:
+                newest = (bounds, bound_tails(bounds, self.scale))
+            else:
+                newest = (bounds, newest[1])
+            self._newest = newest
+        return newest[1]
 
 
 @final
 class PointsFamily(MetricFamily):
-    """Numbers with labels of their own: info labels, states. Labels may change; no text is kept."""
+    """Numbers with labels of their own: info labels, states.
+
+    These labels may change, so the kept text is the labels of the child alone.
+    """
 
     __slots__ = ()
 
@@ -404,24 +536,28 @@ class PointsFamily(MetricFamily):
         """Return the points."""
         return snapshot.points
 
-    def lines(self, children: Children) -> list[str]:
-        """Return one line for each point of each child."""
-        lines: list[str] = []
-        for i in range(len(children.values)):
-            points = self.samples(children.values[i], children.views[i])
-            texts = [f"{self.prefix(p.name, p.labels)}{number(p.value)}\n" for p in points]
-            lines.append("".join(texts))
-        return lines
+    def write(self, writer: BytesWriter, text: Any, view: Any) -> None:
+        """Append one line for each point."""
+        for sample in self._points(cast("Labels", text), view):
+            writer.write(encode(self.prefix(sample.name, sample.labels)))
+            write_number(writer, sample.value)
+            writer.append(LINE_FEED)
 
     def samples(self, values: Values, view: Any) -> list[Sample]:
         """Return one sample for each point."""
-        labels = self.labels(values)
+        return self._points(self.labels(values), view)
+
+    def _points(self, labels: Labels, view: Any) -> list[Sample]:
+        """Return one sample for each point, given the labels of the child."""
         taken = dict(labels)
         samples: list[Sample] = []
         for point in view:
             own = point_labels(point, self.name, taken, self.escaping)
             samples.append(Sample(self.name, (*labels, *own), point.value))
         return samples
+
+    def _text(self, values: Values) -> Any:
+        return self.labels(values)
 
 
 def windows(rates: MeterSnapshot) -> tuple[float, float, float, float]:
@@ -455,16 +591,6 @@ def point_labels(
     return tuple(sorted(labels.items()))
 
 
-def prefix(name: str, labels: Labels) -> str:
-    """Return the text before the number of a sample: its name and its labels."""
-    return f"{name}{{{label_pairs(labels)}}} " if labels else f"{name} "
-
-
-def label_pairs(labels: Labels) -> str:
-    """Return labels as the format writes them between braces."""
-    return ",".join([f'{key}="{escape_label(value)}"' for key, value in labels])
-
-
 @lru_cache(maxsize=64)
 def bound_texts(bounds: tuple[float, ...], scale: Scale) -> list[str]:
     """Return the texts of the label `le` of buckets with these bounds.
@@ -474,20 +600,12 @@ def bound_texts(bounds: tuple[float, ...], scale: Scale) -> list[str]:
     return [*[canonical(float(scale.of(bound))) for bound in bounds], "+Inf"]
 
 
-def only(texts: dict[Values, T], present: Sequence[Values]) -> dict[Values, T]:
+@lru_cache(maxsize=64)
+def bound_tails(bounds: tuple[float, ...], scale: Scale) -> list[bytes]:
+    """Return what follows the beginning of the label `le` of buckets with these bounds."""
+    return tails_of(bound_texts(bounds, scale))
+
+
+def only(texts: dict[Values, Any], present: Sequence[Values]) -> dict[Values, Any]:
     """Return the texts of children that are present."""
     return {values: texts[values] for values in present if values in texts}
-
-
-def number(value: Number) -> str:
-    """Return a number in the format's spelling."""
-    if isinstance(value, int):
-        if -SMALL < value < SMALL:
-            return str(value)
-        # Prometheus reads every number as a float.
-        return str(value) if abs(value) < LARGEST else "+Inf" if value > 0 else "-Inf"
-    if isnan(value):
-        return "NaN"
-    if value in {inf, -inf}:
-        return "+Inf" if value > 0 else "-Inf"
-    return repr(value)

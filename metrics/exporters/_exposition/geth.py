@@ -1,24 +1,24 @@
 """Metric families in go-ethereum's dialect of Prometheus' text format."""
 
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, cast, final
 
+from metrics._native import BytesWriter
 from metrics.exporters._encoding.numbers import Number, go_float
 from metrics.exporters._exposition.families import (
     QUANTILE_TEXTS,
     SUMMARY_QUANTILES,
-    Children,
     MetricFamily,
     Values,
-    number,
     point_labels,
 )
 from metrics.exporters._exposition.layout import Layout, numbered_name
+from metrics.exporters._exposition.writing import LINE_FEED, encode, write_number
 from metrics.exporters._series.kinds import FirstKinds
 from metrics.exporters._series.scalar import number_of
 from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, Snapshot
 from metrics.instruments._inner import escape_label
-from metrics.registry._inner import Entry, exported_name
+from metrics.registry._inner import Entry, Labels, exported_name
 
 NANOSECONDS = 1e9
 
@@ -31,8 +31,8 @@ class GethFamily(MetricFamily):
 
     __slots__ = ()
 
-    def _text(self, values: Values) -> str:
-        return self.name + label_braces(self.labels(values)) + " "
+    def _text(self, values: Values) -> Any:
+        return encode(f"{self.name}{label_braces(self.labels(values))} ")
 
 
 @final
@@ -45,10 +45,9 @@ class GethScalarFamily(GethFamily):
         """Return the scalar value, or the count of a meter."""
         return number_of(snapshot)
 
-    def lines(self, children: Children) -> list[str]:
-        """Return one line for each child."""
-        texts = self.texts(children)
-        return [f"{texts[i]}{go_number(children.views[i])}\n" for i in range(len(texts))]
+    def write(self, writer: BytesWriter, text: Any, view: Any) -> None:
+        """Append one line."""
+        write_line(writer, cast("bytes", text), view)
 
 
 @final
@@ -61,15 +60,17 @@ class GethPointsFamily(GethFamily):
         """Return the points."""
         return snapshot.points
 
-    def lines(self, children: Children) -> list[str]:
-        """Return one line for each point of each child."""
-        lines: list[str] = []
-        for i in range(len(children.values)):
-            labels = self.labels(children.values[i])
-            for point in children.views[i]:
-                pairs = sorted((*labels, *point_labels(point, self.name, dict(labels))))
-                lines.append(f"{self.name}{label_braces(pairs)} {number(point.value)}\n")
-        return lines
+    def write(self, writer: BytesWriter, text: Any, view: Any) -> None:
+        """Append one line for each point."""
+        labels = cast("Labels", text)
+        for point in view:
+            pairs = sorted((*labels, *point_labels(point, self.name, dict(labels))))
+            writer.write(encode(f"{self.name}{label_braces(pairs)} "))
+            write_number(writer, point.value)
+            writer.append(LINE_FEED)
+
+    def _text(self, values: Values) -> Any:
+        return self.labels(values)
 
 
 @final
@@ -82,10 +83,9 @@ class GethCountFamily(GethFamily):
         """Return the count since the creation of the instrument."""
         return distribution_of(snapshot).total_count
 
-    def lines(self, children: Children) -> list[str]:
-        """Return one line for each child."""
-        texts = self.texts(children)
-        return [f"{texts[i]}{go_number(children.views[i])}\n" for i in range(len(texts))]
+    def write(self, writer: BytesWriter, text: Any, view: Any) -> None:
+        """Append one line."""
+        write_line(writer, cast("bytes", text), view)
 
 
 class GethPercentilesFamily(GethFamily):
@@ -97,29 +97,21 @@ class GethPercentilesFamily(GethFamily):
         """Return the distribution."""
         return distribution_of(snapshot)
 
-    def lines(self, children: Children) -> list[str]:
-        """Return a line for each quantile of each child."""
-        texts = self.texts(children)
-        lines: list[str] = []
-        for i in range(len(texts)):
-            quantiles = children.views[i].percentiles(SUMMARY_QUANTILES)
-            lines.append(texts[i] % tuple([self._number(value) for value in quantiles]))
-            # A sample may have thousands of values, which were sorted.
-            children.turns.offer()
-        return lines
+    def write(self, writer: BytesWriter, text: Any, view: Any) -> None:
+        """Append a line for each quantile."""
+        openings = cast("list[bytes]", text)
+        for opening, value in zip(openings, view.percentiles(SUMMARY_QUANTILES), strict=True):
+            write_line(writer, opening, self._exported(value))
 
-    def _text(self, values: Values) -> str:
+    def _text(self, values: Values) -> Any:
         labels = self.labels(values)
-        return "".join(
-            [
-                f"{self.name}{label_braces((*labels, ('quantile', text)))}".replace("%", "%%")
-                + " %s\n"
-                for text in QUANTILE_TEXTS
-            ]
-        )
+        return [
+            encode(f"{self.name}{label_braces((*labels, ('quantile', text)))} ")
+            for text in QUANTILE_TEXTS
+        ]
 
-    def _number(self, value: float) -> str:
-        return go_number(value)
+    def _exported(self, value: float) -> float:
+        return value
 
 
 @final
@@ -128,8 +120,8 @@ class GethDurationsFamily(GethPercentilesFamily):
 
     __slots__ = ()
 
-    def _number(self, value: float) -> str:
-        return go_number(round(value * NANOSECONDS, PICOSECOND))
+    def _exported(self, value: float) -> float:
+        return round(value * NANOSECONDS, PICOSECOND)
 
 
 @final
@@ -173,9 +165,9 @@ class GethLayout(Layout):
         return [] if kind is None else [self._geth_family(GethPointsFamily, self._text, "gauge")]
 
     def _geth_family(self, family: type[MetricFamily], name: str, kind: str) -> MetricFamily:
-        new = self._family(family, name, kind, f"# TYPE {name} {kind}\n", name, ONLY_NAME)
+        new = self._family(family, name, kind, encode(f"# TYPE {name} {kind}\n"), name, ONLY_NAME)
         # A blank line follows each family.
-        new.ending = "\n"
+        new.ending = b"\n"
         return new
 
 
@@ -197,6 +189,11 @@ def label_braces(pairs: Sequence[tuple[str, str]]) -> str:
     return " {" + ", ".join([f'{name}="{escape_label(text)}"' for name, text in pairs]) + "}"
 
 
-def go_number(value: Number) -> str:
-    """Return a number in Go's spelling; ints stay whole."""
-    return number(value) if isinstance(value, int) else go_float(value)
+def write_line(writer: BytesWriter, text: bytes, value: Number) -> None:
+    """Append a line with a number in Go's spelling; ints stay whole."""
+    writer.write(text)
+    if isinstance(value, int):
+        write_number(writer, value)
+    else:
+        writer.write(go_float(value).encode())
+    writer.append(LINE_FEED)

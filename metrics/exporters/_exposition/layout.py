@@ -12,6 +12,7 @@ from metrics.exporters._exposition.escaping import (
     quoted_name,
 )
 from metrics.exporters._exposition.families import (
+    DirectFamily,
     HistogramFamily,
     MetricFamily,
     PointsFamily,
@@ -20,8 +21,10 @@ from metrics.exporters._exposition.families import (
     SummaryFamily,
     Values,
 )
+from metrics.exporters._exposition.writing import encode
 from metrics.exporters._series.kinds import FirstKinds
 from metrics.instruments import (
+    BucketHistogram,
     BucketHistogramSnapshot,
     Counter,
     CounterSnapshot,
@@ -88,8 +91,9 @@ PROTOTYPES: dict[type, Snapshot] = {
     FloatUpDownCounter: UpDownCounterSnapshot(0.0),
     Gauge: GaugeSnapshot(0.0),
     IntGauge: GaugeSnapshot(0),
+    BucketHistogram: BucketHistogramSnapshot((1.0,), (0, 0), 0.0),
 }
-"""Snapshots of instruments that are one number, which a page reads without a snapshot."""
+"""Snapshots of instruments that a page reads without a snapshot, into one metric family."""
 
 
 class Layout:
@@ -106,16 +110,18 @@ class Layout:
 
     __slots__ = (
         "_constant",
+        "_direct",
         "_families",
         "_first_kinds",
         "_help",
         "_name",
         "_prototype",
-        "_scalar",
         "_scale",
+        "_type",
         "kind",
         "labelnames",
         "number",
+        "owner",
         "position",
         "resets",
     )
@@ -123,6 +129,8 @@ class Layout:
     def __init__(
         self, entry: Entry, labelnames: Values, number: int, first_kinds: FirstKinds
     ) -> None:
+        # The layouts that this one belongs to.
+        self.owner: object = None
         self.kind = kind_of(entry.instrument)
         self.resets = self.kind is not None and self.kind.resets
         self.labelnames = labelnames
@@ -135,9 +143,9 @@ class Layout:
         self._scale = scale_of(entry.unit)
         # By type of snapshot: a family may mix timers with a sample and timers with buckets.
         self._families: dict[object, tuple[MetricFamily, ...]] = {}
-        self._scalar: MetricFamily | None = None
-        prototype = None if self.kind is None else PROTOTYPES.get(self.kind.instrument)
-        self._prototype = prototype
+        self._direct: DirectFamily | None = None
+        self._type: type | None = None if self.kind is None else self.kind.instrument
+        self._prototype = None if self._type is None else PROTOTYPES.get(self._type)
 
     def names(self) -> list[str]:
         """Return every name that the page may have for an instrument of a known kind."""
@@ -157,12 +165,20 @@ class Layout:
             self._families[key] = families
         return families
 
-    def scalar_family(self) -> MetricFamily | None:
-        """Return the metric family of an instrument that is read without a snapshot, or None."""
+    def direct_family(self, instrument: object) -> DirectFamily | None:
+        """Return the only metric family of an instrument; None if it is read by a snapshot.
+
+        Args:
+            instrument: the instrument of the entry, or a child of its family.
+        """
+        if type(instrument) is not self._type:
+            return None
         if self._prototype is not None:
-            (self._scalar,) = self.families(self._prototype)
+            families = self.families(self._prototype)
             self._prototype = None
-        return self._scalar
+            if len(families) == 1 and isinstance(families[0], DirectFamily):
+                self._direct = families[0]
+        return self._direct
 
     def retain(self, present: Sequence[Values]) -> None:
         """Keep the texts of these children only."""
@@ -187,7 +203,7 @@ class Layout:
         family: type[MetricFamily],
         name: str,
         kind: str,
-        heading: str,
+        heading: bytes,
         stem: str,
         suffixes: tuple[str, ...],
     ) -> MetricFamily:
@@ -280,7 +296,7 @@ class TextLayout(Layout):
         written = TEXT_TYPES.get(kind, kind)
         head = self._heading_name(name)
         heading = f"# HELP {head} {escape_help(self._help)}\n# TYPE {head} {written}\n"
-        return self._family(family, name, kind, heading, base, TEXT_SUFFIXES[kind])
+        return self._family(family, name, kind, encode(heading), base, TEXT_SUFFIXES[kind])
 
     def _heading_name(self, name: str) -> str:
         """Return the name of a family as its HELP and TYPE lines have it."""
@@ -291,7 +307,7 @@ class TextLayout(Layout):
         family: type[MetricFamily],
         name: str,
         kind: str,
-        heading: str,
+        heading: bytes,
         stem: str,
         suffixes: tuple[str, ...],
     ) -> MetricFamily:

@@ -139,6 +139,7 @@ class Layouts:
             names = layout.names()
         for name in names:
             self._owners[name] = entry.name
+        layout.owner = self
         self._by_name[entry.name] = layout
         return layout
 

@@ -1,77 +1,230 @@
 """Page of Prometheus' text format, or of one of its dialects."""
 
 from collections.abc import Collection, Iterator
-from typing import Any, Final
+from typing import Any, Final, final
 
+from metrics._native import BytesWriter
 from metrics.exporters._exposition.escaping import UNDERSCORES, escape_labels
-from metrics.exporters._exposition.families import Children, MetricFamily, prefix
-from metrics.exporters._exposition.reading import FamilyReader
-from metrics.registry._inner import Labels
+from metrics.exporters._exposition.exemplars import TRACED
+from metrics.exporters._exposition.families import Children, MetricFamily
+from metrics.exporters._exposition.layouts import Layouts
+from metrics.exporters._exposition.reading import UNLABELLED, FamilyBlock, FamilyReader
+from metrics.exporters._exposition.writing import encode, prefix
+from metrics.instruments import Family, Instrument
+from metrics.registry import Registry
+from metrics.registry._inner import Entry, Labels, Reading
 
-CHUNK: Final = 256
-"""Texts of a chunk."""
+CHUNK: Final = 1 << 15
+"""Bytes after which a chunk ends, after the present family or at most `LONG` of its children."""
+
+SLICE: Final = 64
+"""Children that are written between two offers to other threads."""
+
+LONG: Final = 512
+"""Children of a family above which it has chunks of its own."""
 
 TARGET = "target"
 
 TARGET_INFO = "target_info"
 
+DATED = frozenset({"counter", "summary", "histogram"})
+"""Types of metric families whose children may have the time of their creation."""
 
-def page(families: FamilyReader, target: str = "", ending: str = "") -> Iterator[bytes]:
-    """Yield a page in chunks of whole lines.
+
+@final
+class Page:
+    """Page of a registry, in chunks of whole lines.
 
     Args:
-        families: the read of the registry, which writes children as lines.
-        target: the text of the first family.
+        registry: the registry.
+        layouts: the layouts of the registry in a dialect.
+        reader: the reader's name; values that reset when read reset for this reader alone.
+        names: names of the requested families or samples; all families when empty.
+        window: seconds of values of resetting instruments; 0 for the values since the last read.
+        created: whether children have the times of their creation.
+        exemplars: whether children have their exemplars.
         ending: the last line.
     """
-    lines: list[str] = [target] if target else []
-    for family, written in families.blocks():
-        lines.append(family.heading)
-        lines += written
-        if family.ending:
-            lines.append(family.ending)
-        if len(lines) >= CHUNK:
-            waiting = lines
-            lines = []
-            for start in range(0, len(waiting), CHUNK):
-                families.turns.offer()
-                yield encode_lines(waiting[start : start + CHUNK])
-    if ending:
-        lines.append(ending)
-    if lines:
-        yield encode_lines(lines)
+
+    __slots__ = ("_chunks", "_created", "_ending", "_exemplars", "_families", "_writer")
+
+    def __init__(
+        self,
+        registry: Registry,
+        layouts: Layouts,
+        reader: str,
+        *,
+        names: frozenset[str],
+        window: float,
+        created: bool = False,
+        exemplars: bool = False,
+        ending: bytes = b"",
+    ) -> None:
+        self._families = FamilyReader(
+            registry,
+            layouts,
+            reader,
+            texts_of,
+            names=names,
+            window=window,
+            created=created,
+            exemplars=exemplars,
+        )
+        self._created = created
+        self._exemplars = exemplars
+        self._ending = ending
+        self._writer = BytesWriter()
+        # Full chunks before the text in the writer.
+        self._chunks: list[bytes] = []
+
+    def add_target(self, heading: str, target: Labels, escaping: str = UNDERSCORES) -> None:
+        """Append the metric family of the target, whose name no instrument has on this page.
+
+        Prometheus knows the name `target_info`, which is the same in all schemes.
+
+        Args:
+            heading: the lines before the sample.
+            target: the labels of the target; nothing is appended without one.
+            escaping: the scheme of the names of its labels.
+        """
+        if not target:
+            return
+        labels = escape_labels(target, escaping)
+        # Both names are claimed, requested or not.
+        requested = [self._families.claim(TARGET), self._families.claim(TARGET_INFO)]
+        if any(requested):
+            self._writer.write(encode(f"{heading}{prefix(TARGET_INFO, labels)}1\n"))
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the page, of which instruments are read as the chunks are taken.
+
+        Other threads get their turns meanwhile.
+        """
+        with self._families.begin() as reading:
+            entries = reading.entries
+            position = 0
+            while position < len(entries):
+                position = self._fill(reading, entries, position)
+                full = self._chunks
+                self._chunks = []
+                yield from full
+        self._families.end()
+        self._writer.write(self._ending)
+        if len(self._writer):
+            yield self._writer.getvalue()
+
+    def _fill(self, reading: Reading, entries: tuple[Entry, ...], start: int) -> int:
+        """Write entries from a position on until a chunk is full; return the position after."""
+        families = self._families
+        position = start
+        while position < len(entries) and not self._chunks:
+            entry = entries[position]
+            position += 1
+            if not self._write(reading, entry):
+                for block in families.read(reading, entry):
+                    self._add(block)
+            if len(self._writer) >= CHUNK:
+                self._cut()
+        return position
+
+    def _add(self, block: FamilyBlock) -> None:
+        """Append a metric family that was read."""
+        self._writer.write(block.family.heading)
+        for text in block.written:
+            self._writer.write(text)
+            if len(self._writer) >= CHUNK:
+                self._cut()
+        self._writer.write(block.family.ending)
+
+    def _write(self, reading: Reading, entry: Entry) -> bool:
+        """Append the metric family of instruments that need no snapshot; return if they are such.
+
+        Nothing is appended for others.
+        """
+        instrument = entry.instrument
+        try:
+            if isinstance(instrument, Family):
+                return self._write_family(entry, instrument)
+            return self._write_instrument(entry, instrument)
+        except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
+            reading.fail(entry, error)
+            return False
+
+    def _write_instrument(self, entry: Entry, instrument: Instrument) -> bool:
+        """Append an instrument without labels, and return whether it needs no snapshot."""
+        families, writer = self._families, self._writer
+        family = families.layout(entry).direct_family(instrument)
+        if family is None or not families.takes_own(entry, family):
+            return False
+        # Read before the total, see `times`.
+        created = families.times(entry, [instrument])[0] if self._created else 0.0
+        size = len(writer)
+        writer.write(family.heading)
+        text = family.text(UNLABELLED)
+        if not family.write_instrument(writer, text, instrument, traced=self._exemplars):
+            writer.truncate(size)
+            return False
+        if self._created and family.kind in DATED:
+            family.write_created(writer, UNLABELLED, created)
+        families.offer()
+        return True
+
+    def _write_family(self, entry: Entry, instrument: Family[Any]) -> bool:
+        """Append the children of a family, and return whether all of them need no snapshot."""
+        families, writer = self._families, self._writer
+        present, children = instrument.table
+        layout = families.layout(entry)
+        family = layout.direct_family(children[0]) if children else None
+        if family is None or not families.takes_own(entry, family):
+            return False
+        is_long = len(children) > LONG
+        if is_long:
+            # The chunks that are full meanwhile have children of this family only.
+            self._cut()
+        chunks, size = len(self._chunks), len(writer)
+        writer.write(family.heading)
+        for start in range(0, len(children), SLICE):
+            values = present[start : start + SLICE]
+            part = children[start : start + SLICE]
+            created = families.times(entry, part)
+            texts = family.texts(start, values)
+            for i in range(len(part)):
+                if not family.write_instrument(writer, texts[i], part[i], traced=self._exemplars):
+                    del self._chunks[chunks:]
+                    writer.truncate(size)
+                    return False
+                if created and family.kind in DATED:
+                    family.write_created(writer, values[i], created[i])
+            families.turns.offer()
+            if is_long and len(writer) >= CHUNK:
+                self._cut()
+        layout.retain(present)
+        return True
+
+    def _cut(self) -> None:
+        """End a chunk."""
+        if len(self._writer):
+            self._chunks.append(self._writer.getvalue())
+            self._writer.truncate(0)
 
 
-def encode_lines(lines: list[str]) -> bytes:
-    """Return lines as UTF-8."""
-    # Half a surrogate pair has no place in UTF-8, and the page must not fail for it.
-    return "".join(lines).encode(errors="replace")
-
-
-def lines_of(family: MetricFamily, children: Children) -> list[Any]:
-    """Return the lines of each child of a metric family."""
-    return family.lines(children)
-
-
-def target_text(
-    families: FamilyReader, heading: str, target: Labels, escaping: str = UNDERSCORES
-) -> str:
-    """Return the metric family of the target, whose name no instrument has on this page.
-
-    Prometheus knows the name `target_info`, which is the same in all schemes.
-
-    Args:
-        families: the read of the registry.
-        heading: the lines before the sample.
-        target: the labels of the target; no text is returned without one.
-        escaping: the scheme of the names of its labels.
-    """
-    if not target:
-        return ""
-    labels = escape_labels(target, escaping)
-    # Both names are claimed, requested or not.
-    requested = [families.claim(TARGET), families.claim(TARGET_INFO)]
-    return f"{heading}{prefix(TARGET_INFO, labels)}1\n" if any(requested) else ""
+def texts_of(family: MetricFamily, children: Children) -> list[Any]:
+    """Return the lines of children of a metric family."""
+    writer = BytesWriter()
+    traced = children.exemplars if family.kind in TRACED else []
+    created = children.created if family.kind in DATED else []
+    for i in range(len(children.values)):
+        values = children.values[i]
+        text = family.text(values)
+        if traced:
+            family.write_traced(writer, text, children.views[i], traced[i])
+        else:
+            family.write(writer, text, children.views[i])
+        if created:
+            family.write_created(writer, values, created[i])
+        # A sample may have thousands of values, which were sorted.
+        children.turns.offer()
+    return [writer.getvalue()]
 
 
 def checked_names(names: Collection[object]) -> frozenset[str]:

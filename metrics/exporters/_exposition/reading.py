@@ -1,39 +1,26 @@
 """Registry as metric families with their children, for pages and for remote write."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NamedTuple, final
+from contextlib import AbstractContextManager
+from typing import Any, Final, NamedTuple, cast, final
 
 from metrics._turns import Turns
-from metrics.exporters._exposition.exemplars import TRACED, by_position, exemplars_of
+from metrics.exporters._exposition.exemplars import TRACED, by_position
 from metrics.exporters._exposition.families import Children, MetricFamily, Sample, Values
 from metrics.exporters._exposition.layout import Layout, TextLayout
 from metrics.exporters._exposition.layouts import Layouts, labelnames_of, layouts_of
 from metrics.exporters._series.clashes import warn_once
 from metrics.exporters._series.recent import recent_of
-from metrics.instruments import (
-    Counter,
-    Family,
-    FamilySnapshot,
-    FloatCounter,
-    FloatUpDownCounter,
-    Gauge,
-    Instrument,
-    IntGauge,
-    Snapshot,
-    UpDownCounter,
-)
+from metrics.instruments import Family, FamilySnapshot, Instrument, Snapshot
 from metrics.instruments._inner import Cumulative
 from metrics.registry import Registry
-from metrics.registry._inner import Entry, Kind, store_of
+from metrics.registry._inner import Entry, Reading, store_of
 
 OFTEN: Final = 8
 """Instruments that are read between two offers to other threads."""
 
 SLICE: Final = 32
 """Children that are read before they are written, which bounds the snapshots in memory."""
-
-SCALARS: Final = 256
-"""Children of one number that are read before they are written."""
 
 UNLABELLED: Values = ()
 
@@ -109,43 +96,77 @@ class FamilyReader:
         self._claimed[name] = name
         return not self._names or name in self._names
 
+    def begin(self) -> AbstractContextManager[Reading]:
+        """Return a block in which all instruments are read once, in the order of their names."""
+        self._layouts.update(self.turns)
+        return self._store.reading(self._reader)
+
+    def end(self) -> None:
+        """Drop what is kept of instruments that are unregistered."""
+        self._layouts.prune(self.turns)
+
     def blocks(self) -> Iterator[FamilyBlock]:
         """Yield metric families in the name order of their instruments; no two share a name.
 
         Other threads get their turns meanwhile.
         """
-        self._layouts.update(self.turns)
-        for entry, blocks in self._store.read(self._blocks, self._reader):
-            for block in blocks:
-                if self._is_requested(block.family) and self._is_free(entry, block.family):
-                    yield block
-        self._layouts.prune(self.turns)
+        with self.begin() as reading:
+            for entry in reading.entries:
+                yield from self.read(reading, entry)
+        self.end()
+
+    def read(self, reading: Reading, entry: Entry) -> list[FamilyBlock]:
+        """Return the requested metric families of an instrument, or of all children of a family.
+
+        None if it cannot be read, or has its names with another one.
+        """
+        reading.entry = entry
+        try:
+            blocks = self._blocks(entry)
+        except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
+            reading.fail(entry, error)
+            return []
+        reading.succeed(entry)
+        return [block for block in blocks if self.takes(entry, block.family)]
+
+    def layout(self, entry: Entry) -> Layout:
+        """Return the layout of an entry."""
+        known = entry.layout
+        if known is not None:
+            # `isinstance` would search the bases.
+            layout = cast("Layout", known)
+            if layout.owner is self._layouts:
+                return layout
+        layout = self._layouts.of(entry, labelnames_of(entry))
+        entry.layout = layout
+        return layout
+
+    def takes_own(self, entry: Entry, family: MetricFamily) -> bool:
+        """Return the same as `takes` for a metric family of an instrument of a known kind."""
+        # A registered one has had its names since its layout was created.
+        is_plain = entry.position != 0 and not self._claimed and not self._names
+        return is_plain or self.takes(entry, family)
+
+    def takes(self, entry: Entry, family: MetricFamily) -> bool:
+        """Return whether a metric family of an entry is requested and has its names for itself."""
+        return self._is_requested(family) and self._is_free(entry, family)
 
     def _blocks(self, entry: Entry) -> list[FamilyBlock]:
         """Return the metric families of an instrument, or of all children of a family."""
-        layout = self._layouts.of(entry, labelnames_of(entry))
+        layout = self.layout(entry)
         if self._names and not self._may_be_requested(layout):
             return []
         instrument = entry.instrument
         if isinstance(instrument, Family):
             present, children = instrument.table
             return self._family(entry, layout, present, children)
-        scalar = layout.scalar_family()
-        if scalar is not None:
-            exemplars = exemplars_of([instrument]) if self._exemplars else []
-            number = scalar_of(instrument)
-            if number is not None:
-                created = self._times(entry, [instrument])
-                self._offer(1)
-                one = Children(0, [UNLABELLED], [number], created, exemplars, self.turns)
-                return [FamilyBlock(scalar, self._write(scalar, one))]
-        created = self._times(entry, [instrument])
+        created = self.times(entry, [instrument])
         snapshot = self._snapshot(entry, layout, UNLABELLED, instrument)
         if isinstance(snapshot, FamilySnapshot):
             return self._foreign_family(entry, snapshot)
         written: dict[MetricFamily, list[Any]] = {}
-        self._add(written, layout, 0, [UNLABELLED], [snapshot], created)
-        self._offer(1)
+        self._add(written, layout, [UNLABELLED], [snapshot], created)
+        self.offer()
         return blocks_of(written)
 
     def _family(
@@ -153,28 +174,15 @@ class FamilyReader:
     ) -> list[FamilyBlock]:
         """Return the metric families of all children of a family."""
         written: dict[MetricFamily, list[Any]] = {}
-        scalar = layout.scalar_family()
-        step = SLICE if scalar is None else SCALARS
-        for start in range(0, len(children), step):
-            values = present[start : start + step]
-            part = children[start : start + step]
-            created = self._times(entry, part)
-            exemplars = exemplars_of(part) if scalar is not None and self._exemplars else []
-            numbers = None if scalar is None else scalars_of(part, layout.kind)
-            if scalar is not None and numbers is not None:
-                one = Children(start, values, numbers, created, exemplars, self.turns)
-                lines = written.get(scalar)
-                if lines is None:
-                    written[scalar] = self._write(scalar, one)
-                else:
-                    lines += self._write(scalar, one)
-                self.turns.offer()
-                continue
+        for start in range(0, len(children), SLICE):
+            values = present[start : start + SLICE]
+            part = children[start : start + SLICE]
+            created = self.times(entry, part)
             snapshots: list[Snapshot] = []
             for i in range(len(part)):
                 snapshots.append(self._snapshot(entry, layout, values[i], part[i]))
-                self._offer(1)
-            self._add(written, layout, start, values, snapshots, created)
+                self.offer()
+            self._add(written, layout, values, snapshots, created)
         layout.retain(present)
         if self._recent is not None and layout.resets:
             self._recent.retain(entry.name, present)
@@ -189,7 +197,7 @@ class FamilyReader:
         for start in range(0, len(present), SLICE):
             values = present[start : start + SLICE]
             created = [entry.registered] * len(values) if self._created else []
-            self._add(written, layout, start, values, snapshots[start : start + SLICE], created)
+            self._add(written, layout, values, snapshots[start : start + SLICE], created)
             self.turns.offer()
         layout.retain(present)
         return blocks_of(written)
@@ -198,7 +206,6 @@ class FamilyReader:
         self,
         written: dict[MetricFamily, list[Any]],
         layout: Layout,
-        start: int,
         values: list[Values],
         snapshots: Sequence[Snapshot],
         created: list[float],
@@ -210,7 +217,7 @@ class FamilyReader:
             for family in layout.families(snapshot):
                 group = groups.get(family)
                 if group is None:
-                    group = groups[family] = Children(start, [], [], [], [], self.turns)
+                    group = groups[family] = Children([], [], [], [], self.turns)
                 group.values.append(values[i])
                 group.views.append(family.view(snapshot))
                 if created:
@@ -232,7 +239,7 @@ class FamilyReader:
             return self._recent.snapshot(entry.name, values, child)
         return child.snapshot(self._reader)
 
-    def _times(self, entry: Entry, children: list[Any]) -> list[float]:
+    def times(self, entry: Entry, children: list[Any]) -> list[float]:
         """Return when the totals of children began, if that is requested.
 
         It is read before the totals: one that is cleared in between began after the time returned.
@@ -244,9 +251,9 @@ class FamilyReader:
             for child in children
         ]
 
-    def _offer(self, read: int) -> None:
-        """Count instruments that were read, and offer other threads their turn once in a while."""
-        self._read += read
+    def offer(self) -> None:
+        """Count an instrument that was read; offer other threads their turn once in a while."""
+        self._read += 1
         if self._read >= OFTEN:
             self._read = 0
             self.turns.offer()
@@ -282,33 +289,6 @@ class FamilyReader:
 def blocks_of(written: dict[MetricFamily, list[Any]]) -> list[FamilyBlock]:
     """Return written families as blocks."""
     return [FamilyBlock(family, lines) for family, lines in written.items()]
-
-
-def scalars_of(children: list[Any], kind: Kind | None) -> list[Any] | None:
-    """Return the numbers of children; None if one of them is not of the family's kind."""
-    numbers: list[Any] = []
-    own = None if kind is None else kind.instrument
-    for child in children:
-        if type(child) is not own:
-            # The factory of a family may return anything.
-            return None
-        if isinstance(child, Counter):
-            numbers.append(child.count)
-            continue
-        number = scalar_of(child)
-        if number is None:
-            return None
-        numbers.append(number)
-    return numbers
-
-
-def scalar_of(instrument: Any) -> Any:
-    """Return the number of an instrument that has one; None if it is read by a snapshot."""
-    if isinstance(instrument, Counter | FloatCounter | UpDownCounter | FloatUpDownCounter):
-        return instrument.count
-    if isinstance(instrument, Gauge | IntGauge):
-        return instrument.value
-    return None
 
 
 def read_samples(registry: Registry, reader: str) -> Iterator[tuple[MetricFamily, Sample]]:

@@ -15,7 +15,7 @@ INTERVAL_NS = 60 * SECOND
 class Sent(NamedTuple):
     """Metadata that a server has: the heading of the family, and the time of the report."""
 
-    heading: str
+    heading: bytes
     timestamp_ns: int
 
 
@@ -68,7 +68,7 @@ class Metadata:
 
 def encode(family: MetricFamily) -> bytes:
     """Return the metadata of a family: name, type and help text of the page, and the unit."""
-    help_line, type_line, _ = family.heading.split("\n")
+    help_line, type_line, _ = family.heading.decode().split("\n")
     text = help_line.removeprefix(f"# HELP {family.name} ")
     unit = exported_name(family.scale.base).strip("_")
     named = family.name.removesuffix("_total").endswith(f"_{unit}")
