@@ -68,7 +68,7 @@ class Entry(Shared):
         self.registered = registered
         self.ticker = ticker
         self.owner = owner
-        # What the last page kept of the entry, see `metrics.exporters._exposition.reading`.
+        # Layout of the last page that had the entry, see `metrics.exporters._exposition.reading`.
         self.layout: object = None
         # Position in the order of registration.
         self.position = 0

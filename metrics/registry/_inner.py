@@ -23,7 +23,7 @@ from metrics.registry._shortcuts import KINDS as KINDS
 from metrics.registry._shortcuts import SNAPSHOT_KINDS as SNAPSHOT_KINDS
 from metrics.registry._shortcuts import TABLE as TABLE
 from metrics.registry._shortcuts import Shortcuts as Shortcuts
-from metrics.registry._store import Reading as Reading
+from metrics.registry._store import ReadProgress as ReadProgress
 from metrics.registry._store import Store as Store
 
 

@@ -20,8 +20,8 @@ Watcher = Callable[[Entry], object]
 
 
 @final
-class Reading:
-    """One read of a store.
+class ReadProgress:
+    """Progress of one read of a store.
 
     Args:
         entries: the entries to read, in this order.
@@ -90,7 +90,7 @@ class Store:
         self.unreadable = Unreadable()
         self._checks: tuple[tuple[Entry, ...], list[Entry]] = ((), [])
         self._kept: dict[str, object] = {}
-        self._reading: dict[int, Reading] = {}
+        self._reading: dict[int, ReadProgress] = {}
         self._shared: dict[str, object] = {} if parent is None else parent._shared
         self._warned: set[str] = set() if parent is None else parent._warned
 
@@ -128,7 +128,7 @@ class Store:
                     yield entry, value
 
     @contextmanager
-    def reading(self, reader: str) -> Iterator[Reading]:
+    def reading(self, reader: str) -> Iterator[ReadProgress]:
         """Return a block in which a reader reads all entries once.
 
         Health checks whose results are older than an interval of the ticker run first. An
@@ -145,7 +145,7 @@ class Store:
             by_name = {entry.name: entry for entry in (*unregistered, *entries)}
             entries = tuple([by_name[name] for name in sorted(by_name)])
         thread = threading.get_ident()
-        outer, reading = self._reading.get(thread), Reading(entries, self.unreadable)
+        outer, reading = self._reading.get(thread), ReadProgress(entries, self.unreadable)
         self._reading[thread] = reading
         try:
             yield reading

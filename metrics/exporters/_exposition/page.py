@@ -12,7 +12,7 @@ from metrics.exporters._exposition.reading import UNLABELLED, FamilyBlock, Famil
 from metrics.exporters._exposition.writing import encode, prefix
 from metrics.instruments import Family, Instrument
 from metrics.registry import Registry
-from metrics.registry._inner import Entry, Labels, Reading
+from metrics.registry._inner import Entry, Labels, ReadProgress
 
 CHUNK: Final = 1 << 15
 """Bytes after which a chunk ends, after the present family or at most `LONG` of its children."""
@@ -113,7 +113,7 @@ class Page:
         if len(self._writer):
             yield self._writer.getvalue()
 
-    def _fill(self, reading: Reading, entries: tuple[Entry, ...], start: int) -> int:
+    def _fill(self, reading: ReadProgress, entries: tuple[Entry, ...], start: int) -> int:
         """Write entries from a position on until a chunk is full; return the position after."""
         families = self._families
         position = start
@@ -136,7 +136,7 @@ class Page:
                 self._cut()
         self._writer.write(block.family.ending)
 
-    def _write(self, reading: Reading, entry: Entry) -> bool:
+    def _write(self, reading: ReadProgress, entry: Entry) -> bool:
         """Append the metric family of instruments that need no snapshot; return if they are such.
 
         Nothing is appended for others.

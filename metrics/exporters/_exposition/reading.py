@@ -14,7 +14,7 @@ from metrics.exporters._series.recent import recent_of
 from metrics.instruments import Family, FamilySnapshot, Instrument, Snapshot
 from metrics.instruments._inner import Cumulative
 from metrics.registry import Registry
-from metrics.registry._inner import Entry, Reading, store_of
+from metrics.registry._inner import Entry, ReadProgress, store_of
 
 OFTEN: Final = 8
 """Instruments that are read between two offers to other threads."""
@@ -96,7 +96,7 @@ class FamilyReader:
         self._claimed[name] = name
         return not self._names or name in self._names
 
-    def begin(self) -> AbstractContextManager[Reading]:
+    def begin(self) -> AbstractContextManager[ReadProgress]:
         """Return a block in which all instruments are read once, in the order of their names."""
         self._layouts.update(self.turns)
         return self._store.reading(self._reader)
@@ -115,7 +115,7 @@ class FamilyReader:
                 yield from self.read(reading, entry)
         self.end()
 
-    def read(self, reading: Reading, entry: Entry) -> list[FamilyBlock]:
+    def read(self, reading: ReadProgress, entry: Entry) -> list[FamilyBlock]:
         """Return the requested metric families of an instrument, or of all children of a family.
 
         None if it cannot be read, or has its names with another one.
