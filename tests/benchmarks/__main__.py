@@ -2,24 +2,28 @@
 
 A figure is the least of many rounds, and a ratio is a peer's cost over ours. Below the table, ours
 is compared with costs that no library avoids: a call of a C method that does nothing, and the clock
-reads of a timer.
+reads of a timer. The exit code is 1 if a library failed in a row, which has `-` in its place.
 
 The table is about the `metrics` that Python finds. In the root of a checkout that is the source,
 which runs interpreted; `cd tests; python -m benchmarks` finds the installed one, which is compiled.
+
+`--against REV` compares the checkout with another revision instead, without the peers; the exit
+code is 1 if a row is slower.
 """
 
-import argparse
 import json
 import platform
+import sys
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from time import perf_counter
 
 import metrics
 
-from . import lifecycle, load, series, single
+from . import against, lifecycle, load, series, single
 from .libraries import PEERS, Library
-from .row import Row, footnotes, heading
+from .row import OURS, Row, footnotes, heading
 from .single import Effort
 
 Peers = list[type[Library]]
@@ -69,7 +73,7 @@ def print_table(
     columns = [peer.name for peer in PEERS]
     rows: list[Row] = []
     spent: dict[str, float] = {}
-    say(heading(columns))
+    say(heading([OURS, *columns]))
     for name, group in groups(peers, quick=quick).items():
         began = perf_counter()
         for row in group() if name in only else ():
@@ -81,10 +85,9 @@ def print_table(
     return rows, spent
 
 
-def main() -> None:
-    """Parse the options, and print the table of the chosen groups."""
-    names = [*groups([], quick=True), "lifecycle"]
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+def option_parser(names: list[str]) -> ArgumentParser:
+    """Return the parser of the command line, for groups of these names."""
+    parser = ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, no large sizes")
     parser.add_argument(
         "--only",
@@ -94,21 +97,71 @@ def main() -> None:
         help=f"one of {', '.join(names)}; repeatable. The default is all but lifecycle, which has "
         "tables of its own",
     )
+    parser.add_argument("--alone", action="store_true", help="measure no peers")
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the results here")
+    parser.add_argument(
+        "--against",
+        metavar="REV",
+        help="compare the checkout with a branch, tag or commit; compiles both, with pip",
+    )
+    parser.add_argument(
+        "--interpreted",
+        action="store_true",
+        help="with --against: compare the sources, which is quicker, without compiling them",
+    )
+    parser.add_argument(
+        "--rounds",
+        metavar="NUMBER",
+        type=int,
+        default=against.ROUNDS,
+        help="with --against: measurements of each side; the default is %(default)s",
+    )
+    return parser
+
+
+def main() -> None:
+    """Parse the options, and print the table of the chosen groups."""
+    names = [*groups([], quick=True), "lifecycle"]
+    parser = option_parser(names)
     options = parser.parse_args()
     only = options.only or names[:-1]
+    if options.against is None:
+        sys.exit(not measure(options, only))
+    if "lifecycle" in only or options.json is not None:
+        parser.error("--against compares rows of the table: omit --only lifecycle and --json")
+    if options.rounds < 1:
+        parser.error(f"--rounds is {options.rounds}, and must be at least 1")
+    try:
+        is_good = against.compare(
+            options.against,
+            [name for name in names if name in only],
+            interpreted=options.interpreted,
+            quick=options.quick,
+            rounds=options.rounds,
+            say=say,
+        )
+    except against.ComparisonError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "interrupted\n")
+    sys.exit(not is_good)
 
-    peers = [peer for peer in PEERS if peer.is_installed()]
+
+def measure(options: Namespace, only: list[str]) -> bool:
+    """Print the tables, and write the results; return whether no library failed."""
+    installed = [peer for peer in PEERS if peer.is_installed()]
+    peers = [] if options.alone else installed
     versions = {peer.name: peer.version() for peer in peers}
     interpreter = f"{platform.python_implementation()} {platform.python_version()}"
     say(f"metrics.COMPILED = {metrics.COMPILED}, {metrics.__file__}")
     say(f"{interpreter}, {platform.platform()}")
     say(", ".join(f"{name} {version}" for name, version in versions.items()))
     for peer in PEERS:
-        if peer not in peers:
+        if peer not in installed:
             say(f"{peer.name} is missing: pip install 'wired-metrics[benchmark]'")
     say()
 
+    rows: list[Row] = []
     if only != ["lifecycle"]:
         rows, spent = print_table(peers, only, quick=options.quick)
         say(f"\nMeasured in {sum(spent.values()):,.0f} s.")
@@ -120,7 +173,12 @@ def main() -> None:
                 "versions": versions,
                 "seconds": spent,
                 "rows": {
-                    row.name: {"unit": row.unit, "floor": row.floor, "costs": row.results}
+                    row.name: {
+                        "unit": row.unit,
+                        "floor": row.floor,
+                        "costs": row.results,
+                        "failures": row.failures,
+                    }
                     for row in rows
                 },
             }
@@ -128,6 +186,7 @@ def main() -> None:
     # These tables compare with another kind of peer.
     if "lifecycle" in only:
         lifecycle.main()
+    return not any(row.failures for row in rows)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import socket
 import time
 from abc import ABC
+from functools import cached_property
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -86,12 +87,21 @@ class Ours(Library):
 
     def __init__(self) -> None:
         self.registry = Registry()
-        self.starts = otlp.Starts()
-        self.staleness = remote_write.Staleness()
-        self.metadata = remote_write.Metadata()
         self.make_mark = Meter
         self.make_gauge = self.make_gauge_int = self.make_maximum_int = Gauge
         self.make_block = self.make_timer_int = Timer
+
+    @cached_property
+    def starts(self) -> Any:
+        return otlp.Starts()
+
+    @cached_property
+    def staleness(self) -> Any:
+        return remote_write.Staleness()
+
+    @cached_property
+    def metadata(self) -> Any:
+        return remote_write.Metadata()
 
     def make_buckets(self) -> BucketHistogram:
         return BucketHistogram(DURATION_BOUNDS)

@@ -1,4 +1,4 @@
-"""Rows of many threads that update one counter during ticks and scrapes; no update may be lost."""
+"""Rows of threads that update one counter during ticks and scrapes; no update may be lost."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,10 +11,9 @@ from metrics import Meter, Ticker
 from .libraries import Library, Ours
 from .row import Row
 from .series import fill, rendering
-from .single import Effort
+from .single import THREADS, Effort
 from .timing import Sample, together
 
-THREADS = (4, 16)
 PAUSE = 0.01
 """Seconds between two scrapes, and between two ticks."""
 
@@ -22,10 +21,9 @@ PAUSE = 0.01
 def rows(peers: list[type[Library]], effort: Effort) -> Iterator[Row]:
     """Yield the time of an update, 1 / throughput, and the 99.9th percentile of its latency."""
     runs = effort.runs // 4
-    for threads in THREADS:
-        name = f"`inc()` in {threads} threads, scraped and ticked"
-        mean = Row(name)
-        slow = Row(f"99.9th percentile in {threads} threads")
+    for threads, label in THREADS.items():
+        mean = Row(f"`inc()` in {label}, scraped and ticked")
+        slow = Row(f"99.9th percentile in {label}")
         for kind in (Ours, *rendering(peers, "page")):
             mean.add(kind.name, mean_time, kind, threads, runs)
             slow.add(kind.name, percentile, kind, threads, runs)

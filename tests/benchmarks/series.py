@@ -4,7 +4,7 @@ import gc
 import os
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,8 +13,8 @@ from typing import Any
 from metrics import Meter, Ticker
 
 from .libraries import Library, Ours
-from .row import Row
-from .timing import SHORT_INTERVAL, Sample, call, least, longest_wait
+from .row import Row, measure_in_turns
+from .timing import SHORT_INTERVAL, Sample, call, longest_wait
 
 SIZES = {"1,000": 1_000, "10,000": 10_000, "100,000": 100_000}
 QUICK_SIZES = {"1,000": 1_000, "10,000": 10_000}
@@ -94,10 +94,13 @@ def changing(peers: Peers, sizes: dict[str, int]) -> Iterator[Row]:
     for name, shape in shapes.items():
         rows = {Row(f"page of {name}, {change}"): step for change, step in STEPS.items()}
         for library in (Ours, *rendering(peers, "page")):
-            page, series = series_read(library, "page", shape)
-            samples = {row: call(page, partial(touch, series, step)) for row, step in rows.items()}
-            for row, result in least(samples, rounds=5).items():
-                row.results[library.name] = result
+            # The rows share the series of one library, and each library has the memory for itself.
+            shared = cache(partial(series_read, library, "page", shape))
+            added = [
+                row.add(library.name, read_changed, shared, step) for row, step in rows.items()
+            ]
+            measure_in_turns(added, rounds=5)
+            shared.cache_clear()
         yield from rows
 
 
@@ -114,7 +117,7 @@ def exporting(peers: Peers) -> Iterator[Row]:
 def reading(peers: Peers, sizes: dict[str, int]) -> Iterator[Row]:
     """Yield rows of pages by size, a tenth of the series being histograms."""
     for label, size in sizes.items():
-        row = Row(f"Prometheus page of {label} series")
+        row = Row(f"Prometheus page of {label} series", scale=("Prometheus page of N series", size))
         for library in (Ours, *rendering(peers, "page")):
             row.add(library.name, read, library, size)
         yield row.measure(rounds=3)
@@ -144,7 +147,7 @@ def blocking(peers: Peers, sizes: dict[str, int]) -> Iterator[Row]:
 def creating(peers: Peers, sizes: dict[str, int]) -> Iterator[Row]:
     """Yield rows of making labelled counters, 1,000 in a family."""
     for label, size in sizes.items():
-        row = Row(f"make {label} series")
+        row = Row(f"make {label} series", scale=("make N series", size))
         for library in (Ours, *rendering(peers, "page")):
             row.add(library.name, create, library, size)
         yield row.measure(rounds=3)
@@ -153,7 +156,8 @@ def creating(peers: Peers, sizes: dict[str, int]) -> Iterator[Row]:
 def ticking(_peers: Peers, sizes: dict[str, int]) -> Iterator[Row]:
     """Yield rows of one tick; no peer has rates."""
     for label, size in sizes.items():
-        yield Row(f"tick of {label} meters").add(Ours.name, tick, size).measure(rounds=7)
+        row = Row(f"tick of {label} meters", scale=("tick of N meters", size))
+        yield row.add(Ours.name, tick, size).measure(rounds=7)
     label, size = list(sizes.items())[-1]
     row = Row(f"longest hold-up of other threads by a tick of {label}")
     row.add_floor("A loop in Python", longest_wait, interpreted_loop, SHORT_INTERVAL)
@@ -197,6 +201,12 @@ def series_read(
     touch(series, 1)
     render()
     return render, series
+
+
+def read_changed(shared: Callable[[], tuple[Callable[[], object], Series]], step: int) -> Sample:
+    """Measure pages after every `step`-th series has changed since the last one."""
+    page, series = shared()
+    return call(page, partial(touch, series, step))
 
 
 def export(kind: Any, method: str, shape: Callable[[Any], Series]) -> Sample:

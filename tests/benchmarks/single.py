@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from time import perf_counter_ns
 from typing import NamedTuple
 
@@ -13,11 +14,11 @@ from .timing import Sample, empty_loop, statement, together
 
 Peers = list[type[Library]]
 
-Floor = tuple[str, str, object]
-"""Name, statement about `m`, and `m`."""
+Floor = tuple[str, str, Callable[[], object]]
+"""Name, statement about `m`, and function that returns `m`."""
 
-NO_OP: Floor = ("A no-op call (`list.clear()`)", "m.clear()", [])
-CLOCKS: Floor = ("Two clock reads", "m(); m()", perf_counter_ns)
+NO_OP: Floor = ("A no-op call (`list.clear()`)", "m.clear()", list)
+CLOCKS: Floor = ("Two clock reads", "m(); m()", lambda: perf_counter_ns)
 WITH_FLOAT = "The same update with a float"
 
 UPDATES = {
@@ -39,7 +40,7 @@ LABELLED = {
     "`family.labels(m=a, s=b).inc()`": "keywords",
 }
 TIMED = {"`with timer.time()`": "block", "`@timer.timed`": "decorated"}
-THREADS = 4
+THREADS = {1: "1 thread", 4: "4 threads", 16: "16 threads"}
 
 
 class Effort(NamedTuple):
@@ -55,8 +56,8 @@ class Effort(NamedTuple):
 
 def comparison(name: str, operation: str, floor: Floor, peers: Peers, effort: Effort) -> Row:
     """Return the row of an operation: its floor, ours, and every peer that has it."""
-    floor_name, code, subject = floor
-    row = Row(name).add_floor(floor_name, statement, code, subject, effort.seconds)
+    floor_name, code, make = floor
+    row = Row(name).add_floor(floor_name, lambda: statement(code, make(), effort.seconds))
     for library in (Ours, *peers):
         if operation in library.code:
             row.add(library.name, operate, library, operation, effort.seconds)
@@ -93,10 +94,17 @@ def labels(peers: Peers, effort: Effort) -> Iterator[Row]:
 def integers(peers: Peers, effort: Effort) -> Iterator[Row]:
     """Yield updates with an int, whose floor is our own update with a float."""
     rows = [
-        comparison(name, operation, (WITH_FLOAT, code, Ours().make(operation)), peers, effort)
+        comparison(
+            name, operation, (WITH_FLOAT, code, partial(make_ours, operation)), peers, effort
+        )
         for name, (operation, code) in INTEGERS.items()
     ]
     yield from measure_statements(rows, effort)
+
+
+def make_ours(operation: str) -> object:
+    """Return the `m` of an operation of this library."""
+    return Ours().make(operation)
 
 
 def timers(peers: Peers, effort: Effort) -> Iterator[Row]:
@@ -106,13 +114,16 @@ def timers(peers: Peers, effort: Effort) -> Iterator[Row]:
 
 
 def threads(peers: Peers, effort: Effort) -> Iterator[Row]:
-    """Yield the time of an update when several threads update one counter: 1 / throughput."""
-    row = Row(f"`inc()` in {THREADS} threads at once")
-    for library in (Ours, *peers):
-        # A tenth of the runs fills many switch intervals of the slower libraries.
-        runs = effort.runs if library is Ours else effort.runs // 10
-        row.add(library.name, count_together, library, THREADS, runs)
-    yield from measure_in_turns([row], rounds=5)
+    """Yield the time of an update when 1, 4 or 16 threads update one counter: 1 / throughput."""
+    rows = []
+    for number, label in THREADS.items():
+        row = Row(f"`inc()` in {label} at once" if number > 1 else f"`inc()` in {label}")
+        for library in (Ours, *peers):
+            # A tenth of the runs fills many switch intervals of the slower libraries.
+            runs = effort.runs if library is Ours else effort.runs // 10
+            row.add(library.name, count_together, library, number, runs)
+        rows.append(row)
+    yield from measure_in_turns(rows, rounds=5)
 
 
 def imports(peers: Peers, effort: Effort) -> Iterator[Row]:
