@@ -1,14 +1,16 @@
-"""What the compiler is told about classes and numbers; it needs nothing of it to run."""
+"""Types and hints of the compiler; interpreted, plain Python stands in for them."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-__all__ = ["i64", "mypyc_attr"]
+__all__ = ["i64", "mypyc_attr", "vec"]
 
 if TYPE_CHECKING:
+    from librt.vecs import vec
     from mypy_extensions import i64, mypyc_attr
 else:
     i64 = int
+    vec = list
     K = TypeVar("K", bound=type)
 
     def mypyc_attr(**_hints: bool | int) -> Callable[[K], K]:
