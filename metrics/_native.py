@@ -1,15 +1,17 @@
-"""What the compiler is told about classes and numbers; it needs nothing of it to run."""
+"""Types and hints of the compiler; interpreted, plain Python stands in for them."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-__all__ = ["BytesWriter", "i64", "mypyc_attr", "u8"]
+__all__ = ["BytesWriter", "i64", "mypyc_attr", "u8", "vec"]
 
 if TYPE_CHECKING:
     from librt.strings import BytesWriter
+    from librt.vecs import vec
     from mypy_extensions import i64, mypyc_attr, u8
 else:
     i64 = u8 = int
+    vec = list
     K = TypeVar("K", bound=type)
 
     class BytesWriter(bytearray):

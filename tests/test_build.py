@@ -230,12 +230,17 @@ def tools(tmp_path_factory: pytest.TempPathFactory, once: Once) -> Path:
 
 
 @pytest.fixture(scope="session")
-def distributions(once: Once, tools: Path) -> Path:
+def distributions(tmp_path_factory: pytest.TempPathFactory, once: Once, tools: Path) -> Path:
     """Return a folder with the sdist, and with the wheel that a C compiler made of it."""
 
     def fill(folder: Path) -> None:
         source = checkout(folder)
-        run(tools, "-m", "build", "--no-isolation", "-o", folder / "out", source, CFLAGS=HOSTILE)
+        # As in pip's isolated build, the requirements are in PYTHONPATH only, which -I ignores.
+        place = tmp_path_factory.mktemp("bare")
+        run(sys.executable, "-m", "venv", "--without-pip", place)
+        site = run(tools, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+        build = (place / "bin" / "python", "-m", "build", "--no-isolation", "-o", folder / "out")
+        run(*build, source, CFLAGS=HOSTILE, PYTHONPATH=site)
 
     return once("distributions", fill) / "out"
 

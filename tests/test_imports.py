@@ -36,6 +36,9 @@ print(json.dumps([before, state()]))
 # The module that the compiled modules of the library share.
 COMPILED_CORE = "wired_metrics__mypyc"
 
+# The runtime library of the compiler, and its requirement.
+RUNTIME = {"librt", "mypy_extensions"} if metrics.COMPILED else set()
+
 
 class Footprint(NamedTuple):
     """Differences that code left behind in a fresh interpreter."""
@@ -70,11 +73,21 @@ def footprint(code: str, *own: str) -> Footprint:
     )
 
 
-@pytest.mark.parametrize("statement", ["import metrics", "from metrics import *"])
-def test_importing_starts_nothing_and_loads_no_third_party_package(statement: str):
+@pytest.mark.parametrize(
+    ("statement", "loaded"),
+    [
+        ("import metrics", set()),
+        ("from metrics import SYSTEM_CLOCK", set()),
+        ("from metrics import Counter", RUNTIME),
+        ("from metrics import *", RUNTIME),
+    ],
+)
+def test_importing_starts_nothing_and_loads_no_third_party_package(
+    statement: str, loaded: set[str]
+):
     left = footprint(statement, "metrics")
     assert "metrics" in left.packages
-    assert left[1:] == (set(), set(), set(), 0)
+    assert left[1:] == (loaded, set(), set(), 0)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +147,7 @@ def test_a_program_that_only_creates_instruments_starts_nothing():
         "registry.to_dict()\n",
         "metrics",
     )
-    assert left[1:] == (set(), set(), set(), 0)
+    assert left[1:] == (RUNTIME, set(), set(), 0)
 
 
 def test_the_footprint_shows_threads_and_descriptors():

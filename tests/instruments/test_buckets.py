@@ -1,4 +1,4 @@
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from math import ceil, inf, nan
 
 import pytest
@@ -47,6 +47,29 @@ def test_each_bucket_counts_what_is_not_above_its_bound(bounds, values):
     snapshot = histogram.snapshot()
     expected = [bisect_right(sorted(values), bound) for bound in sorted(bounds)]
     assert snapshot.buckets == (*expected, len(values))
+
+
+@pytest.mark.parametrize("size", [1, 2, 63, 64, 65, 66, 200])
+def test_a_value_falls_into_the_bucket_of_the_first_bound_that_is_not_below_it(size):
+    histogram = BucketHistogram(range(size))
+    values = [number / 2 for number in range(-3, 2 * size + 3)]
+    for value in values:
+        histogram.update(value)
+    expected = [0] * (size + 1)
+    for value in values:
+        expected[bisect_left(range(size), value)] += 1
+    assert histogram.snapshot().counts == tuple(expected)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [((1, 2.5), [1.0, 2.5]), ((-0.0, 1), (0.0, 1)), ((0, 1, inf), iter((0, 1)))]
+)
+def test_histograms_of_equal_bounds_share_them_and_count_apart(one, other):
+    first, second = BucketHistogram(one), BucketHistogram(other)
+    first.update(0.5)
+    assert first.snapshot().bounds is second.snapshot().bounds
+    assert (first.count, second.count, second.snapshot().count) == (1, 0, 0)
+    assert repr(first.snapshot().bounds[0]) in {"1.0", "0.0"}
 
 
 def test_a_snapshot_does_not_follow_later_updates():
