@@ -67,43 +67,37 @@ CORE = [
 # called without the indirection of exported ones.
 FLAGS = ["-Wno-error", "-fno-fast-math", "-fvisibility=hidden"]
 
-# The C code calls a function with a variable number of arguments to read those of a method, and one
-# of libpython to read a float. Neither can be inlined; their usual cases as macros make an update
-# faster by a sixth. MSVC expands __VA_ARGS__ in another way.
-# Since CPython 3.12 Py_INCREF writes half of the reference count and Py_DECREF reads all of it,
-# which the processor cannot forward from the half-written one: a histogram's update waits 3 ns for
-# its bounds. They are never immortal (PEP 683), so a plain increment does the same.
-MACROS = """
-#ifdef __GNUC__
-#define FIRST(first, ...) (first)
-#define CPyArg_ParseStackAndKeywordsNoArgs(args, nargs, kwnames, ...) \\
-    (likely((nargs) == 0 && (kwnames) == NULL) || \\
-     CPyArg_ParseStackAndKeywordsNoArgs(args, nargs, kwnames, __VA_ARGS__))
-#define CPyArg_ParseStackAndKeywordsOneArg(args, nargs, kwnames, parser, value) \\
-    (likely((nargs) == 1 && (kwnames) == NULL) \\
-         ? (*(value) = *(args), 1) \\
-         : CPyArg_ParseStackAndKeywordsOneArg(args, nargs, kwnames, parser, value))
-#define PARSE(least, args, nargs, kwnames, parser, ...) \\
-    (likely((nargs) <= 1 && (nargs) >= (least) && (kwnames) == NULL) \\
-         ? ((nargs) == 0 || (*FIRST(__VA_ARGS__, 0) = *(args), 1)) \\
-         : CPyArg_ParseStackAndKeywordsSimple(args, nargs, kwnames, parser, __VA_ARGS__))
-#define PyFloat_AsDouble(value) \\
-    (likely(PyFloat_CheckExact(value)) ? PyFloat_AS_DOUBLE(value) : PyFloat_AsDouble(value))
-#ifdef VEC_FLOAT_INCREF
-#undef VEC_FLOAT_INCREF
-#define VEC_FLOAT_INCREF(vec) \\
-    do { if ((vec).items) ((PyObject *)VEC_FLOAT_BUF(vec))->ob_refcnt++; } while (0)
-#endif
-#else
-#define PARSE(least, ...) CPyArg_ParseStackAndKeywordsSimple(__VA_ARGS__)
-#endif
-"""
-
 # A parser of arguments that may be positional, with its required ones, and its call. Their number
 # is a constant here; read from the parser, it would be three fields in memory for each update.
 PARSER = re.compile(
     r'(parser = \{"(O*)[|:](?:(?!CPyArg_Parse).)*)CPyArg_ParseStackAndKeywordsSimple\(', re.DOTALL
 )
+
+# A parser of `*args, **kwargs` alone, and its call.
+PARSER_OF_ANY = re.compile(
+    r'(parser = \{"%:(?:(?!CPyArg_Parse).)*)CPyArg_ParseStackAndKeywords(?=\([^)]*, &\w+, &\w+\))',
+    re.DOTALL,
+)
+
+# A call without arguments whose result is an int, as that of a clock.
+CALL = re.compile(
+    r"(\w+) = PyObject_Vectorcall\((\w+), 0, 0, 0\);\s+CPy_DECREF\(\2\);"
+    r"\s+if \(unlikely\(\1 == NULL\)\) \{[^}]*\}"
+    r"\s+if \(likely\(PyLong_Check\(\1\)\)\)\s+(\w+) = CPyTagged_FromObject\(\1\);"
+    r"\s+else \{[^}]*\}\s+CPy_DECREF\(\1\);"
+)
+
+# Without exemplars a counter refers to nothing, and the garbage collector need not know of it; the
+# source of exemplars may refer to anything. The collections that 100,000 new counters cause take
+# longer than their creation.
+TRACKING = {
+    r"Def__counter___(?:Float)?Counter_____init__\(PyObject \*cpy_r_self\) \{": (
+        "PyObject_GC_UnTrack(cpy_r_self);"
+    ),
+    r"Def__cumulative___Traceable____recorder\(PyObject \*cpy_r_self\) \{": (
+        "if (!PyObject_GC_IsTracked(cpy_r_self)) PyObject_GC_Track(cpy_r_self);"
+    ),
+}
 
 # Last words of compilers, linkers, mypy and Python.
 COMPLAINT = re.compile(r"(?<!-)\b\w*error\b.*:|\bcannot find\b|\bfailed: ", re.IGNORECASE)
@@ -212,14 +206,19 @@ def extensions() -> list:
 
 
 def inline(modules: list) -> None:
-    """Add `MACROS` and their calls to the C code of extension modules, below its functions."""
+    """Add `setup_macros.h` and its calls to the C code of extension modules, below its headers."""
+    macros = Path(__file__).with_name("setup_macros.h").read_text(encoding="utf-8")
     for file in {Path(file) for module in modules for file in module.sources}:
         code = file.read_text(encoding="utf-8")
         head, include, body = code.partition('#include "__native_internal_')
         if include:
             rest, line_feed, body = body.partition("\n")
             body = PARSER.sub(lambda found: f"{found[1]}PARSE({len(found[2])}, ", body)
-            file.write_text(head + include + rest + line_feed + MACROS + body, encoding="utf-8")
+            body = PARSER_OF_ANY.sub(r"\1PARSE_ANY", body)
+            body = CALL.sub(r"CALL_CLOCK(\3, \2, \g<0>)", body)
+            for function, statement in TRACKING.items():
+                body = re.sub(function, rf"\g<0> {statement}", body)
+            file.write_text(head + include + rest + line_feed + macros + body, encoding="utf-8")
 
 
 def document(modules: list) -> None:

@@ -338,7 +338,15 @@ def test_the_sdist_has_what_a_build_needs_and_neither_tests_nor_what_was_built(s
     with tarfile.open(sdist) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
     assert (
-        sources() | {"setup.py", "setup_docstrings.py", "pyproject.toml", "README.md", "LICENSE"}
+        sources()
+        | {
+            "setup.py",
+            "setup_docstrings.py",
+            "setup_macros.h",
+            "pyproject.toml",
+            "README.md",
+            "LICENSE",
+        }
         <= inside
     )
     assert not [name for name in inside if name.startswith(("tests", "build", "app"))]

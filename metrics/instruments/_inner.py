@@ -1,6 +1,7 @@
 """Inner face of the instruments, for the rest of the library.
 
-Programs use `metrics`; nothing here is a promise to them.
+Programs use `metrics`; nothing here is a promise to them. `Family` is the compiled class, which
+compiled code recognizes faster than the generic one of type checkers.
 """
 
 from metrics.instruments._arguments import Real as Real
@@ -24,6 +25,7 @@ from metrics.instruments._ewma import INTERVAL as INTERVAL
 from metrics.instruments._exemplars import ExemplarFunction as ExemplarFunction
 from metrics.instruments._exemplars import Exemplars as Exemplars
 from metrics.instruments._exemplars import ExemplarSource as ExemplarSource
+from metrics.instruments._family import Family as Family
 from metrics.instruments._healthcheck import TIMEOUT as TIMEOUT
 from metrics.instruments._healthcheck import refresh as refresh
 from metrics.instruments._labels import checked_labelnames as checked_labelnames

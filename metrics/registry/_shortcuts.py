@@ -7,7 +7,8 @@ package's face, a row and two shortcuts here, and two hooks in `metrics.resource
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, Unpack, cast
+from functools import partial
+from typing import Any, TypeVar, Unpack
 
 from metrics.instruments import (
     BucketHistogram,
@@ -75,22 +76,13 @@ UPDATE = ("update", "tick", "clear")
 DURATION = ("update", "update_ns", "update_since")
 
 TABLE = (
-    Kind(Counter, CounterSnapshot, "counter", (COUNT,), ("inc", "clear"), lambda _: Counter()),
-    Kind(
-        FloatCounter, CounterSnapshot, "counter", (COUNT,), ("inc", "clear"),
-        lambda _: FloatCounter(),
-    ),
-    Kind(
-        UpDownCounter, UpDownCounterSnapshot, "counter", (VALUE,), UP_DOWN,
-        lambda _: UpDownCounter(),
-    ),
-    Kind(
-        FloatUpDownCounter, UpDownCounterSnapshot, "counter", (VALUE,), UP_DOWN,
-        lambda _: FloatUpDownCounter(),
-    ),
-    Kind(Gauge, GaugeSnapshot, "gauge", (VALUE,), (*SET, "set_to_current_time"), lambda _: Gauge()),
-    Kind(IntGauge, GaugeSnapshot, "gauge", (VALUE,), SET, lambda _: IntGauge()),
-    Kind(Info, InfoSnapshot, "gauge", (INFO,), ("set",), lambda _: Info()),
+    Kind(Counter, CounterSnapshot, "counter", (COUNT,), ("inc", "clear")),
+    Kind(FloatCounter, CounterSnapshot, "counter", (COUNT,), ("inc", "clear")),
+    Kind(UpDownCounter, UpDownCounterSnapshot, "counter", (VALUE,), UP_DOWN),
+    Kind(FloatUpDownCounter, UpDownCounterSnapshot, "counter", (VALUE,), UP_DOWN),
+    Kind(Gauge, GaugeSnapshot, "gauge", (VALUE,), (*SET, "set_to_current_time")),
+    Kind(IntGauge, GaugeSnapshot, "gauge", (VALUE,), SET),
+    Kind(Info, InfoSnapshot, "gauge", (INFO,), ("set",)),
     Kind(
         StateSet, StateSetSnapshot, "gauge",
         (Exported(measure_name, "stateset", "points"),), ("set",),
@@ -201,14 +193,15 @@ class Shortcuts(ABC):
         refuse_unknown_options(about)
         description, unit = about.pop("description", ""), about.pop("unit", "")
         ticker = about.pop("ticker", None)
-        known = KINDS.get(kind)
-        child = cast("Callable[[Defaults], I]", known.new if known and new is None else new)
 
         def family(defaults: Defaults) -> Family[I]:
+            factory: Callable[[], Any] = (
+                KINDS[kind].factory(defaults) if new is None else partial(new, defaults)
+            )
             if trial:
                 # A wrong option is an error now, and not at the first child.
-                child(defaults)
-            return Family(kind, names, lambda: child(defaults), clock=defaults.clock, **about)
+                factory()
+            return Family(kind, names, factory, clock=defaults.clock, **about)
 
         found: Family[I] = self._obtain(name, kind, names, family, description, unit, ticker)
         return found

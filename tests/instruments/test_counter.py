@@ -1,6 +1,9 @@
+import gc
+
 import pytest
 
 from metrics import (
+    COMPILED,
     Counter,
     CounterSnapshot,
     FloatCounter,
@@ -74,3 +77,16 @@ def test_clear_starts_again_from_zero_and_leaves_old_snapshots_alone(kind):
     assert before.count == 5
     counter.inc()
     assert counter.snapshot().to_dict() == {"count": 1}
+
+
+@pytest.mark.skipif(not COMPILED, reason="interpreted, every instrument is tracked")
+@pytest.mark.parametrize("kind", [Counter, FloatCounter])
+def test_the_garbage_collector_tracks_a_counter_from_its_first_exemplar_on(kind):
+    counter = kind()
+    counter.inc()
+    assert not gc.is_tracked(counter)
+    counter.inc(exemplar={"trace_id": "1"})
+    assert gc.is_tracked(counter)
+    counter.clear()
+    counter.inc(exemplar={"trace_id": "2"})
+    assert gc.is_tracked(counter)

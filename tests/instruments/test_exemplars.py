@@ -1,10 +1,12 @@
 """Exemplars of single updates, and of no other instruments than those whose formats have them."""
 
 import copy
+import gc
 import logging
 import pickle
 import threading
 import time
+import weakref
 from collections import UserDict
 from contextvars import ContextVar, copy_context
 from typing import Any, NamedTuple
@@ -515,3 +517,23 @@ def test_a_forked_process_has_no_exemplars_of_its_parent(taker):
 
     assert in_child(read) == ((), (("a", "function"),))
     assert only(instrument.snapshot()).labels == PAIRS
+
+
+@pytest.mark.parametrize(
+    ("new", "update", "value"), [row[:3] for row in TAKERS.values()], ids=TAKERS
+)
+def test_an_owner_whose_registry_calls_it_for_exemplars_is_collected(new, update, value):
+    class Owner:
+        def __init__(self) -> None:
+            registry = self.registry = Registry(exemplars=self.exemplar)
+            child = registry.family("many", type(new()), ["code"], new).labels("200")
+            for instrument in (registry.register("one", new()), child):
+                update(instrument, value)
+                assert only(instrument.snapshot()).labels == PAIRS
+
+        def exemplar(self) -> dict[str, str]:
+            return TRACE
+
+    reference = weakref.ref(Owner())
+    gc.collect()
+    assert reference() is None

@@ -38,6 +38,25 @@ def test_a_child_is_found_by_position_and_by_name_in_any_order():
     assert isinstance(child, Counter)
 
 
+def test_a_lookup_within_a_lookup_finds_its_own_child():
+    family = requests()
+
+    class Status:
+        def __hash__(self) -> int:
+            found.append(family.labels("PUT", "201"))
+            found.append(family.labels(status="202", method="PUT"))
+            return 0
+
+        def __str__(self) -> str:
+            return "200"
+
+    found = []
+    child = family.labels("GET", Status())
+    assert family.labels(status=Status(), method="GET") is child
+    assert found[:2] == found[2:4]
+    assert list(family.children()) == [("GET", "200"), ("PUT", "201"), ("PUT", "202")]
+
+
 def test_values_that_are_not_str_are_turned_into_str():
     class Status(IntEnum):
         OK = 200

@@ -16,7 +16,7 @@ from metrics.exporters._exposition.escaping import UNDERSCORES
 from metrics.exporters._exposition.families import Values
 from metrics.exporters._exposition.layout import Layout, TextLayout
 from metrics.exporters._series.kinds import FirstKinds, first_kinds_of
-from metrics.instruments._inner import AnyFamily
+from metrics.instruments._inner import Family
 from metrics.registry._inner import Entries, Entry, Store
 
 OFTEN: Final = 32
@@ -162,7 +162,7 @@ class Layouts:
 
 def labelnames_of(entry: Entry) -> Values:
     """Return the labels of a family; none for an instrument."""
-    return entry.instrument.labelnames if isinstance(entry.instrument, AnyFamily) else ()
+    return entry.instrument.labelnames if isinstance(entry.instrument, Family) else ()
 
 
 def layouts_of(store: Store, dialect: str, new: NewLayout) -> Layouts:

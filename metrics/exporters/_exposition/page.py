@@ -11,7 +11,7 @@ from metrics.exporters._exposition.layouts import Layouts
 from metrics.exporters._exposition.reading import UNLABELLED, FamilyBlock, FamilyReader
 from metrics.exporters._exposition.writing import encode, prefix
 from metrics.instruments import Instrument
-from metrics.instruments._inner import AnyFamily
+from metrics.instruments._inner import Family
 from metrics.registry import Registry
 from metrics.registry._inner import Entry, Labels, ReadProgress
 
@@ -144,7 +144,7 @@ class Page:
         """
         instrument = entry.instrument
         try:
-            if isinstance(instrument, AnyFamily):
+            if isinstance(instrument, Family):
                 return self._write_family(entry, instrument)
             return self._write_instrument(entry, instrument)
         except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
@@ -170,7 +170,7 @@ class Page:
         families.offer()
         return True
 
-    def _write_family(self, entry: Entry, instrument: AnyFamily) -> bool:
+    def _write_family(self, entry: Entry, instrument: Family) -> bool:
         """Append the children of a family, and return whether all of them need no snapshot."""
         families, writer = self._families, self._writer
         present, children = instrument.table

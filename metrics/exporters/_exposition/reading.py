@@ -12,7 +12,7 @@ from metrics.exporters._exposition.layouts import Layouts, labelnames_of, layout
 from metrics.exporters._series.clashes import warn_once
 from metrics.exporters._series.recent import recent_of
 from metrics.instruments import FamilySnapshot, Instrument, Snapshot
-from metrics.instruments._inner import AnyFamily, Cumulative
+from metrics.instruments._inner import Cumulative, Family
 from metrics.registry import Registry
 from metrics.registry._inner import Entry, ReadProgress, store_of
 
@@ -157,7 +157,7 @@ class FamilyReader:
         if self._names and not self._may_be_requested(layout):
             return []
         instrument = entry.instrument
-        if isinstance(instrument, AnyFamily):
+        if isinstance(instrument, Family):
             present, children = instrument.table
             return self._family(entry, layout, present, children)
         created = self.times(entry, [instrument])
