@@ -78,7 +78,7 @@ def first_not_below(bounds: vec[float], value: float) -> i64:
     low: i64 = 0
     high: i64 = len(bounds)
     # Its branches do not depend on the value, so the processor predicts all of them: half the time
-    # of the binary search below for values of several buckets, and the same for those of one.
+    # of the binary search below for values of several buckets, the same for values of one.
     if high <= SCANNED:
         for bound in bounds:
             if bound < value:

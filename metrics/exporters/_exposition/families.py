@@ -273,7 +273,7 @@ class DirectFamily(MetricFamily):
     def write_instrument(self, writer: BytesWriter, text: Any, child: Any, *, traced: bool) -> bool:
         """Append the lines of a child without a snapshot, and return whether that is possible.
 
-        Nothing is appended if it is not.
+        Nothing is appended if it is not. It runs no code of the program.
 
         Args:
             writer: takes the lines.
@@ -315,6 +315,9 @@ class ScalarFamily(DirectFamily):
             self.write_traced(writer, text, child.count, exemplars)
             return True
         if isinstance(child, Gauge | IntGauge):
+            if child._function is not None:  # noqa: SLF001 - as above
+                # It may fail, or never return.
+                return False
             self.write(writer, text, child.value)
             return True
         if isinstance(child, FloatCounter):

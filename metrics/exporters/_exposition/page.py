@@ -121,7 +121,7 @@ class Page:
         while position < len(entries) and not self._chunks:
             entry = entries[position]
             position += 1
-            if not self._write(reading, entry):
+            if not self._write(entry):
                 for block in families.read(reading, entry):
                     self._add(block)
             if len(self._writer) >= CHUNK:
@@ -137,19 +137,15 @@ class Page:
                 self._cut()
         self._writer.write(block.family.ending)
 
-    def _write(self, reading: ReadProgress, entry: Entry) -> bool:
+    def _write(self, entry: Entry) -> bool:
         """Append the metric family of instruments that need no snapshot; return if they are such.
 
         Nothing is appended for others.
         """
         instrument = entry.instrument
-        try:
-            if isinstance(instrument, Family):
-                return self._write_family(entry, instrument)
-            return self._write_instrument(entry, instrument)
-        except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
-            reading.fail(entry, error)
-            return False
+        if isinstance(instrument, Family):
+            return self._write_family(entry, instrument)
+        return self._write_instrument(entry, instrument)
 
     def _write_instrument(self, entry: Entry, instrument: Instrument) -> bool:
         """Append an instrument without labels, and return whether it needs no snapshot."""
