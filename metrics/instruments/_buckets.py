@@ -1,7 +1,7 @@
 """Bucket histograms: counts of values by range, which can be summed over processes."""
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil, inf, isfinite, nan
@@ -11,7 +11,7 @@ from metrics._native import i64, vec
 from metrics.instruments._arguments import Real, Whole, finite, natural, real
 from metrics.instruments._bucket_snapshot import BucketHistogramSnapshot
 from metrics.instruments._cumulative import Traceable
-from metrics.instruments._exemplars import ExemplarLabels
+from metrics.instruments._exemplars import ExemplarLabels, Exemplars
 
 DURATION_BOUNDS: tuple[float, ...] = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
@@ -77,8 +77,8 @@ def first_not_below(bounds: vec[float], value: float) -> i64:
     """Return the index of the first bound that is not below `value`, as `bisect_left` does."""
     low: i64 = 0
     high: i64 = len(bounds)
-    # The processor predicts every branch of a scan, whatever the value: it takes half the time of the
-    # binary search below if values fall into several buckets, and as long if they fall into one.
+    # The processor predicts every branch of a scan, whatever the value: half the time of the binary
+    # search below if values fall into several buckets, and the same if they fall into one.
     if high <= SCANNED:
         for bound in bounds:
             if bound < value:
@@ -269,15 +269,19 @@ class BucketHistogram(Traceable):
     def snapshot(self, reader: str = "") -> BucketHistogramSnapshot:
         """Return the present buckets and sum."""
         while True:
-            exemplars = self._latest_exemplars(len(self._counts))
+            # Most histograms have no exemplars, and save the call.
+            exemplars: Exemplars = ()
+            if self._exemplars is not None:
+                exemplars = self._latest_exemplars(len(self._counts))
             count = self._count
             total = self._sum
             estimated = self._estimated
             present = self._counts
-            # Making the list may run the garbage collector and with it a callback that updates, or
-            # that sets other counts of the same total. Compiled, the slice is complete before that;
-            # interpreted, other counts are another list.
-            counts = list(present[:] if IS_COMPILED else present)
+            # Interpreted, the copy may run the garbage collector and with it a callback that
+            # updates, or that sets other counts of the same total: they are in another list.
+            counts: Sequence[int] = (
+                list(present[:]) if IS_COMPILED else present[:]  # type: ignore[assignment] # a list
+            )
             if IS_COMPILED or (count == self._count and present is self._counts):
                 return BucketHistogramSnapshot(self._bounds, counts, total, estimated, exemplars)
 
