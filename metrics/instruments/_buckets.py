@@ -77,8 +77,8 @@ def first_not_below(bounds: vec[float], value: float) -> i64:
     """Return the index of the first bound that is not below `value`, as `bisect_left` does."""
     low: i64 = 0
     high: i64 = len(bounds)
-    # Its branches do not depend on the value, so the processor predicts all of them: half the time
-    # of the binary search below for values of several buckets, the same for values of one.
+    # The processor predicts every branch of a scan, whatever the value: half the time of the binary
+    # search below if values fall into several buckets, and the same if they fall into one.
     if high <= SCANNED:
         for bound in bounds:
             if bound < value:
