@@ -1,5 +1,10 @@
-"""Samples are those of the text page."""
+"""Samples are those of the text page, and both are whole while instruments are updated."""
 
+import gc
+import threading
+from collections.abc import Callable
+
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from metrics import (
@@ -10,7 +15,7 @@ from metrics import (
     HistogramSnapshot,
     Registry,
 )
-from metrics.exporters import prometheus
+from metrics.exporters import openmetrics, prometheus
 from metrics.exporters._exposition.reading import read_samples
 from tests.exporters.examples import everything
 from tests.exporters.page_reading import Custom, page
@@ -70,3 +75,74 @@ def test_of_children_of_two_types_that_share_a_name_the_first_are_kept():
     assert [line for line in page(registry).splitlines() if line[0] != "#"] == [
         'mixed{shop="a"} 1.0'
     ]
+
+
+def assert_whole(text: str) -> None:
+    """Assert that sum, count and buckets of each histogram of a page agree; all values are 1."""
+    numbers = {
+        line.split(" ")[0]: float(line.split(" ")[1])
+        for line in text.splitlines()
+        if not line.startswith("#")
+    }
+    totals = [name for name in numbers if "_count" in name]
+    assert len(totals) == 3
+    for total in totals:
+        assert numbers[total.replace("_count", "_sum")] == numbers[total]
+        stem, braces, labels = total.partition("_count")[0], "{", total.partition("{")[2]
+        begin = f"{stem}_bucket{braces}{labels.removesuffix('}')}{',' if labels else ''}"
+        buckets = [value for name, value in numbers.items() if name.startswith(begin)]
+        assert buckets == [0.0, numbers[total], numbers[total]]
+
+
+def updated_histograms(registry: Registry) -> Callable[[], None]:
+    """Return an update of three histograms: alone, of a family and of a family's only child."""
+    alone = registry.bucket_histogram("alone", bounds=(0.5, 1))
+    family = registry.bucket_histograms("family", labels=("shop",), bounds=(0.5, 1))
+    first, second = family.labels("a"), family.labels("b")
+
+    def update() -> None:
+        alone.update(1.0)
+        first.update(1.0)
+        second.update(1.0)
+
+    return update
+
+
+@pytest.mark.parametrize("exporter", [prometheus, openmetrics])
+def test_pages_during_updates_from_four_threads_are_whole(exporter, eager_switching):
+    registry = Registry()
+    update, over = updated_histograms(registry), threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            update()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(200):
+            assert_whole(exporter.render(registry).decode())
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("exporter", [prometheus, openmetrics])
+def test_pages_are_whole_when_the_garbage_collector_runs_updates(exporter):
+    registry = Registry()
+    update = updated_histograms(registry)
+    threshold = gc.get_threshold()
+
+    def collected(phase: str, _info: dict[str, int]) -> None:
+        update()
+
+    gc.callbacks.append(collected)
+    gc.set_threshold(1)
+    try:
+        for _ in range(50):
+            assert_whole(exporter.render(registry).decode())
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(collected)
