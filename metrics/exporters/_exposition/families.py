@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast, final
 
-from metrics._native import BytesWriter, i64
+from metrics._native import BytesWriter, i64, vec
 from metrics._turns import Turns
 from metrics._units import Scale
 from metrics.exporters._encoding.numbers import Number, canonical
@@ -56,8 +56,52 @@ WINDOWS = ["1m", "5m", "15m", "mean"]
 Values = tuple[str, ...]
 """Label values of a child; none for an instrument without labels."""
 
-Totals = tuple[bytes, bytes, bytes]
-"""Text of a distribution's child: before the value of its further label, its sum, its count."""
+
+@final
+class Lines:
+    """Lines of a bucket histogram, and the bounds, the counts and the sum that they show."""
+
+    __slots__ = ("bounds", "counts", "sum", "text")
+
+    def __init__(
+        self, bounds: tuple[float, ...], counts: vec[i64], total: float, text: bytes
+    ) -> None:
+        self.bounds = bounds
+        self.counts = counts
+        self.sum = total
+        self.text = text
+
+    def show(self, bounds: tuple[float, ...], counts: vec[i64], total: float) -> bool:
+        """Return whether they show these numbers."""
+        # Equal bounds are one object for most histograms, and one length of the counts.
+        if self.bounds is not bounds or self.sum != total:
+            return False
+        return all(self.counts[i] == counts[i] for i in range(len(counts)))
+
+
+@final
+class DistributionText:
+    """Text of a distribution's child, without its numbers.
+
+    Args:
+        opening: the text before the value of its further label.
+        sum: the text before its sum.
+        count: the text before its count.
+    """
+
+    __slots__ = ("count", "lines", "opening", "sum")
+
+    def __init__(
+        self,
+        opening: bytes,
+        sum: bytes,  # noqa: A002 - the format's name for it
+        count: bytes,
+    ) -> None:
+        self.opening = opening
+        self.sum = sum
+        self.count = count
+        # Replaced as a whole: two threads may write a page.
+        self.lines: Lines | None = None
 
 
 class Sample(NamedTuple):
@@ -255,10 +299,10 @@ class MetricFamily:
         labels = (*self.labels(values), (label, ""))
         return encode(self.prefix(self.name + suffix, labels).removesuffix('"} '))
 
-    def totals(self, values: Values, label: str, suffix: str = "") -> Totals:
+    def distribution_text(self, values: Values, label: str, suffix: str = "") -> DistributionText:
         """Return the text of a distribution's child."""
         labels = self.labels(values)
-        return (
+        return DistributionText(
             self.opening(values, label, suffix),
             encode(self.prefix(f"{self.name}_sum", labels)),
             encode(self.prefix(f"{self.name}_count", labels)),
@@ -282,6 +326,10 @@ class DirectFamily(MetricFamily):
             traced: whether the page has exemplars.
         """
         raise NotImplementedError
+
+    def write_kept(self, writer: BytesWriter, text: Any, child: Any, *, traced: bool) -> bool:
+        """Append the same lines, kept from the last page where writing them takes longer."""
+        return self.write_instrument(writer, text, child, traced=traced)
 
 
 @final
@@ -380,21 +428,21 @@ class SummaryFamily(MetricFamily):
     def write(self, writer: BytesWriter, text: Any, view: Any) -> None:
         """Append a line for each quantile, and sum and count."""
         assert isinstance(view, HistogramSnapshot)  # noqa: S101 - the view of this family
-        opening, total, count = cast("Totals", text)
+        own = cast("DistributionText", text)
         if view.size:
             quantiles = view.percentiles(SUMMARY_QUANTILES)
             for tail, value in zip(QUANTILE_TAILS, quantiles, strict=True):
                 if value < 0.0 and self.unsigned:
                     continue
-                writer.write(opening)
+                writer.write(own.opening)
                 writer.write(tail)
                 self.write_value(writer, value)
                 writer.append(LINE_FEED)
         if not (view.total_sum < 0.0 and self.unsigned):
-            writer.write(total)
+            writer.write(own.sum)
             self.write_value(writer, view.total_sum)
             writer.append(LINE_FEED)
-        writer.write(count)
+        writer.write(own.count)
         write_number(writer, view.total_count)
         writer.append(LINE_FEED)
 
@@ -413,7 +461,7 @@ class SummaryFamily(MetricFamily):
         return samples
 
     def _text(self, values: Values) -> Any:
-        return self.totals(values, "quantile")
+        return self.distribution_text(values, "quantile")
 
 
 @final
@@ -448,7 +496,8 @@ class HistogramFamily(DirectFamily):
     def write_traced(self, writer: BytesWriter, text: Any, view: Any, exemplars: Exemplars) -> None:
         """Append a line for each bucket, and sum and count."""
         assert isinstance(view, BucketHistogramSnapshot)  # noqa: S101 - the view of this family
-        opening, total, counted = cast("Totals", text)
+        own = cast("DistributionText", text)
+        opening = own.opening
         tails = self._tails(view.bounds)
         buckets = view.buckets
         for i in range(len(tails)):
@@ -462,10 +511,10 @@ class HistogramFamily(DirectFamily):
             writer.append(LINE_FEED)
         if self.unsigned and (view.bounds[0] < 0.0 or view.sum < 0.0):
             return
-        writer.write(total)
+        writer.write(own.sum)
         self.write_value(writer, view.sum)
         writer.append(LINE_FEED)
-        writer.write(counted)
+        writer.write(own.count)
         write_number(writer, buckets[-1])
         writer.append(LINE_FEED)
 
@@ -477,10 +526,39 @@ class HistogramFamily(DirectFamily):
             snapshot = child.snapshot()
             self.write_traced(writer, text, snapshot, snapshot.exemplars)
             return True
-        opening, total, counted = cast("Totals", text)
+        counts, total, _ = child._read()  # noqa: SLF001 - as above
+        self._write_counts(writer, text, child._bounds, counts, total)  # noqa: SLF001 - as above
+        return True
+
+    def write_kept(self, writer: BytesWriter, text: Any, child: Any, *, traced: bool) -> bool:
+        """Append the lines of a bucket histogram; the lines of the last page if no number differs."""
+        if not isinstance(child, BucketHistogram):
+            return False
+        if traced and child._exemplars is not None:  # noqa: SLF001 - as above
+            return self.write_instrument(writer, text, child, traced=traced)
+        own = cast("DistributionText", text)
         bounds = child._bounds  # noqa: SLF001 - as above
+        counts, total, _ = child._read()  # noqa: SLF001 - as above
+        lines = own.lines
+        if lines is None or not lines.show(bounds, counts, total):
+            apart = BytesWriter()
+            self._write_counts(apart, text, bounds, counts, total)
+            lines = own.lines = Lines(bounds, counts, total, apart.getvalue())
+        writer.write(lines.text)
+        return True
+
+    def _write_counts(
+        self,
+        writer: BytesWriter,
+        text: Any,
+        bounds: tuple[float, ...],
+        counts: vec[i64],
+        total: float,
+    ) -> None:
+        """Append a line for each bucket, given the counts of the single ones, and sum and count."""
+        own = cast("DistributionText", text)
+        opening = own.opening
         tails = self._tails(bounds)
-        counts, amount, _ = child._read()  # noqa: SLF001 - as above
         bucket: i64 = 0
         for i in range(len(tails)):
             bucket += counts[i]
@@ -488,15 +566,14 @@ class HistogramFamily(DirectFamily):
             writer.write(tails[i])
             write_whole(writer, bucket)
             writer.append(LINE_FEED)
-        if self.unsigned and (bounds[0] < 0.0 or amount < 0.0):
-            return True
-        writer.write(total)
-        self.write_value(writer, amount)
+        if self.unsigned and (bounds[0] < 0.0 or total < 0.0):
+            return
+        writer.write(own.sum)
+        self.write_value(writer, total)
         writer.append(LINE_FEED)
-        writer.write(counted)
+        writer.write(own.count)
         write_whole(writer, bucket)
         writer.append(LINE_FEED)
-        return True
 
     def samples(self, values: Values, view: Any) -> list[Sample]:
         """Return a sample for each bucket, and sum and count."""
@@ -512,7 +589,7 @@ class HistogramFamily(DirectFamily):
         return samples
 
     def _text(self, values: Values) -> Any:
-        return self.totals(values, "le", "_bucket")
+        return self.distribution_text(values, "le", "_bucket")
 
     def _tails(self, bounds: tuple[float, ...]) -> list[bytes]:
         """Return what follows the beginning of the label `le` of each bucket."""

@@ -6,7 +6,7 @@ from typing import Any, Final, final
 from metrics._native import BytesWriter
 from metrics.exporters._exposition.escaping import UNDERSCORES, escape_labels
 from metrics.exporters._exposition.exemplars import TRACED
-from metrics.exporters._exposition.families import Children, MetricFamily
+from metrics.exporters._exposition.families import Children, DirectFamily, MetricFamily
 from metrics.exporters._exposition.layouts import Layouts
 from metrics.exporters._exposition.reading import UNLABELLED, FamilyBlock, FamilyReader
 from metrics.exporters._exposition.writing import encode, prefix
@@ -44,10 +44,19 @@ class Page:
         window: seconds of values of resetting instruments; 0 for the values since the last read.
         created: whether children have the times of their creation.
         exemplars: whether children have their exemplars.
+        keep_lines: whether the lines of a bucket histogram are kept until its next update.
         ending: the last line.
     """
 
-    __slots__ = ("_chunks", "_created", "_ending", "_exemplars", "_families", "_writer")
+    __slots__ = (
+        "_chunks",
+        "_created",
+        "_ending",
+        "_exemplars",
+        "_families",
+        "_keep_lines",
+        "_writer",
+    )
 
     def __init__(
         self,
@@ -59,6 +68,7 @@ class Page:
         window: float,
         created: bool = False,
         exemplars: bool = False,
+        keep_lines: bool = False,
         ending: bytes = b"",
     ) -> None:
         self._families = FamilyReader(
@@ -73,6 +83,7 @@ class Page:
         )
         self._created = created
         self._exemplars = exemplars
+        self._keep_lines = keep_lines
         self._ending = ending
         self._writer = BytesWriter()
         # Full chunks before the text in the writer.
@@ -158,7 +169,7 @@ class Page:
         size = len(writer)
         writer.write(family.heading)
         text = family.text(UNLABELLED)
-        if not family.write_instrument(writer, text, instrument, traced=self._exemplars):
+        if not self._write_child(family, text, instrument):
             writer.truncate(size)
             return False
         if self._created and family.kind in DATED:
@@ -186,7 +197,7 @@ class Page:
             created = families.times(entry, part)
             texts = family.texts(start, values)
             for i in range(len(part)):
-                if not family.write_instrument(writer, texts[i], part[i], traced=self._exemplars):
+                if not self._write_child(family, texts[i], part[i]):
                     del self._chunks[chunks:]
                     writer.truncate(size)
                     return False
@@ -197,6 +208,12 @@ class Page:
                 self._cut()
         layout.retain(present)
         return True
+
+    def _write_child(self, family: DirectFamily, text: Any, child: Any) -> bool:
+        """Append the lines of a child, and return whether it needs no snapshot."""
+        if self._keep_lines:
+            return family.write_kept(self._writer, text, child, traced=self._exemplars)
+        return family.write_instrument(self._writer, text, child, traced=self._exemplars)
 
     def _cut(self) -> None:
         """End a chunk."""
