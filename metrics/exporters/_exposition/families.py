@@ -531,7 +531,7 @@ class HistogramFamily(DirectFamily):
         return True
 
     def write_kept(self, writer: BytesWriter, text: Any, child: Any, *, traced: bool) -> bool:
-        """Append the lines of a bucket histogram; the lines of the last page if no number differs."""
+        """Append the lines of a bucket histogram, kept ones if no number differs."""
         if not isinstance(child, BucketHistogram):
             return False
         if traced and child._exemplars is not None:  # noqa: SLF001 - as above
