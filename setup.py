@@ -36,8 +36,8 @@ NEVER_COMPILED = {
 }
 
 CORE = [
+    "metrics/exporters/_exposition/distributions.py",
     "metrics/exporters/_exposition/escaping.py",
-    "metrics/exporters/_exposition/exemplars.py",
     "metrics/exporters/_exposition/families.py",
     "metrics/exporters/_exposition/geth.py",
     "metrics/exporters/_exposition/layout.py",

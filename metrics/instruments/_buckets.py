@@ -227,6 +227,8 @@ class BucketHistogram(Traceable):
         number = (
             self._estimate(taken) if sum is None else finite("BucketHistogram.set_counts(sum)", sum)
         )
+        # As for bounds: -0.0 is 0.0.
+        number += 0.0
         present = vec[i64](taken)
         updates = i64(total)
         # No call stands between these four, so no other thread runs between them.

@@ -10,7 +10,7 @@ from contextvars import copy_context
 from functools import partial
 from math import inf
 from typing import Any, TypeVar, final
-from weakref import finalize
+from weakref import ref
 
 from metrics.clock import SYSTEM_CLOCK
 from metrics.lifecycle._record import Event, Events, ResourceRecord, log_safely, name_and_hook
@@ -40,10 +40,11 @@ class HookThread:
     def __init__(self) -> None:
         # Looked up now: gevent may have replaced it since this module was imported.
         self._calls: Any = queue.SimpleQueue()
-        # An interruption may lose this object while its thread starts.
-        finalize(self, self._calls.put, None).atexit = False
+        # An interruption may lose this object while its thread starts. The method of the queue ends
+        # the thread then: a function in Python, as that of `finalize`, could be interrupted too.
+        lost = ref(self, self._calls.put)
         self.thread = threading.Thread(
-            target=work, args=(self._calls,), name=THREAD_NAME, daemon=True
+            target=work, args=(self._calls, lost), name=THREAD_NAME, daemon=True
         )
         self.thread.start()
 
@@ -58,9 +59,9 @@ class HookThread:
         self._calls.put(None)
 
 
-def work(calls: Any) -> None:
-    """Take calls until the queue says to end."""
-    while (call := calls.get()) is not None:
+def work(calls: Any, lost: "ref[HookThread]") -> None:
+    """Take calls until the queue has None, or the reference to the thread's lost object."""
+    while (call := calls.get()) is not None and call is not lost:
         context, function, outcome = call
         try:
             outcome.set_result(context.run(function))

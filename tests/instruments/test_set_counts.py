@@ -259,3 +259,9 @@ def test_a_snapshot_is_whole_when_the_garbage_collector_runs_code_that_replaces_
         gc.set_threshold(*threshold)
         gc.callbacks.remove(replace)
     assert {(snapshot.counts, snapshot.sum) for snapshot in snapshots} == {((4, 0), 2.0)}
+
+
+def test_a_sum_of_negative_zero_is_zero():
+    histogram = BucketHistogram([1.0])
+    histogram.set_counts([1, 0], sum=-0.0)
+    assert repr(histogram.snapshot().sum) == "0.0"

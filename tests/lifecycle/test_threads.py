@@ -1,5 +1,6 @@
 """Functions are called one after another in a thread, each as its caller sees the world."""
 
+import sys
 import threading
 from concurrent.futures import wait
 from contextvars import ContextVar
@@ -102,3 +103,20 @@ def test_what_was_called_is_not_kept(thread):
     del called
     collect()
     assert gone() is None
+
+
+def test_an_interruption_cannot_keep_the_thread_of_a_lost_object_alive():
+    lost = HookThread()
+    thread = lost.thread
+    before = sys.gettrace()
+
+    def interrupt(_frame: object, _event: str, _argument: object) -> None:
+        raise KeyboardInterrupt
+
+    sys.settrace(interrupt)
+    try:
+        del lost
+    finally:
+        sys.settrace(before)
+    thread.join(PATIENCE)
+    assert not thread.is_alive()

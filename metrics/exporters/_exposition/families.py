@@ -5,13 +5,12 @@ child and kept; a page then joins kept texts and numbers.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast, final
 
-from metrics._native import BytesWriter, i64, vec
+from metrics._native import BytesWriter
 from metrics._turns import Turns
 from metrics._units import Scale
-from metrics.exporters._encoding.numbers import Number, canonical
+from metrics.exporters._encoding.numbers import Number
 from metrics.exporters._exposition.escaping import (
     UNDERSCORES,
     UTF8,
@@ -24,18 +23,14 @@ from metrics.exporters._exposition.writing import (
     prefix,
     write_exemplar,
     write_number,
-    write_whole,
 )
 from metrics.exporters._series.scalar import number_of
 from metrics.instruments import (
-    BucketHistogram,
-    BucketHistogramSnapshot,
     Counter,
     Exemplar,
     FloatCounter,
     FloatUpDownCounter,
     Gauge,
-    HistogramSnapshot,
     IntGauge,
     MeterSnapshot,
     Snapshot,
@@ -44,12 +39,6 @@ from metrics.instruments import (
 from metrics.instruments._inner import Exemplars, Point
 from metrics.registry._inner import Labels, exported_name
 
-SUMMARY_QUANTILES = (0.5, 0.75, 0.95, 0.99, 0.999, 0.9999)
-"""Quantiles of a summary, which are go-ethereum's."""
-
-QUANTILE_TEXTS = [canonical(quantile) for quantile in SUMMARY_QUANTILES]
-"""Quantiles of a summary as values of the label `quantile`."""
-
 WINDOWS = ["1m", "5m", "15m", "mean"]
 """Values of the label `window` of rates."""
 
@@ -57,51 +46,11 @@ Values = tuple[str, ...]
 """Label values of a child; none for an instrument without labels."""
 
 
-@final
-class Lines:
-    """Lines of a bucket histogram, and the bounds, the counts and the sum that they show."""
+TRACED = frozenset({"counter", "histogram"})
+"""Types whose samples may have exemplars: the total, and the buckets."""
 
-    __slots__ = ("bounds", "counts", "sum", "text")
-
-    def __init__(
-        self, bounds: tuple[float, ...], counts: vec[i64], total: float, text: bytes
-    ) -> None:
-        self.bounds = bounds
-        self.counts = counts
-        self.sum = total
-        self.text = text
-
-    def show(self, bounds: tuple[float, ...], counts: vec[i64], total: float) -> bool:
-        """Return whether they show these numbers."""
-        # Equal bounds are one object for most histograms, and one length of the counts.
-        if self.bounds is not bounds or self.sum != total:
-            return False
-        return all(self.counts[i] == counts[i] for i in range(len(counts)))
-
-
-@final
-class DistributionText:
-    """Text of a distribution's child, without its numbers.
-
-    Args:
-        opening: the text before the value of its further label.
-        sum: the text before its sum.
-        count: the text before its count.
-    """
-
-    __slots__ = ("count", "lines", "opening", "sum")
-
-    def __init__(
-        self,
-        opening: bytes,
-        sum: bytes,  # noqa: A002 - the format's name for it
-        count: bytes,
-    ) -> None:
-        self.opening = opening
-        self.sum = sum
-        self.count = count
-        # Replaced as a whole: two threads may write a page.
-        self.lines: Lines | None = None
+DATED = frozenset({"counter", "summary", "histogram"})
+"""Types whose children may have the time of their creation."""
 
 
 class Sample(NamedTuple):
@@ -114,11 +63,9 @@ class Sample(NamedTuple):
 
 
 def tails_of(texts: list[str]) -> list[bytes]:
-    """Return what follows the beginning of a label's value, up to the number, for each value."""
+    """Return the text from a value of the last label to the number, for each value."""
     return [f'{text}"}} '.encode() for text in texts]
 
-
-QUANTILE_TAILS: Final[list[bytes]] = tails_of(QUANTILE_TEXTS)
 
 WINDOW_TAILS: Final[list[bytes]] = tails_of(WINDOWS)
 
@@ -295,18 +242,9 @@ class MetricFamily:
         return quoted_prefix(name, labels) if self.escaping == UTF8 else prefix(name, labels)
 
     def opening(self, values: Values, label: str, suffix: str = "") -> bytes:
-        """Return the text before the value of a further label of a child."""
+        """Return the text of a child up to the value of a last label, which a sample adds."""
         labels = (*self.labels(values), (label, ""))
         return encode(self.prefix(self.name + suffix, labels).removesuffix('"} '))
-
-    def distribution_text(self, values: Values, label: str, suffix: str = "") -> DistributionText:
-        """Return the text of a distribution's child."""
-        labels = self.labels(values)
-        return DistributionText(
-            self.opening(values, label, suffix),
-            encode(self.prefix(f"{self.name}_sum", labels)),
-            encode(self.prefix(f"{self.name}_count", labels)),
-        )
 
 
 class DirectFamily(MetricFamily):
@@ -416,194 +354,6 @@ class RatesFamily(MetricFamily):
 
 
 @final
-class SummaryFamily(MetricFamily):
-    """Sample of values: quantiles, sum and count. An empty sample has no quantiles."""
-
-    __slots__ = ()
-
-    def view(self, snapshot: Snapshot) -> Any:
-        """Return the distribution."""
-        return snapshot.distribution
-
-    def write(self, writer: BytesWriter, text: Any, view: Any) -> None:
-        """Append a line for each quantile, and sum and count."""
-        assert isinstance(view, HistogramSnapshot)  # noqa: S101 - the view of this family
-        own = cast("DistributionText", text)
-        if view.size:
-            quantiles = view.percentiles(SUMMARY_QUANTILES)
-            for tail, value in zip(QUANTILE_TAILS, quantiles, strict=True):
-                if value < 0.0 and self.unsigned:
-                    continue
-                writer.write(own.opening)
-                writer.write(tail)
-                self.write_value(writer, value)
-                writer.append(LINE_FEED)
-        if not (view.total_sum < 0.0 and self.unsigned):
-            writer.write(own.sum)
-            self.write_value(writer, view.total_sum)
-            writer.append(LINE_FEED)
-        writer.write(own.count)
-        write_number(writer, view.total_count)
-        writer.append(LINE_FEED)
-
-    def samples(self, values: Values, view: Any) -> list[Sample]:
-        """Return a sample for each quantile, and sum and count."""
-        assert isinstance(view, HistogramSnapshot)  # noqa: S101 - the view of this family
-        labels = self.labels(values)
-        samples: list[Sample] = []
-        if view.size:
-            quantiles = view.percentiles(SUMMARY_QUANTILES)
-            for text, value in zip(QUANTILE_TEXTS, quantiles, strict=True):
-                own = (*labels, ("quantile", text))
-                samples.append(Sample(self.name, own, self.scale.of(value)))
-        samples.append(Sample(f"{self.name}_sum", labels, self.scale.of(view.total_sum)))
-        samples.append(Sample(f"{self.name}_count", labels, view.total_count))
-        return samples
-
-    def _text(self, values: Values) -> Any:
-        return self.distribution_text(values, "quantile")
-
-
-@final
-class HistogramFamily(DirectFamily):
-    """Histogram: cumulative buckets, sum and count."""
-
-    __slots__ = ("_newest",)
-
-    def __init__(
-        self,
-        name: str,
-        kind: str,
-        heading: bytes,
-        stem: str,
-        suffixes: Values,
-        scale: Scale,
-        labelnames: Values,
-        constant: Labels,
-    ) -> None:
-        super().__init__(name, kind, heading, stem, suffixes, scale, labelnames, constant)
-        # Bounds of the child that was written last, and their tails: most children have the same.
-        self._newest: tuple[tuple[float, ...], list[bytes]] = ((), [])
-
-    def view(self, snapshot: Snapshot) -> Any:
-        """Return the distribution."""
-        return snapshot.distribution
-
-    def write(self, writer: BytesWriter, text: Any, view: Any) -> None:
-        """Append a line for each bucket, and sum and count."""
-        self.write_traced(writer, text, view, ())
-
-    def write_traced(self, writer: BytesWriter, text: Any, view: Any, exemplars: Exemplars) -> None:
-        """Append a line for each bucket, and sum and count."""
-        assert isinstance(view, BucketHistogramSnapshot)  # noqa: S101 - the view of this family
-        own = cast("DistributionText", text)
-        opening = own.opening
-        tails = self._tails(view.bounds)
-        buckets = view.buckets
-        for i in range(len(tails)):
-            writer.write(opening)
-            writer.write(tails[i])
-            write_number(writer, buckets[i])
-            if exemplars:
-                exemplar = exemplars[i]
-                if exemplar is not None:
-                    write_exemplar(writer, exemplar, self.scale)
-            writer.append(LINE_FEED)
-        if self.unsigned and (view.bounds[0] < 0.0 or view.sum < 0.0):
-            return
-        writer.write(own.sum)
-        self.write_value(writer, view.sum)
-        writer.append(LINE_FEED)
-        writer.write(own.count)
-        write_number(writer, buckets[-1])
-        writer.append(LINE_FEED)
-
-    def write_instrument(self, writer: BytesWriter, text: Any, child: Any, *, traced: bool) -> bool:
-        """Append a line for each bucket of a bucket histogram, and sum and count."""
-        if not isinstance(child, BucketHistogram):
-            return False
-        if traced and child._exemplars is not None:  # noqa: SLF001 - no property
-            snapshot = child.snapshot()
-            self.write_traced(writer, text, snapshot, snapshot.exemplars)
-            return True
-        counts, total, _ = child._read()  # noqa: SLF001 - as above
-        self._write_counts(writer, text, child._bounds, counts, total)  # noqa: SLF001 - as above
-        return True
-
-    def write_kept(self, writer: BytesWriter, text: Any, child: Any, *, traced: bool) -> bool:
-        """Append the lines of a bucket histogram, kept ones if no number differs."""
-        if not isinstance(child, BucketHistogram):
-            return False
-        if traced and child._exemplars is not None:  # noqa: SLF001 - as above
-            return self.write_instrument(writer, text, child, traced=traced)
-        own = cast("DistributionText", text)
-        bounds = child._bounds  # noqa: SLF001 - as above
-        counts, total, _ = child._read()  # noqa: SLF001 - as above
-        lines = own.lines
-        if lines is None or not lines.show(bounds, counts, total):
-            apart = BytesWriter()
-            self._write_counts(apart, text, bounds, counts, total)
-            lines = own.lines = Lines(bounds, counts, total, apart.getvalue())
-        writer.write(lines.text)
-        return True
-
-    def _write_counts(
-        self,
-        writer: BytesWriter,
-        text: Any,
-        bounds: tuple[float, ...],
-        counts: vec[i64],
-        total: float,
-    ) -> None:
-        """Append a line for each bucket, given the counts of the single ones, and sum and count."""
-        own = cast("DistributionText", text)
-        opening = own.opening
-        tails = self._tails(bounds)
-        bucket: i64 = 0
-        for i in range(len(tails)):
-            bucket += counts[i]
-            writer.write(opening)
-            writer.write(tails[i])
-            write_whole(writer, bucket)
-            writer.append(LINE_FEED)
-        if self.unsigned and (bounds[0] < 0.0 or total < 0.0):
-            return
-        writer.write(own.sum)
-        self.write_value(writer, total)
-        writer.append(LINE_FEED)
-        writer.write(own.count)
-        write_whole(writer, bucket)
-        writer.append(LINE_FEED)
-
-    def samples(self, values: Values, view: Any) -> list[Sample]:
-        """Return a sample for each bucket, and sum and count."""
-        assert isinstance(view, BucketHistogramSnapshot)  # noqa: S101 - the view of this family
-        labels = self.labels(values)
-        buckets = view.buckets
-        samples = [
-            Sample(f"{self.name}_bucket", (*labels, ("le", bound)), count)
-            for bound, count in zip(bound_texts(view.bounds, self.scale), buckets, strict=True)
-        ]
-        samples.append(Sample(f"{self.name}_sum", labels, self.scale.of(view.sum)))
-        samples.append(Sample(f"{self.name}_count", labels, buckets[-1]))
-        return samples
-
-    def _text(self, values: Values) -> Any:
-        return self.distribution_text(values, "le", "_bucket")
-
-    def _tails(self, bounds: tuple[float, ...]) -> list[bytes]:
-        """Return what follows the beginning of the label `le` of each bucket."""
-        newest = self._newest
-        if newest[0] is not bounds:
-            if newest[0] != bounds:
-                newest = (bounds, bound_tails(bounds, self.scale))
-            else:
-                newest = (bounds, newest[1])
-            self._newest = newest
-        return newest[1]
-
-
-@final
 class PointsFamily(MetricFamily):
     """Numbers with labels of their own: info labels, states.
 
@@ -669,21 +419,6 @@ def point_labels(
             label += "_" if label != "_" else "0"
         labels[label] = text
     return tuple(sorted(labels.items()))
-
-
-@lru_cache(maxsize=64)
-def bound_texts(bounds: tuple[float, ...], scale: Scale) -> list[str]:
-    """Return the texts of the label `le` of buckets with these bounds.
-
-    They are kept, because most histograms have one of a few sets of bounds.
-    """
-    return [*[canonical(float(scale.of(bound))) for bound in bounds], "+Inf"]
-
-
-@lru_cache(maxsize=64)
-def bound_tails(bounds: tuple[float, ...], scale: Scale) -> list[bytes]:
-    """Return what follows the beginning of the label `le` of buckets with these bounds."""
-    return tails_of(bound_texts(bounds, scale))
 
 
 def only(texts: dict[Values, Any], present: Sequence[Values]) -> dict[Values, Any]:

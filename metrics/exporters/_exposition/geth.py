@@ -5,9 +5,8 @@ from typing import Any, cast, final
 
 from metrics._native import BytesWriter
 from metrics.exporters._encoding.numbers import Number, go_float
+from metrics.exporters._exposition.distributions import QUANTILE_TEXTS, SUMMARY_QUANTILES
 from metrics.exporters._exposition.families import (
-    QUANTILE_TEXTS,
-    SUMMARY_QUANTILES,
     MetricFamily,
     Values,
     point_labels,

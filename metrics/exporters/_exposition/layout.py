@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from metrics._units import scale_of
+from metrics.exporters._exposition.distributions import HistogramFamily, SummaryFamily
 from metrics.exporters._exposition.escaping import (
     UNDERSCORES,
     UTF8,
@@ -13,12 +14,10 @@ from metrics.exporters._exposition.escaping import (
 )
 from metrics.exporters._exposition.families import (
     DirectFamily,
-    HistogramFamily,
     MetricFamily,
     PointsFamily,
     RatesFamily,
     ScalarFamily,
-    SummaryFamily,
     Values,
 )
 from metrics.exporters._exposition.writing import encode

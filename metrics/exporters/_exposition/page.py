@@ -5,8 +5,14 @@ from typing import Any, Final, final
 
 from metrics._native import BytesWriter
 from metrics.exporters._exposition.escaping import UNDERSCORES, escape_labels
-from metrics.exporters._exposition.exemplars import TRACED
-from metrics.exporters._exposition.families import Children, DirectFamily, MetricFamily
+from metrics.exporters._exposition.families import (
+    DATED,
+    TRACED,
+    Children,
+    DirectFamily,
+    MetricFamily,
+)
+from metrics.exporters._exposition.layout import Layout
 from metrics.exporters._exposition.layouts import Layouts
 from metrics.exporters._exposition.reading import UNLABELLED, FamilyBlock, FamilyReader
 from metrics.exporters._exposition.writing import encode, prefix
@@ -16,20 +22,17 @@ from metrics.registry import Registry
 from metrics.registry._inner import Entry, Labels, ReadProgress
 
 CHUNK: Final = 1 << 15
-"""Bytes after which a chunk ends, after the present family or at most `LONG` of its children."""
+"""Bytes after which a chunk ends, with the present family or `SLICE` children of a long one."""
 
 SLICE: Final = 64
 """Children that are written between two offers to other threads."""
 
 LONG: Final = 512
-"""Children of a family above which it has chunks of its own."""
+"""Children of a family that share a chunk; a family of more is cut into chunks of its own."""
 
 TARGET = "target"
 
 TARGET_INFO = "target_info"
-
-DATED = frozenset({"counter", "summary", "histogram"})
-"""Types of metric families whose children may have the time of their creation."""
 
 
 @final
@@ -132,7 +135,8 @@ class Page:
         while position < len(entries) and not self._chunks:
             entry = entries[position]
             position += 1
-            if not self._write(entry):
+            layout = families.layout(entry)
+            if families.may_take(layout) and not self._write(entry, layout):
                 for block in families.read(reading, entry):
                     self._add(block)
             if len(self._writer) >= CHUNK:
@@ -148,20 +152,20 @@ class Page:
                 self._cut()
         self._writer.write(block.family.ending)
 
-    def _write(self, entry: Entry) -> bool:
-        """Append the metric family of instruments that need no snapshot; return if they are such.
+    def _write(self, entry: Entry, layout: Layout) -> bool:
+        """Append instruments that need no snapshot, and return whether they need none.
 
-        Nothing is appended for others.
+        Nothing is appended if they do.
         """
         instrument = entry.instrument
         if isinstance(instrument, Family):
-            return self._write_family(entry, instrument)
-        return self._write_instrument(entry, instrument)
+            return self._write_family(entry, layout, instrument)
+        return self._write_instrument(entry, layout, instrument)
 
-    def _write_instrument(self, entry: Entry, instrument: Instrument) -> bool:
+    def _write_instrument(self, entry: Entry, layout: Layout, instrument: Instrument) -> bool:
         """Append an instrument without labels, and return whether it needs no snapshot."""
         families, writer = self._families, self._writer
-        family = families.layout(entry).direct_family(instrument)
+        family = layout.direct_family(instrument)
         if family is None or not families.takes_own(entry, family):
             return False
         # Read before the total, see `times`.
@@ -177,11 +181,10 @@ class Page:
         families.offer()
         return True
 
-    def _write_family(self, entry: Entry, instrument: Family) -> bool:
+    def _write_family(self, entry: Entry, layout: Layout, instrument: Family) -> bool:
         """Append the children of a family, and return whether all of them need no snapshot."""
         families, writer = self._families, self._writer
         present, children = instrument.table
-        layout = families.layout(entry)
         family = layout.direct_family(children[0]) if children else None
         if family is None or not families.takes_own(entry, family):
             return False

@@ -5,8 +5,13 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, cast, final
 
 from metrics._turns import Turns
-from metrics.exporters._exposition.exemplars import TRACED, by_position
-from metrics.exporters._exposition.families import Children, MetricFamily, Sample, Values
+from metrics.exporters._exposition.families import (
+    TRACED,
+    Children,
+    MetricFamily,
+    Sample,
+    Values,
+)
 from metrics.exporters._exposition.layout import Layout, TextLayout
 from metrics.exporters._exposition.layouts import Layouts, labelnames_of, layouts_of
 from metrics.exporters._series.clashes import warn_once
@@ -118,7 +123,7 @@ class FamilyReader:
     def read(self, reading: ReadProgress, entry: Entry) -> list[FamilyBlock]:
         """Return the requested metric families of an instrument, or of all children of a family.
 
-        None if it cannot be read, or has its names with another one.
+        The list is empty if it cannot be read. A family whose name another one has is left out.
         """
         reading.entry = entry
         try:
@@ -141,6 +146,12 @@ class FamilyReader:
         entry.layout = layout
         return layout
 
+    def may_take(self, layout: Layout) -> bool:
+        """Return whether an instrument may have a requested name, as far as is known unread."""
+        if not self._names or layout.kind is None:
+            return True
+        return not self._names.isdisjoint(layout.names())
+
     def takes_own(self, entry: Entry, family: MetricFamily) -> bool:
         """Return the same as `takes` for a metric family of an instrument of a known kind."""
         # A registered one has had its names since its layout was created.
@@ -154,8 +165,6 @@ class FamilyReader:
     def _blocks(self, entry: Entry) -> list[FamilyBlock]:
         """Return the metric families of an instrument, or of all children of a family."""
         layout = self.layout(entry)
-        if self._names and not self._may_be_requested(layout):
-            return []
         instrument = entry.instrument
         if isinstance(instrument, Family):
             present, children = instrument.table
@@ -258,10 +267,6 @@ class FamilyReader:
             self._read = 0
             self.turns.offer()
 
-    def _may_be_requested(self, layout: Layout) -> bool:
-        """Return whether an instrument may have a requested name, as far as is known unread."""
-        return layout.kind is None or not self._names.isdisjoint(layout.names())
-
     def _is_requested(self, family: MetricFamily) -> bool:
         return not self._names or not self._names.isdisjoint(family.names())
 
@@ -312,8 +317,9 @@ def samples_of(family: MetricFamily, children: Children) -> list[Any]:
     for i in range(len(values)):
         own = family.samples(values[i], children.views[i])
         if children.exemplars and family.kind in TRACED:
-            for index, exemplar in by_position(children.exemplars[i]):
-                value = family.scale.of(exemplar.value)
-                own[index] = own[index]._replace(exemplar=exemplar._replace(value=value))
+            for index, exemplar in enumerate(children.exemplars[i]):
+                if exemplar is not None:
+                    value = family.scale.of(exemplar.value)
+                    own[index] = own[index]._replace(exemplar=exemplar._replace(value=value))
         samples += own
     return samples

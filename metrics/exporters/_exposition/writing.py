@@ -29,23 +29,26 @@ PLAIN: Final[list[bytes]] = [b"%d" % number for number in range(GROUP)]
 PADDED: Final[list[bytes]] = [b"%03d" % number for number in range(GROUP)]
 """Groups of three digits."""
 
-SMALL: Final = 1 << 60
+INT_LIMIT: Final = 1 << 60
 """Ints below this are compared in one step, and fit an i64."""
 
-SMALLEST: Final = 0.015625
-"""Magnitude from which on 59 bits hold the fraction of a float, 2**-6."""
-
-LARGE: Final = 1_099_511_627_776.0
-"""Magnitude from which on floats are left to `repr`, 2**40."""
+BITS: Final = 59
+"""Bits of a fraction, ten times of which fit an i64."""
 
 ONE: Final = 1 << 59
-"""1 as a fraction, of which 10 fit an i64."""
+"""1 in units of the last of these bits."""
+
+FRACTION_FROM: Final = 0.015625
+"""Magnitude from which on these bits hold the fraction of a float, 2**-6."""
+
+FRACTION_UNTIL: Final = 1_099_511_627_776.0
+"""Magnitude from which on a float is left to `repr`, 2**40."""
 
 
 def write_number(writer: BytesWriter, value: Number) -> None:
     """Append a number in the format's spelling."""
     if isinstance(value, int):
-        if IS_COMPILED and 0 <= value < SMALL:
+        if IS_COMPILED and 0 <= value < INT_LIMIT:
             write_whole(writer, i64(value))
         else:
             writer.write(large_text(value).encode())
@@ -73,15 +76,15 @@ def write_whole(writer: BytesWriter, number: i64) -> None:
 def write_float(writer: BytesWriter, value: float) -> None:
     """Append a float in the fewest digits that read back as the same float, as `repr` has them.
 
-    Five times as fast as `repr` for most floats. Digits are generated until the rest is less than
-    half the distance to the next float.
+    Several times as fast as `repr` for floats of 17 digits. Digits are generated until the rest is
+    less than half the distance to the next float.
 
-    Source: Steele and White, "How to print floating-point numbers accurately", 1990, section 4,
-    the fixed-point fraction; ties round to even, as in `repr`.
+    Source: G. L. Steele and J. L. White, "How to print floating-point numbers accurately", PLDI
+    1990, the algorithm for fixed-point fractions; ties round to even, as in `repr`.
     """
     size = -value if value < 0.0 else value
     # NaN fails both comparisons.
-    if not (SMALLEST <= size < LARGE):
+    if not (FRACTION_FROM <= size < FRACTION_UNTIL):
         writer.write(float_text(value).encode())
         return
     if value < 0.0:
@@ -92,14 +95,14 @@ def write_float(writer: BytesWriter, value: float) -> None:
     rest = i64((size - float(whole)) * ONE)
     # Half the distance to the next float.
     half: i64 = 1
-    power = SMALLEST * 2.0
+    power = FRACTION_FROM * 2.0
     while power <= size:
         power *= 2.0
         half *= 2
     while True:
         rest *= 10
         half *= 10
-        digit = rest >> 59
+        digit = rest >> BITS
         rest &= ONE - 1
         if rest < half or rest > ONE - half:
             break

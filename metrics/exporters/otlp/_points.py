@@ -24,7 +24,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 
 from metrics.exporters._encoding.numbers import Number, canonical
 from metrics.exporters._encoding.units import code_of, code_of_rate
-from metrics.exporters._exposition.families import SUMMARY_QUANTILES, WINDOWS
+from metrics.exporters._exposition.distributions import SUMMARY_QUANTILES
+from metrics.exporters._exposition.families import WINDOWS
 from metrics.exporters._series.deltas import Deltas
 from metrics.exporters._series.series import Series
 from metrics.exporters.otlp._conventions import QUANTILE, RATE

@@ -110,8 +110,11 @@ class Reporter:
         )
         self._statistics = statistics
         self._on_end = on_end
-        # Guards the end of the sender and the worker; wakes the worker.
-        self._changed = threading.Condition()
+        # Guards the end of the sender and the worker. It is acquired itself: a signal may interrupt
+        # the methods of a condition, which are Python, while they hold it.
+        self._lock = threading.RLock()
+        # Wakes the worker.
+        self._changed = threading.Condition(self._lock)
         self._worker: threading.Thread | None = None
         # The worker's own: the time of its next report, and whether the last one failed.
         self._due = 0.0
@@ -139,7 +142,7 @@ class Reporter:
         if _fork.dormant:
             # The reported instruments may need a ticker.
             _fork.resume()
-        with self._changed:
+        with self._lock:
             if self.running:
                 if self._sender.ends is None:
                     return
@@ -177,7 +180,7 @@ class Reporter:
         # While the interpreter exits, the worker never runs again, but may have held the lock.
         if worker is None or not worker.is_alive() or sys.is_finalizing():
             return
-        with self._changed:
+        with self._lock:
             ends = self._clock.monotonic() + working
             before = self._sender.ends
             self._sender.ends = ends if before is None else min(before, ends)
@@ -194,7 +197,8 @@ class Reporter:
 
     def _after_fork(self) -> None:
         """Leave the worker, the connection and all payloads to the parent process."""
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._worker = None
         self._unreadable = False
         self._sender.abandon()
@@ -218,7 +222,7 @@ class Reporter:
 
     def _wait(self) -> bool:
         """Wait for the next task; return False when the worker is to end."""
-        with self._changed:
+        with self._lock:
             while self._sender.ends is None and self._is_worker():
                 wait = min(self._due, self._sender.due) - self._clock.monotonic()
                 if wait <= 0.0:

@@ -21,7 +21,7 @@ from metrics import (
     Timer,
     UniformReservoir,
 )
-from metrics.exporters._exposition.families import SUMMARY_QUANTILES
+from metrics.exporters._exposition.distributions import SUMMARY_QUANTILES
 from metrics.exporters._series.deltas import Deltas
 from tests.exporters.examples import NOW_NS, everything, names, numbers, texts
 from tests.exporters.otlp.reading import labels, metrics_of, number
