@@ -137,7 +137,6 @@ def test_a_signature_has_the_kinds_of_the_parameters():
         ("target", inspect.Parameter.KEYWORD_ONLY, None),
         ("escaping", inspect.Parameter.KEYWORD_ONLY, "underscores"),
         ("window", inspect.Parameter.KEYWORD_ONLY, 0.0),
-        ("keep_lines", inspect.Parameter.KEYWORD_ONLY, False),
         ("reader", inspect.Parameter.KEYWORD_ONLY, "prometheus"),
     ]
 

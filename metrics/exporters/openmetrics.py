@@ -49,7 +49,6 @@ def stream(
     created: bool = False,
     escaping: str = UNDERSCORES,
     window: Real = 0.0,
-    keep_lines: bool = False,
     reader: str = "openmetrics",
 ) -> Iterator[bytes]:
     """Return the chunks of a page of OpenMetrics, each of whole lines.
@@ -75,7 +74,6 @@ def stream(
         escaping: the scheme of names; see `prometheus.stream`.
         window: seconds of values of resetting timers to show; see `prometheus.stream`. 0 shows the
             values since the last read of `reader`.
-        keep_lines: whether the lines of bucket histograms are kept; see `prometheus.stream`.
         reader: the name of the reader; values that reset when read reset for this reader alone.
 
     Raises:
@@ -91,7 +89,6 @@ def stream(
         reader,
         names=checked_names(names),
         window=checked_window(window),
-        keep_lines=keep_lines,
         created=created,
         exemplars=True,
         ending=EOF,

@@ -38,7 +38,6 @@ def stream(
     target: Mapping[str, str] | None = None,
     escaping: str = UNDERSCORES,
     window: Real = 0.0,
-    keep_lines: bool = False,
     reader: str = "prometheus",
 ) -> Iterator[bytes]:
     """Return the chunks of a page that Prometheus scrapes, each of whole lines.
@@ -83,9 +82,6 @@ def stream(
             read of `reader`: one scraper takes values from another. With a window of more than the
             interval between two scrapes, every scraper of the reader sees every value: a value is
             shown for the window at least, read before or not. Counts and sums never reset.
-        keep_lines: whether the lines of each bucket histogram are kept until its next update. A
-            page of histograms of which few change takes up to half the time then, one of which all
-            change a fifth more. Lines of 14 buckets take 1.4 kB, once for each format requested.
         reader: the name of the reader; values that reset when read reset for this reader alone.
 
     Raises:
@@ -101,7 +97,6 @@ def stream(
         reader,
         names=checked_names(names),
         window=checked_window(window),
-        keep_lines=keep_lines,
     )
     page.add_target(TARGET_HEADING, checked_labels(target), escaping)
     return page.chunks()

@@ -152,7 +152,6 @@ def page_options(
     target: Mapping[str, str] | None,
     created: bool,
     escaping: str | None,
-    keep_lines: bool,
 ) -> PageOptions:
     """Return the options of an endpoint; raise TypeError or ValueError if one is malformed."""
     return PageOptions(
@@ -160,7 +159,6 @@ def page_options(
         checked_labels(target or {}),
         boolean(created, "created", default=False),
         "" if escaping is None else checked_escaping(escaping),
-        boolean(keep_lines, "keep_lines", default=False),
     )
 
 

@@ -62,8 +62,6 @@ class PageOptions(NamedTuple):
     """Whether OpenMetrics has the times of creation."""
     escaping: str
     """Escaping scheme of names for clients that request any; their own scheme if it is empty."""
-    keep_lines: bool
-    """Whether the lines of bucket histograms are kept until their next update."""
 
 
 class ServedPage(NamedTuple):
@@ -110,7 +108,6 @@ class ServedPage(NamedTuple):
                 created=self.options.created,
                 window=self.options.window,
                 escaping=self.escaping,
-                keep_lines=self.options.keep_lines,
             )
         return prometheus.stream(
             self.registry,
@@ -118,7 +115,6 @@ class ServedPage(NamedTuple):
             target=dict(self.options.target),
             window=self.options.window,
             escaping=self.escaping,
-            keep_lines=self.options.keep_lines,
         )
 
     def render(self) -> bytes:

@@ -60,7 +60,6 @@ def metrics(
     target: Mapping[str, str] | None = None,
     created: bool = False,
     escaping: str | None = None,
-    keep_lines: bool = False,
 ) -> Application:
     """Return an ASGI application that answers GET and HEAD with all values, at any path.
 
@@ -86,16 +85,13 @@ def metrics(
             accept any of these, as Prometheus 3 does; by default as they request. Prometheus 3
             requests UTF-8 names, `rpc/requests_total`, where Prometheus 2 has
             `rpc_requests_total`; with `underscores` both have the same.
-        keep_lines: whether the lines of each bucket histogram are kept until its next update. A
-            page of histograms of which few change takes up to half the time then, one of which all
-            change a fifth more. Lines of 14 buckets take 1.4 kB, once for each format requested.
 
     Raises:
         TypeError: `registry` is none of these.
         TypeError, ValueError: `timeout` or `window` is no duration above 0, or another option
             is malformed.
     """
-    options = page_options(window, target, created, escaping, keep_lines)
+    options = page_options(window, target, created, escaping)
     return ASGIPages(Exposition(registry, options, timeout).metrics)
 
 
@@ -108,7 +104,6 @@ def exposition(
     target: Mapping[str, str] | None = None,
     created: bool = False,
     escaping: str | None = None,
-    keep_lines: bool = False,
     health_timeout: float | str | None = HEALTH_TIMEOUT,
 ) -> Application:
     """Return an ASGI application with all pages of a registry.
@@ -132,14 +127,13 @@ def exposition(
         target: as for `metrics`.
         created: as for `metrics`.
         escaping: as for `metrics`.
-        keep_lines: as for `metrics`.
         health_timeout: seconds that all health checks together may take.
 
     Raises:
         TypeError: `registry` is none of these.
         TypeError, ValueError: a time is no duration above 0, or another option is malformed.
     """
-    options = page_options(window, target, created, escaping, keep_lines)
+    options = page_options(window, target, created, escaping)
     exposed = Exposition(registry, options, timeout, title, health_timeout)
     return ASGIPages(exposed.pages)
 

@@ -38,7 +38,6 @@ def metrics(
     target: Mapping[str, str] | None = None,
     created: bool = False,
     escaping: str | None = None,
-    keep_lines: bool = False,
 ) -> WSGIApplication:
     """Return a WSGI application that answers GET and HEAD with all values, at any path.
 
@@ -52,14 +51,13 @@ def metrics(
         target: labels of the series `target_info`.
         created: whether OpenMetrics pages have `_created` samples.
         escaping: the scheme of names for scrapers that request any.
-        keep_lines: whether the lines of bucket histograms are kept until their next update.
 
     Raises:
         TypeError: `registry` is none of these.
         TypeError, ValueError: `timeout` or `window` is no duration above 0, or another option
             is malformed.
     """
-    options = page_options(window, target, created, escaping, keep_lines)
+    options = page_options(window, target, created, escaping)
     return WSGIPages(Exposition(registry, options, timeout).metrics)
 
 
@@ -72,7 +70,6 @@ def exposition(
     target: Mapping[str, str] | None = None,
     created: bool = False,
     escaping: str | None = None,
-    keep_lines: bool = False,
     health_timeout: float | str | None = HEALTH_TIMEOUT,
 ) -> WSGIApplication:
     """Return a WSGI application with all pages of a registry, as `asgi.exposition` has them.
@@ -85,14 +82,13 @@ def exposition(
         target: as for `metrics`.
         created: as for `metrics`.
         escaping: as for `metrics`.
-        keep_lines: as for `metrics`.
         health_timeout: seconds that all health checks together may take.
 
     Raises:
         TypeError: `registry` is none of these.
         TypeError, ValueError: a time is no duration above 0, or another option is malformed.
     """
-    options = page_options(window, target, created, escaping, keep_lines)
+    options = page_options(window, target, created, escaping)
     exposed = Exposition(registry, options, timeout, title, health_timeout)
     return WSGIPages(exposed.pages)
 

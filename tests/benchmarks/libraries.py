@@ -145,9 +145,6 @@ class Ours(Library):
     def page(self) -> object:
         return prometheus.render(self.registry)
 
-    def kept_page(self) -> object:
-        return prometheus.render(self.registry, keep_lines=True)
-
     def otlp(self) -> object:
         return list(otlp.stream(self.registry, timestamp_ns=time.time_ns(), starts=self.starts))
 

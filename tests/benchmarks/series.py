@@ -27,9 +27,7 @@ WEIGHED = 1_000
 RESIDENT = Path("/proc/self/statm")
 """Size and resident size of this process, in memory pages."""
 
-PARTLY = "one in ten changed"
-
-STEPS = {"all changed": 1, PARTLY: 10, "none changed": 0}
+STEPS = {"all changed": 1, "one in ten changed": 10, "none changed": 0}
 """Changes since the last page: every series, every tenth one, no series."""
 
 FORMATS = {"OTLP": "otlp", "remote write": "remote_write"}
@@ -104,12 +102,6 @@ def changing(peers: Peers, sizes: dict[str, int]) -> Iterator[Row]:
             measure_in_turns(added, rounds=5)
             shared.cache_clear()
         yield from rows
-        partly = next(row for row, step in rows.items() if step == STEPS[PARTLY])
-        kept = Row(f"{partly.name}, lines kept")
-        kept.results |= partly.results
-        read = partial(series_read, Ours, "kept_page", shape)
-        kept.add(Ours.name, read_changed, read, STEPS[PARTLY])
-        yield kept.measure(rounds=5)
 
 
 def exporting(peers: Peers) -> Iterator[Row]:

@@ -199,7 +199,7 @@ def test_json_is_whole(registry):
 
 @pytest.mark.parametrize("accept", ["*/*", "application/openmetrics-text"])
 def test_pages_have_the_target_and_times_of_creation_on_request(accept, registry):
-    options = {"target": {"version": "1.2"}, "created": True, "keep_lines": True}
+    options = {"target": {"version": "1.2"}, "created": True}
     for create in ("metrics", "exposition"):
         page = ask_wsgi(getattr(wsgi, create)(registry, **options), "/metrics", accept=accept)
         assert 'target_info{version="1.2"} 1\n' in page.text
@@ -213,10 +213,10 @@ def test_pages_have_the_target_and_times_of_creation_on_request(accept, registry
 @pytest.mark.parametrize("module", [asgi, wsgi])
 @pytest.mark.parametrize("create", ["metrics", "exposition"])
 @pytest.mark.parametrize(
-    "options", [{"target": {"a-b": "x"}}, {"target": {"a": 1}}, {"created": 2}, {"keep_lines": 2}]
+    "options", [{"target": {"a-b": "x"}}, {"target": {"a": 1}}, {"created": 2}]
 )
 def test_a_wrong_target_or_switch_is_an_error_at_the_start(module, create, options, registry):
-    with pytest.raises((TypeError, ValueError), match=r"a-b|target|label|created|keep_lines"):
+    with pytest.raises((TypeError, ValueError), match=r"a-b|target|label|created"):
         getattr(module, create)(registry, **options)
 
 

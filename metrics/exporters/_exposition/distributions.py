@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Any, Final, cast, final
 
-from metrics._native import BytesWriter, i64, vec
+from metrics._native import BytesWriter, i64
 from metrics._units import Scale
 from metrics.exporters._encoding.numbers import canonical
 from metrics.exporters._exposition.families import (
@@ -39,28 +39,6 @@ QUANTILE_TAILS: Final[list[bytes]] = tails_of(QUANTILE_TEXTS)
 
 
 @final
-class Lines:
-    """Lines of a bucket histogram, and the bounds, the counts and the sum that they show."""
-
-    __slots__ = ("bounds", "counts", "sum", "text")
-
-    def __init__(
-        self, bounds: tuple[float, ...], counts: vec[i64], total: float, text: bytes
-    ) -> None:
-        self.bounds = bounds
-        self.counts = counts
-        self.sum = total
-        self.text = text
-
-    def show(self, bounds: tuple[float, ...], counts: vec[i64], total: float) -> bool:
-        """Return whether they show these numbers."""
-        # Histograms of equal bounds share them, so that the lengths of the counts are equal too.
-        if self.bounds is not bounds or self.sum != total:
-            return False
-        return all(self.counts[i] == counts[i] for i in range(len(counts)))
-
-
-@final
 class DistributionText:
     """Text of a distribution's child, without its numbers.
 
@@ -70,7 +48,7 @@ class DistributionText:
         count: the text before its count.
     """
 
-    __slots__ = ("count", "lines", "opening", "sum")
+    __slots__ = ("count", "opening", "sum")
 
     def __init__(
         self,
@@ -81,8 +59,6 @@ class DistributionText:
         self.opening = opening
         self.sum = sum
         self.count = count
-        # Replaced as a whole: two threads may write a page.
-        self.lines: Lines | None = None
 
 
 @final
@@ -193,35 +169,7 @@ class HistogramFamily(DirectFamily):
             self.write_traced(writer, text, snapshot, snapshot.exemplars)
             return True
         counts, total, _ = child._read()  # noqa: SLF001 - as above
-        self._write_counts(writer, text, child._bounds, counts, total)  # noqa: SLF001 - as above
-        return True
-
-    def write_kept(self, writer: BytesWriter, text: Any, child: Any, *, traced: bool) -> bool:
-        """Append the lines of a bucket histogram, kept ones if no number differs."""
-        if not isinstance(child, BucketHistogram):
-            return False
-        if traced and child._exemplars is not None:  # noqa: SLF001 - as above
-            return self.write_instrument(writer, text, child, traced=traced)
-        own = cast("DistributionText", text)
         bounds = child._bounds  # noqa: SLF001 - as above
-        counts, total, _ = child._read()  # noqa: SLF001 - as above
-        lines = own.lines
-        if lines is None or not lines.show(bounds, counts, total):
-            apart = BytesWriter()
-            self._write_counts(apart, text, bounds, counts, total)
-            lines = own.lines = Lines(bounds, counts, total, apart.getvalue())
-        writer.write(lines.text)
-        return True
-
-    def _write_counts(
-        self,
-        writer: BytesWriter,
-        text: Any,
-        bounds: tuple[float, ...],
-        counts: vec[i64],
-        total: float,
-    ) -> None:
-        """Append a line for each bucket, given the counts of the single ones, and sum and count."""
         own = cast("DistributionText", text)
         opening = own.opening
         tails = self._tails(bounds)
@@ -236,6 +184,7 @@ class HistogramFamily(DirectFamily):
             writer.write(own.count)
             write_whole(writer, bucket)
             writer.append(LINE_FEED)
+        return True
 
     def _write_sum(
         self, writer: BytesWriter, own: DistributionText, bounds: tuple[float, ...], total: float

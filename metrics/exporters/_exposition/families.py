@@ -265,10 +265,6 @@ class DirectFamily(MetricFamily):
         """
         raise NotImplementedError
 
-    def write_kept(self, writer: BytesWriter, text: Any, child: Any, *, traced: bool) -> bool:
-        """Append the same lines, kept from the last page where writing them takes longer."""
-        return self.write_instrument(writer, text, child, traced=traced)
-
 
 @final
 class ScalarFamily(DirectFamily):

@@ -9,7 +9,6 @@ from metrics.exporters._exposition.families import (
     DATED,
     TRACED,
     Children,
-    DirectFamily,
     MetricFamily,
 )
 from metrics.exporters._exposition.layout import Layout
@@ -47,7 +46,6 @@ class Page:
         window: seconds of values of resetting instruments; 0 for the values since the last read.
         created: whether children have the times of their creation.
         exemplars: whether children have their exemplars.
-        keep_lines: whether the lines of a bucket histogram are kept until its next update.
         ending: the last line.
     """
 
@@ -57,7 +55,6 @@ class Page:
         "_ending",
         "_exemplars",
         "_families",
-        "_keep_lines",
         "_writer",
     )
 
@@ -71,7 +68,6 @@ class Page:
         window: float,
         created: bool = False,
         exemplars: bool = False,
-        keep_lines: bool = False,
         ending: bytes = b"",
     ) -> None:
         self._families = FamilyReader(
@@ -86,7 +82,6 @@ class Page:
         )
         self._created = created
         self._exemplars = exemplars
-        self._keep_lines = keep_lines
         self._ending = ending
         self._writer = BytesWriter()
         # Full chunks before the text in the writer.
@@ -173,7 +168,7 @@ class Page:
         size = len(writer)
         writer.write(family.heading)
         text = family.text(UNLABELLED)
-        if not self._write_child(family, text, instrument):
+        if not family.write_instrument(writer, text, instrument, traced=self._exemplars):
             writer.truncate(size)
             return False
         if self._created and family.kind in DATED:
@@ -200,7 +195,7 @@ class Page:
             created = families.times(entry, part)
             texts = family.texts(start, values)
             for i in range(len(part)):
-                if not self._write_child(family, texts[i], part[i]):
+                if not family.write_instrument(writer, texts[i], part[i], traced=self._exemplars):
                     del self._chunks[chunks:]
                     writer.truncate(size)
                     return False
@@ -211,12 +206,6 @@ class Page:
                 self._cut()
         layout.retain(present)
         return True
-
-    def _write_child(self, family: DirectFamily, text: Any, child: Any) -> bool:
-        """Append the lines of a child, and return whether it needs no snapshot."""
-        if self._keep_lines:
-            return family.write_kept(self._writer, text, child, traced=self._exemplars)
-        return family.write_instrument(self._writer, text, child, traced=self._exemplars)
 
     def _cut(self) -> None:
         """End a chunk."""

@@ -4,8 +4,6 @@ import logging
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from metrics import (
     Counter,
@@ -22,7 +20,7 @@ from metrics.exporters import openmetrics, prometheus
 from metrics.exporters._exposition.page import CHUNK, SLICE
 from metrics.testing import ManualClock
 from tests.exporters.examples import everything
-from tests.exporters.page_reading import Custom, layout, page, samples
+from tests.exporters.page_reading import Custom, page, samples
 
 
 def test_a_custom_instrument_under_the_name_of_another_does_not_break_the_page(caplog):
@@ -188,53 +186,3 @@ def test_two_dialects_read_alternately_keep_their_own_texts():
     first = {exporter: exporter.render(registry) for exporter in (prometheus, openmetrics)}
     for exporter in (prometheus, openmetrics, openmetrics, prometheus):
         assert exporter.render(registry) == first[exporter]
-
-
-SETS = st.lists(st.integers(0, 2), min_size=3, max_size=3)
-
-STEPS = st.lists(
-    st.tuples(st.just("update"), st.sampled_from("ab"), st.sampled_from([0.5, 1.0, 2.0, 4.0]))
-    | st.tuples(st.just("set"), st.sampled_from("ab"), SETS)
-    | st.tuples(st.just("trace"), st.sampled_from("ab"), st.just(1.0))
-    | st.tuples(st.just("remove"), st.sampled_from("ab"), st.just(0.0))
-    | st.tuples(st.just("replace"), st.sampled_from("ab"), st.sampled_from([(1, 2), (1, 3)])),
-    max_size=12,
-)
-
-
-@given(STEPS, st.sampled_from([prometheus, openmetrics]))
-def test_kept_lines_are_those_of_the_present_numbers(steps, exporter):
-    registry = Registry(clock=ManualClock())
-    family = registry.bucket_histograms("sizes", labels=("shop",), bounds=(1, 2))
-    registry.bucket_histogram("a", bounds=(1, 2))
-    registry.bucket_histogram("b", bounds=(-1, 2))
-    registry.counter("hits").inc()
-    registry.timer("call").update(1)
-    for action, name, value in steps:
-        for histogram in (registry.bucket_histogram(name), family.labels(name)):
-            if action == "update":
-                histogram.update(value)
-            elif action == "set":
-                histogram.set_counts(value, sum=1.0)
-            elif action == "trace":
-                histogram.update(value, exemplar={"trace": "1"})
-        if action == "remove":
-            family.remove(name)
-        elif action == "replace":
-            registry.unregister(name)
-            registry.bucket_histogram(name, bounds=value)
-        assert exporter.render(registry, keep_lines=True) == exporter.render(registry)
-    assert exporter.render(registry, keep_lines=True) == exporter.render(registry)
-
-
-def test_lines_are_kept_only_on_request():
-    registry = Registry()
-    registry.bucket_histogram("sizes", bounds=(1, 2)).update(1)
-    page(registry)
-    [family] = layout(registry, "sizes")._families.values()
-    assert family[0].text(()).lines is None
-    prometheus.render(registry, keep_lines=True)
-    kept = family[0].text(()).lines
-    assert kept is not None
-    prometheus.render(registry, keep_lines=True)
-    assert family[0].text(()).lines is kept
