@@ -1,4 +1,8 @@
-"""ASGI applications that serve the values of a registry, without any framework.
+"""ASGI applications that serve the values of a registry, and middleware that measures others.
+
+Neither needs a framework. `Measured` measures the requests of an application:
+
+    app.add_middleware(asgi.Measured, http=container.http)  # Starlette, FastAPI
 
 `metrics` is one endpoint for any path:
 
@@ -26,6 +30,7 @@ from contextlib import suppress
 from copy import copy
 from typing import Any, final
 
+from metrics.integrations._asgi_measured import Measured as Measured
 from metrics.integrations._exposition import (
     HEALTH_TIMEOUT,
     TIMEOUT,

@@ -1,10 +1,14 @@
-"""WSGI applications that serve the values of a registry, without any framework.
+"""WSGI applications that serve the values of a registry, and one that measures others.
+
+None needs a framework. `measured` measures the requests of an application:
+
+    app.wsgi_app = wsgi.measured(app.wsgi_app, container.http)  # Flask
 
 `metrics` is one endpoint for any path, and `exposition` has all pages. For Flask:
 
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/metrics": wsgi.metrics(container)})
 
-As the applications of `asgi`, they look the registry up at each request, and answer 503 with the
+As the applications of `asgi`, the latter look the registry up at each request, and answer 503 with the
 reason while its container does not run.
 """
 
@@ -28,6 +32,7 @@ from metrics.integrations._exposition import (
     plain,
 )
 from metrics.integrations._providers import Source
+from metrics.integrations._wsgi_measured import measured as measured
 
 
 def metrics(

@@ -1,0 +1,276 @@
+"""Measured WSGI applications: their requests, whichever way they respond (PEP 3333)."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, final
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from metrics.integrations._binding import Binding, Source
+from metrics.integrations.http import (
+    ABORTED,
+    CANCELLED,
+    SERVER_ERROR,
+    HTTPServer,
+    error_type,
+)
+
+RouteFunction = Callable[[WSGIEnvironment], str | None]
+
+MEASURED = "metrics.integrations.wsgi.measured"
+"""Key of the environment for the instruments that measure the request."""
+
+SECOND = 1e9
+
+MOST_DIGITS = 18
+"""Most digits of a Content-Length that is counted: an exabyte."""
+
+
+def measured(
+    app: WSGIApplication, http: Source, *, route: RouteFunction | None = None
+) -> WSGIApplication:
+    """Return a WSGI application that measures the requests of another one.
+
+    For Flask and any WSGI application:
+
+        app.wsgi_app = wsgi.measured(app.wsgi_app, container.http)  # Flask
+
+    A request ends when the last bytes of its body have been iterated over: calls after that, of
+    `close()`, do not count. Its thread is that of the server.
+
+    WSGI knows no start of an application, so the first request in a process starts the resource and
+    its dependencies, unless the container runs already; importing or creating the application
+    starts nothing. While a container is stopped, requests are served unmeasured, which is logged
+    once; a container that starts again measures again.
+
+    Args:
+        app: the application.
+        http: the provider of the instruments, `http.server`; or the instruments themselves.
+        route: returns the template of the route from the environment when the response begins, for
+            frameworks other than Flask; None for no route.
+
+    Raises:
+        TypeError: `http` is neither.
+    """
+    return MeasuredWSGI(app, Binding(http, starts=True), flask_route if route is None else route)
+
+
+def flask_route(environ: WSGIEnvironment) -> str:
+    """Return the template of the route of Flask that answers a request; empty without one."""
+    request: Any = environ.get("werkzeug.request")
+    # Of a request that werkzeug made without Flask, and of one that no route answers, it is None.
+    rule = getattr(request, "url_rule", None)
+    return "" if rule is None else rule.rule
+
+
+@final
+class MeasuredWSGI:
+    """WSGI application of `measured`."""
+
+    __slots__ = ("_app", "_binding", "route")
+
+    def __init__(self, app: WSGIApplication, binding: Binding, route: RouteFunction) -> None:
+        self._app = app
+        self._binding = binding
+        self.route = route
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        server = self._binding.server
+        if server is None or server.closed:
+            server = self._binding.find()
+        if server is None or environ.get(MEASURED) is server:
+            return self._app(environ, start_response)
+        environ[MEASURED] = server
+        call = Call(server, self, environ, start_response)
+        try:
+            body = self._app(environ, call.start)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        # A server that gets a list knows the length of the body. Nothing follows it.
+        if type(body) is list or type(body) is tuple:
+            for chunk in body:
+                call.size += len(chunk)
+            call.finish("")
+            return body
+        wrapper: Any = environ.get("wsgi.file_wrapper")
+        if isinstance(wrapper, type) and isinstance(body, wrapper):
+            return measure_file(body, call)
+        return Body(body, call)
+
+    def report(self, error: Exception) -> None:
+        """Log, once, that a request could not be measured."""
+        self._binding.report(error)
+
+
+@final
+class Call:
+    """Call of an application: a request under way, and its response."""
+
+    __slots__ = (
+        "_active",
+        "_ended",
+        "_environ",
+        "_measured",
+        "_open",
+        "_route",
+        "_server",
+        "_start_response",
+        "_started",
+        "_status",
+        "_write",
+        "headers",
+        "size",
+    )
+
+    def __init__(
+        self,
+        server: HTTPServer,
+        measuring: MeasuredWSGI,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+    ) -> None:
+        self._server = server
+        self._measured = measuring
+        self._environ = environ
+        self._start_response: Any = start_response
+        self._route = ""
+        self._status = 0
+        self._ended = 0
+        self._open = True
+        self._write: Any = None
+        self.size = 0
+        self.headers: list[tuple[str, str]] = []
+        method = environ["REQUEST_METHOD"]
+        self._active = active = server.active.get(method) or server.active_of(method)
+        active.enter()
+        self._started = server.now()
+
+    def start(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], object]:
+        """Start the response; return the function that writes bytes, which few applications use."""
+        if exc_info is None:
+            self._write = self._start_response(status, headers)
+        else:
+            self._write = self._start_response(status, headers, exc_info)
+        self.headers = headers
+        try:
+            self._status = int(status[:3])
+            # Flask has no request any more when its application returns.
+            self._route = self._measured.route(self._environ) or ""
+        except Exception as problem:  # noqa: BLE001 - a request does not fail to be measured
+            self._measured.report(problem)
+        if self._server.first_byte:
+            self._ended = self._server.now()
+        return self.write
+
+    def write(self, data: bytes) -> object:
+        """Write bytes of the body."""
+        self.size += len(data)
+        return self._write(data)
+
+    def fail(self, error: BaseException) -> None:
+        """Record a request whose application raised before the end of the response."""
+        kind = error_type(error)
+        if kind in {CANCELLED, ABORTED}:
+            self._status = self._status if self._status < SERVER_ERROR else 0
+        else:
+            self._status = self._status or SERVER_ERROR
+        self.finish(kind)
+
+    def content_length(self) -> int:
+        """Return the length of the body by the headers of the response; -1 if they have none."""
+        for name, value in self.headers:
+            if name.lower() == "content-length":
+                return int(value) if value.isdigit() and len(value) <= MOST_DIGITS else -1
+        return -1
+
+    def close(self) -> None:
+        """Record a request whose response is closed; before its end, the client has left."""
+        if self._open:
+            # Servers need not iterate over the end of a body of known length, nor over that of HEAD.
+            whole = self._active.method == "HEAD" or self.size == self.content_length()
+            self.finish("" if whole else ABORTED)
+
+    def finish(self, error: str) -> None:
+        """Record the request, once; an integration never makes it fail."""
+        if not self._open:
+            return
+        self._open = False
+        server, active = self._server, self._active
+        seconds = ((self._ended or server.now()) - self._started) / SECOND
+        active.leave()
+        try:
+            method, route, status = active.method, self._route, self._status
+            if error:
+                series = server.series.get((method, route, status, error))
+            else:
+                series = server.series.get((method, route, status))
+            if series is None:
+                series = server.series_of(method, route, status, error)
+            series.duration(seconds)
+            series.response_size(float(self.size))
+            if series.count is not None:
+                series.count()
+            length = self._environ.get("CONTENT_LENGTH")
+            if length and length.isdigit() and len(length) <= MOST_DIGITS:
+                series.request_size(float(length))
+        except Exception as problem:  # noqa: BLE001 - a request does not fail to be measured
+            self._measured.report(problem)
+
+
+@final
+class Body:
+    """Body of a response that the server iterates over, and then closes."""
+
+    __slots__ = ("_body", "_call", "_next")
+
+    def __init__(self, body: Iterable[bytes], call: Call) -> None:
+        self._body = body
+        self._call = call
+        self._next: Callable[[], bytes] | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            if self._next is None:
+                self._next = iter(self._body).__next__
+            chunk = self._next()
+        except StopIteration:
+            self._call.finish("")
+            raise
+        except BaseException as error:
+            self._call.fail(error)
+            raise
+        self._call.size += len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        """Close the body of the application."""
+        try:
+            self._call.close()
+        finally:
+            close: Any = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+
+
+def measure_file(body: Any, call: Call) -> Any:
+    """Return a file wrapper of the server, which knows its own class, and sends the file itself."""
+    close = getattr(body, "close", None)
+
+    def closing() -> None:
+        call.size = max(call.size, call.content_length())
+        call.finish("")
+        if close is not None:
+            close()
+
+    try:
+        body.close = closing
+    except AttributeError:
+        # Of a server in C. The file is not sent yet, but nothing calls at its end.
+        call.size = max(call.size, call.content_length())
+        call.finish("")
+    return body
