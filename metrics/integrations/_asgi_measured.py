@@ -5,7 +5,8 @@ The hot path: `Measured.__call__`, `Exchange.send` and `Exchange.finish` run for
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from os import stat
+from os import fstat
+from pathlib import Path
 from typing import Any, final
 
 from metrics.integrations._asgi_routes import Routes
@@ -179,9 +180,9 @@ class Exchange:
         """Count a file that the server reads."""
         with suppress(OSError):
             if "path" in message:
-                self._size += stat(message["path"]).st_size
+                self._size += Path(message["path"]).stat().st_size
             else:
-                self._size += message.get("count") or stat(message["file"].fileno()).st_size
+                self._size += message.get("count") or fstat(message["file"].fileno()).st_size
         if not message.get("more_body"):
             self.finish("")
 
@@ -216,8 +217,8 @@ class Exchange:
                 series = server.series_of(method, route, status, error)
             series.duration(seconds)
             series.response_size(float(self._size))
-            if series.count is not None:
-                series.count()
+            if series.request is not None:
+                series.request()
             for name, value in self._scope["headers"]:
                 if name == b"content-length":
                     if value.isdigit() and len(value) <= MOST_DIGITS:

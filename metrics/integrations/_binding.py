@@ -1,4 +1,4 @@
-"""Running instruments of a measured application, resolved once for each start of their container."""
+"""Running instruments of a measured application, resolved once for each start of a container."""
 
 from collections.abc import Callable
 from logging import getLogger

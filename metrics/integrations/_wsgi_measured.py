@@ -87,9 +87,8 @@ class MeasuredWSGI:
             call.fail(error)
             raise
         # A server that gets a list knows the length of the body. Nothing follows it.
-        if type(body) is list or type(body) is tuple:
-            for chunk in body:
-                call.size += len(chunk)
+        if isinstance(body, list | tuple):
+            call.size += sum(map(len, body))
             call.finish("")
             return body
         wrapper: Any = environ.get("wsgi.file_wrapper")
@@ -188,7 +187,7 @@ class Call:
     def close(self) -> None:
         """Record a request whose response is closed; before its end, the client has left."""
         if self._open:
-            # Servers need not iterate over the end of a body of known length, nor over that of HEAD.
+            # Servers need not iterate to the end of a body of known length, nor over that of HEAD.
             whole = self._active.method == "HEAD" or self.size == self.content_length()
             self.finish("" if whole else ABORTED)
 
@@ -210,8 +209,8 @@ class Call:
                 series = server.series_of(method, route, status, error)
             series.duration(seconds)
             series.response_size(float(self.size))
-            if series.count is not None:
-                series.count()
+            if series.request is not None:
+                series.request()
             length = self._environ.get("CONTENT_LENGTH")
             if length and length.isdigit() and len(length) <= MOST_DIGITS:
                 series.request_size(float(length))
@@ -257,7 +256,7 @@ class Body:
                 close()
 
 
-def measure_file(body: Any, call: Call) -> Any:
+def measure_file(body: Any, call: Call) -> Iterable[bytes]:
     """Return a file wrapper of the server, which knows its own class, and sends the file itself."""
     close = getattr(body, "close", None)
 
@@ -273,4 +272,5 @@ def measure_file(body: Any, call: Call) -> Any:
         # Of a server in C. The file is not sent yet, but nothing calls at its end.
         call.size = max(call.size, call.content_length())
         call.finish("")
-    return body
+    file: Iterable[bytes] = body
+    return file

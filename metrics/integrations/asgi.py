@@ -30,7 +30,9 @@ from contextlib import suppress
 from copy import copy
 from typing import Any, final
 
-from metrics.integrations._asgi_measured import Measured as Measured
+from metrics.integrations._asgi_measured import (
+    Measured as Measured,  # noqa: PLC0414 - re-exported
+)
 from metrics.integrations._exposition import (
     HEALTH_TIMEOUT,
     TIMEOUT,

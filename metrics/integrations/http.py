@@ -50,7 +50,7 @@ from metrics.registry import Registry
 from metrics.registry._inner import Registrations
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""Upper bounds of the durations of requests in seconds, as OpenTelemetry's conventions have them."""
+"""Upper bounds of the durations of requests in seconds, as OpenTelemetry has them."""
 
 WEBSOCKET_BOUNDS = (0.1, 1.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 """Upper bounds of the durations of connections: a tenth of a second to a day."""
@@ -136,7 +136,7 @@ class Series(NamedTuple):
     duration: Callable[[float], None]
     request_size: Callable[[float], None]
     response_size: Callable[[float], None]
-    count: Callable[[], None] | None
+    request: Callable[[], None] | None
 
 
 class Connections(NamedTuple):
@@ -370,7 +370,7 @@ def server(
     if dialect not in NAMES:
         raise ValueError(f"invalid names {names!r}: use 'opentelemetry' or 'prometheus'")
     if isinstance(exclude, str):
-        raise TypeError(f"invalid exclude {exclude!r}: use a sequence of templates, as [{exclude!r}]")
+        raise TypeError(f"invalid exclude {exclude!r}: use a sequence, as [{exclude!r}]")
     registrations = Registrations(registry)
     try:
         instruments = HTTPServer(

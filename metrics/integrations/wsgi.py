@@ -8,8 +8,8 @@ None needs a framework. `measured` measures the requests of an application:
 
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/metrics": wsgi.metrics(container)})
 
-As the applications of `asgi`, the latter look the registry up at each request, and answer 503 with the
-reason while its container does not run.
+As the applications of `asgi`, these two look the registry up at each request, and answer 503 with
+the reason while its container does not run.
 """
 
 import threading
@@ -32,7 +32,9 @@ from metrics.integrations._exposition import (
     plain,
 )
 from metrics.integrations._providers import Source
-from metrics.integrations._wsgi_measured import measured as measured
+from metrics.integrations._wsgi_measured import (
+    measured as measured,  # noqa: PLC0414 - re-exported
+)
 
 
 def metrics(
