@@ -173,7 +173,7 @@ def test_an_exception_in_the_middle_of_a_stream_keeps_the_status(recorded):
     app = Starlette(routes=[Route("/stream", endpoint)])
     app.add_middleware(asgi.Measured, http=recorded.server)
     with pytest.raises(BaseException):  # noqa: B017 - a group, depending on the version
-        ask(app, "/stream")
+        drive(app, path="/stream")
     ((labels, count),) = recorded.requests.items()
     assert labels[:3] == ("GET", "/stream", "200")
     assert labels[3] in {"OSError", "ExceptionGroup"}
@@ -239,7 +239,7 @@ def test_the_time_to_the_first_byte_is_an_option():
     with recording(first_byte=True) as recorded:
         app = Starlette(routes=[Route("/", endpoint)])
         app.add_middleware(asgi.Measured, http=recorded.server)
-        ask(app, "/")
+        drive(app)
         assert recorded.seconds == {get("/"): 1}
         assert recorded.active == {("GET",): 0}
 
