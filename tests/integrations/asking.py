@@ -19,8 +19,14 @@ async def asked(app: Application, path: str, method: str = "GET", **fields: str)
     """Return what an ASGI application answers."""
     sent: list[dict[str, Any]] = []
 
+    requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        for request in requests:
+            return request
+        # The client neither sends more nor leaves.
+        await asyncio.Event().wait()
+        raise AssertionError
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
