@@ -1,6 +1,6 @@
 """Measured ASGI applications: their requests and WebSocket connections.
 
-The hot path: `Measured.__call__`, `Exchange.send` and `Exchange.finish` run for each request.
+The hot path: `Measured.__call__`, `Exchange.send` and `Measurement` run for each request.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -11,14 +11,8 @@ from typing import Any, final
 
 from metrics.integrations._asgi_routes import Routes
 from metrics.integrations._binding import Binding, Source
-from metrics.integrations.http import (
-    ABORTED,
-    CANCELLED,
-    SERVER_ERROR,
-    Connections,
-    HTTPServer,
-    error_type,
-)
+from metrics.integrations._measurement import SECOND, Measurement
+from metrics.integrations.http import ABORTED, CANCELLED, Connections, HTTPServer, error_type
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -28,11 +22,6 @@ RouteFunction = Callable[[Message], str | None]
 
 MEASURED = "metrics.integrations.asgi.measured"
 """Key of the scope for the instruments that measure the request, which may pass two middlewares."""
-
-SECOND = 1e9
-
-MOST_DIGITS = 18
-"""Most digits of a Content-Length that is counted: an exabyte."""
 
 FORBIDDEN = 403
 """Status with which servers refuse a WebSocket that the application closes before it accepts."""
@@ -77,15 +66,15 @@ class Measured:
         self, app: Application, http: Source, *, route: RouteFunction | None = None
     ) -> None:
         self.app = app
-        self._binding = Binding(http)
-        self._template: RouteFunction = Routes().template if route is None else route
+        self.binding = Binding(http)
+        self.template: RouteFunction = Routes().template if route is None else route
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        server = self._binding.server
+        server = self.binding.server
         if server is None or server.closed:
             # A lifespan starts the container.
-            server = None if scope["type"] == "lifespan" else self._binding.find()
+            server = None if scope["type"] == "lifespan" else self.binding.find()
         if server is None or scope.get(MEASURED) is server:
             await self.app(scope, receive, send)
             return
@@ -119,60 +108,44 @@ class Measured:
             raise
         connection.leave()
 
-    def template(self, scope: Message) -> str:
-        """Return the template of the route that answered a request."""
-        return self._template(scope) or ""
-
-    def report(self, error: Exception) -> None:
-        """Log, once, that a request could not be measured."""
-        self._binding.report(error)
-
 
 @final
-class Exchange:
+class Exchange(Measurement):
     """Request under way, and its response."""
 
-    __slots__ = (
-        "_active",
-        "_ended",
-        "_measured",
-        "_scope",
-        "_send",
-        "_server",
-        "_size",
-        "_started",
-        "open",
-        "status",
-    )
+    __slots__ = ("_scope", "_send", "_template")
 
     def __init__(
         self, server: HTTPServer, measured: Measured, scope: Message, send: Send, method: str
     ) -> None:
-        self._server = server
-        self._measured = measured
+        super().__init__(server, measured.binding, method)
         self._scope = scope
         self._send = send
-        self._size = 0
-        self._ended = 0
-        self.status = 0
-        self.open = True
-        self._active = active = server.active.get(method) or server.active_of(method)
-        active.enter()
-        self._started = server.now()
+        self._template = measured.template
+
+    def route(self) -> str:
+        """Return the template of the route, which the router has left in the scope."""
+        return self._template(self._scope) or ""
+
+    def length(self) -> bytes | None:
+        """Return the Content-Length of the request; None without one."""
+        for name, value in self._scope["headers"]:
+            if name == b"content-length":
+                found: bytes = value
+                return found
+        return None
 
     # No coroutine function, whose coroutine would cost as much as all the rest.
     def send(self, message: Message, kind: str = "") -> Awaitable[None]:
         """Send a message of the response; `kind` is its type if it is another one."""
         kind = kind or message["type"]
         if kind == "http.response.body":
-            self._size += len(message.get("body", b""))
-            if not message.get("more_body") and self.open:
-                self.finish("")
+            self.size += len(message.get("body", b""))
+            if not message.get("more_body"):
+                self.finish()
         elif kind == "http.response.start":
-            self.status = message["status"]
-            if self._server.first_byte:
-                self._ended = self._server.now()
-        elif kind in {"http.response.pathsend", "http.response.zerocopysend"} and self.open:
+            self.begin(message["status"])
+        elif kind in {"http.response.pathsend", "http.response.zerocopysend"}:
             self._send_file(message)
         return self._send(message)
 
@@ -180,52 +153,11 @@ class Exchange:
         """Count a file that the server reads."""
         with suppress(OSError):
             if "path" in message:
-                self._size += Path(message["path"]).stat().st_size
+                self.size += Path(message["path"]).stat().st_size
             else:
-                self._size += message.get("count") or fstat(message["file"].fileno()).st_size
+                self.size += message.get("count") or fstat(message["file"].fileno()).st_size
         if not message.get("more_body"):
-            self.finish("")
-
-    def fail(self, error: BaseException) -> None:
-        """Record a request whose application raised before the end of the response."""
-        kind = error_type(error)
-        if kind in {CANCELLED, ABORTED}:
-            # The client is gone: it got no error that a framework sends for the exception.
-            self.status = self.status if self.status < SERVER_ERROR else 0
-        elif not self.status:
-            self.status = SERVER_ERROR
-        self.finish(kind)
-
-    def cancel(self) -> None:
-        """Record no request."""
-        self.open = False
-        self._active.leave()
-
-    def finish(self, error: str) -> None:
-        """Record the request; an integration never makes it fail."""
-        self.open = False
-        server, active = self._server, self._active
-        seconds = ((self._ended or server.now()) - self._started) / SECOND
-        active.leave()
-        try:
-            method, route, status = active.method, self._measured.template(self._scope), self.status
-            if error:
-                series = server.series.get((method, route, status, error))
-            else:
-                series = server.series.get((method, route, status))
-            if series is None:
-                series = server.series_of(method, route, status, error)
-            series.duration(seconds)
-            series.response_size(float(self._size))
-            if series.request is not None:
-                series.request()
-            for name, value in self._scope["headers"]:
-                if name == b"content-length":
-                    if value.isdigit() and len(value) <= MOST_DIGITS:
-                        series.request_size(float(value))
-                    break
-        except Exception as problem:  # noqa: BLE001 - a request does not fail to be measured
-            self._measured.report(problem)
+            self.finish()
 
 
 @final
@@ -273,7 +205,7 @@ class WebSocket:
             self.close(message.get("code", NORMAL_CLOSURE))
             if self._handshake.open:
                 self._handshake.status = FORBIDDEN
-                self._handshake.finish("")
+                self._handshake.finish()
         elif kind in RESPONSE:
             return self._handshake.send(message, RESPONSE[kind])
         return self._send(message)
@@ -294,11 +226,11 @@ class WebSocket:
         self._open = True
         self._accepted = self._server.now()
         try:
-            self._route = self._measured.template(self._scope)
+            self._route = self._handshake.route()
             self._connections = self._server.connections_of(self._route)
             self._connections.enter()
         except Exception as problem:  # noqa: BLE001 - a connection does not fail to be measured
-            self._measured.report(problem)
+            self._measured.binding.report(problem)
 
     def fail(self, error: BaseException) -> None:
         """Record a connection whose application raised before the end."""
@@ -328,4 +260,4 @@ class WebSocket:
                 self._connections.leave()
             self._server.record_connection(self._route, seconds, code, error)
         except Exception as problem:  # noqa: BLE001 - as above
-            self._measured.report(problem)
+            self._measured.binding.report(problem)

@@ -5,23 +5,13 @@ from typing import Any, final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from metrics.integrations._binding import Binding, Source
-from metrics.integrations.http import (
-    ABORTED,
-    CANCELLED,
-    SERVER_ERROR,
-    HTTPServer,
-    error_type,
-)
+from metrics.integrations._measurement import MOST_DIGITS, Measurement
+from metrics.integrations.http import ABORTED, HTTPServer
 
 RouteFunction = Callable[[WSGIEnvironment], str | None]
 
 MEASURED = "metrics.integrations.wsgi.measured"
 """Key of the environment for the instruments that measure the request."""
-
-SECOND = 1e9
-
-MOST_DIGITS = 18
-"""Most digits of a Content-Length that is counted: an exabyte."""
 
 
 def measured(
@@ -79,12 +69,12 @@ def matching_rule(request: Any, method: str) -> str:
 class MeasuredWSGI:
     """WSGI application of `measured`."""
 
-    __slots__ = ("_app", "_binding", "route")
+    __slots__ = ("_app", "_binding", "_route")
 
     def __init__(self, app: WSGIApplication, binding: Binding, route: RouteFunction) -> None:
         self._app = app
         self._binding = binding
-        self.route = route
+        self._route = route
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -94,7 +84,7 @@ class MeasuredWSGI:
         if server is None or environ.get(MEASURED) is server:
             return self._app(environ, start_response)
         environ[MEASURED] = server
-        call = Call(server, self, environ, start_response)
+        call = Call(server, self._binding, self._route, environ, start_response)
         try:
             body = self._app(environ, call.start)
         except BaseException as error:
@@ -103,60 +93,43 @@ class MeasuredWSGI:
         # A server that gets a list knows the length of the body. Nothing follows it.
         if isinstance(body, list | tuple):
             call.size += sum(map(len, body))
-            call.finish("")
+            call.finish()
             return body
         wrapper: Any = environ.get("wsgi.file_wrapper")
         if isinstance(wrapper, type) and isinstance(body, wrapper):
             return measure_file(body, call)
         return Body(body, call)
 
-    def report(self, error: Exception) -> None:
-        """Log, once, that a request could not be measured."""
-        self._binding.report(error)
-
 
 @final
-class Call:
+class Call(Measurement):
     """Call of an application: a request under way, and its response."""
 
-    __slots__ = (
-        "_active",
-        "_ended",
-        "_environ",
-        "_measured",
-        "_open",
-        "_route",
-        "_server",
-        "_start_response",
-        "_started",
-        "_status",
-        "_write",
-        "headers",
-        "size",
-    )
+    __slots__ = ("_environ", "_find_route", "_headers", "_route", "_start_response", "_write")
 
     def __init__(
         self,
         server: HTTPServer,
-        measuring: MeasuredWSGI,
+        binding: Binding,
+        find_route: RouteFunction,
         environ: WSGIEnvironment,
         start_response: StartResponse,
     ) -> None:
-        self._server = server
-        self._measured = measuring
+        super().__init__(server, binding, environ["REQUEST_METHOD"])
         self._environ = environ
+        self._find_route = find_route
         self._start_response: Any = start_response
         self._route = ""
-        self._status = 0
-        self._ended = 0
-        self._open = True
+        self._headers: list[tuple[str, str]] = []
         self._write: Any = None
-        self.size = 0
-        self.headers: list[tuple[str, str]] = []
-        method = environ["REQUEST_METHOD"]
-        self._active = active = server.active.get(method) or server.active_of(method)
-        active.enter()
-        self._started = server.now()
+
+    def route(self) -> str:
+        """Return the template of the route at the beginning of the response."""
+        return self._route
+
+    def length(self) -> str | None:
+        """Return the Content-Length of the request; None without one."""
+        return self._environ.get("CONTENT_LENGTH")
 
     def start(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
@@ -166,15 +139,13 @@ class Call:
             self._write = self._start_response(status, headers)
         else:
             self._write = self._start_response(status, headers, exc_info)
-        self.headers = headers
+        self._headers = headers
         try:
-            self._status = int(status[:3])
+            self.begin(int(status[:3]))
             # Flask has no request any more when its application returns.
-            self._route = self._measured.route(self._environ) or ""
-        except Exception as problem:  # noqa: BLE001 - a request does not fail to be measured
-            self._measured.report(problem)
-        if self._server.first_byte:
-            self._ended = self._server.now()
+            self._route = self._find_route(self._environ) or ""
+        except Exception as problem:  # noqa: BLE001 - no request fails to be measured
+            self._binding.report(problem)
         return self.write
 
     def write(self, data: bytes) -> object:
@@ -182,54 +153,19 @@ class Call:
         self.size += len(data)
         return self._write(data)
 
-    def fail(self, error: BaseException) -> None:
-        """Record a request whose application raised before the end of the response."""
-        kind = error_type(error)
-        if kind in {CANCELLED, ABORTED}:
-            self._status = self._status if self._status < SERVER_ERROR else 0
-        else:
-            self._status = self._status or SERVER_ERROR
-        self.finish(kind)
-
     def content_length(self) -> int:
         """Return the length of the body by the headers of the response; -1 if they have none."""
-        for name, value in self.headers:
+        for name, value in self._headers:
             if name.lower() == "content-length":
                 return int(value) if value.isdigit() and len(value) <= MOST_DIGITS else -1
         return -1
 
     def close(self) -> None:
         """Record a request whose response is closed; before its end, the client has left."""
-        if self._open:
+        if self.open:
             # Servers need not iterate to the end of a body of known length, nor over that of HEAD.
             whole = self._active.method == "HEAD" or self.size == self.content_length()
             self.finish("" if whole else ABORTED)
-
-    def finish(self, error: str) -> None:
-        """Record the request, once; an integration never makes it fail."""
-        if not self._open:
-            return
-        self._open = False
-        server, active = self._server, self._active
-        seconds = ((self._ended or server.now()) - self._started) / SECOND
-        active.leave()
-        try:
-            method, route, status = active.method, self._route, self._status
-            if error:
-                series = server.series.get((method, route, status, error))
-            else:
-                series = server.series.get((method, route, status))
-            if series is None:
-                series = server.series_of(method, route, status, error)
-            series.duration(seconds)
-            series.response_size(float(self.size))
-            if series.request is not None:
-                series.request()
-            length = self._environ.get("CONTENT_LENGTH")
-            if length and length.isdigit() and len(length) <= MOST_DIGITS:
-                series.request_size(float(length))
-        except Exception as problem:  # noqa: BLE001 - a request does not fail to be measured
-            self._measured.report(problem)
 
 
 @final
@@ -252,7 +188,7 @@ class Body:
                 self._next = iter(self._body).__next__
             chunk = self._next()
         except StopIteration:
-            self._call.finish("")
+            self._call.finish()
             raise
         except BaseException as error:
             self._call.fail(error)
@@ -276,7 +212,7 @@ def measure_file(body: Any, call: Call) -> Iterable[bytes]:
 
     def closing() -> None:
         call.size = max(call.size, call.content_length())
-        call.finish("")
+        call.finish()
         if close is not None:
             close()
 
@@ -285,6 +221,6 @@ def measure_file(body: Any, call: Call) -> Iterable[bytes]:
     except AttributeError:
         # Of a server in C. The file is not sent yet, but nothing calls at its end.
         call.size = max(call.size, call.content_length())
-        call.finish("")
+        call.finish()
     file: Iterable[bytes] = body
     return file

@@ -77,3 +77,8 @@ def get(route: str, status: int = 200, error: str = "", method: str = "GET") -> 
     """Return the label values of a request."""
     text = str(status) if status else ""
     return method, route, text, error or (text if status >= 500 else "")
+
+
+def levels(caplog: Any) -> list[int]:
+    """Return the levels of the lines that the integrations have logged."""
+    return [each.levelno for each in caplog.records if each.name == "metrics.integrations"]

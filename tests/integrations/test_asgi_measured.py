@@ -17,7 +17,7 @@ from metrics.integrations import asgi, http
 from metrics.lifecycle import lifespan
 from tests.forks import forking, in_child
 from tests.integrations.asking import ask, asked
-from tests.integrations.measuring import Container, get, recording
+from tests.integrations.measuring import Container, get, levels, recording
 
 
 @pytest.fixture
@@ -76,8 +76,10 @@ def test_a_request_is_counted_timed_and_sized(recorded):
         assert recorded.active == {("POST",): 1}
         recorded.clock.advance(0.25)
 
-    app = asgi.Measured(responding(start(201), body(b"hel", more=True), body(b"lo"), before=work),
-                        http=recorded.server)
+    app = asgi.Measured(
+        responding(start(201), body(b"hel", more=True), body(b"lo"), before=work),
+        http=recorded.server,
+    )
     drive(app, method="POST", headers=[(b"host", b"x"), (b"content-length", b"12")])
     labels = get("", 201, method="POST")
     assert recorded.requests == {labels: 1}
@@ -380,8 +382,8 @@ def test_a_container_that_starts_again_measures_again(caplog):
         drive(app)
         drive(app)
     # Before the first start, and after each stop.
-    assert [each.levelno for each in caplog.records] == [logging.WARNING] * 3
-    assert all("requests are served unmeasured" in each.message for each in caplog.records)
+    assert levels(caplog) == [logging.WARNING] * 3
+    assert caplog.text.count("requests are served unmeasured") == 3
 
 
 def test_a_lifespan_starts_the_container():
@@ -440,8 +442,6 @@ def test_a_request_that_outlives_its_container_is_served():
         responding(start(), body(), before=container.shutdown_resources), http=container.http
     )
     drive(app)
-
-
 
 
 def measured_in_child(app, container):

@@ -307,10 +307,13 @@ def test_litestar_has_its_templates(recorded):
     async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
         await PlainTextResponse("mounted")(scope, receive, send)
 
-    app = asgi.Measured(Litestar([item, home, mounted], openapi_config=None), http=recorded.server)
+    app = asgi.Measured(
+        Litestar([item, home, mounted], openapi_config=None, logging_config=None),
+        http=recorded.server,
+    )
     inside = Litestar(
         [item], middleware=[DefineMiddleware(asgi.Measured, http=recorded.server)],
-        openapi_config=None,
+        openapi_config=None, logging_config=None,
     )  # fmt: skip
     for path in ("/items/1", "/items/2", "/", "/mounted/x", "/none"):
         ask(app, path)

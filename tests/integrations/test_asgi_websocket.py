@@ -192,9 +192,7 @@ def test_mounts_have_their_templates(recorded):
     async def endpoint(socket):
         await socket.accept()
 
-    app = Starlette(
-        routes=[Mount("/t/{tenant}", routes=[WebSocketRoute("/ws/{id}", endpoint)])]
-    )
+    app = Starlette(routes=[Mount("/t/{tenant}", routes=[WebSocketRoute("/ws/{id}", endpoint)])])
     app.add_middleware(asgi.Measured, http=recorded.server)
     drive(app, CONNECT, path="/t/42/ws/1")
     assert recorded.connections == {("/t/{tenant}/ws/{id}", "1000", ""): 1}
