@@ -197,7 +197,8 @@ class ViewCall(Measurement):
             self.size = len(response.content)
             self.finish(error)
             return
-        if getattr(response, "file_to_stream", None) is None:
+        is_file = getattr(response, "file_to_stream", None) is not None
+        if not is_file:
             content = response.streaming_content
             response.streaming_content = (
                 self._iterate_async(content) if response.is_async else self._iterate(content)
@@ -205,7 +206,13 @@ class ViewCall(Measurement):
         close = response.close
 
         def closing() -> None:
-            self._close(response)
+            if is_file:
+                # The server may have sent it without a copy.
+                self.size = int(response.headers.get("Content-Length", 0))
+                self.finish()
+            else:
+                # Before the end, the client has left; of HEAD, no server reads the content.
+                self.finish("" if self._active.method == "HEAD" else ABORTED)
             close()
 
         response.close = closing
@@ -229,14 +236,3 @@ class ViewCall(Measurement):
             self.fail(error)
             raise
         self.finish()
-
-    def _close(self, response: Any) -> None:
-        """Record a request whose response is closed; before its end, the client has left."""
-        if not self.open:
-            return
-        if getattr(response, "file_to_stream", None) is not None:
-            # The server may have sent it without a copy.
-            self.size = int(response.headers.get("Content-Length", 0))
-            self.finish()
-        else:
-            self.finish("" if self._active.method == "HEAD" else ABORTED)
