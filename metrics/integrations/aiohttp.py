@@ -82,6 +82,10 @@ def measured(http: Source) -> Middleware:
             return await serve_websocket(call, server, request, handler)
         try:
             response = await handler(request)
+        except web.HTTPMethodNotAllowed as error:
+            call.template = call.template or await template_for_others(request)
+            call.respond(error)
+            raise
         except web.HTTPException as error:
             call.respond(error)
             raise
@@ -92,6 +96,15 @@ def measured(http: Source) -> Middleware:
         return response
 
     return middleware
+
+
+async def template_for_others(request: web.Request) -> str:
+    """Return the template of the route that answers other methods of a request; empty without."""
+    for resource in request.app.router.resources():
+        _, methods = await resource.resolve(request)
+        if methods:
+            return resource.canonical
+    return ""
 
 
 async def serve_websocket(
@@ -128,16 +141,18 @@ async def serve_websocket(
 class HandlerCall(Measurement):
     """Request to a handler of aiohttp under way, and its response."""
 
-    __slots__ = ("_request",)
+    __slots__ = ("_request", "template")
 
     def __init__(self, server: HTTPServer, binding: Binding, request: web.Request) -> None:
         super().__init__(server, binding, request.method)
         self._request = request
+        # The router has run; the template has the prefixes of the applications around the route.
+        resource = request.match_info.route.resource
+        self.template = "" if resource is None else resource.canonical
 
     def route(self) -> str:
-        """Return the template of the route, with those of the applications around it."""
-        resource = self._request.match_info.route.resource
-        return "" if resource is None else resource.canonical
+        """Return the template of the route."""
+        return self.template
 
     def length(self) -> str | None:
         """Return the Content-Length of the request; None without one."""
