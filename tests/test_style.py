@@ -47,7 +47,7 @@ COVERED = (
 )
 
 PUBLIC_MODULES = word_set(
-    "__init__ clock deadline errors options ticker asgi uvicorn wsgi "
+    "__init__ clock deadline errors options ticker aiohttp asgi django http uvicorn wsgi "
     "csv expvar geth_text graphite influx json log_lines openmetrics opentsdb otlp prometheus "
     "remote_write statsd file influxdb log pushgateway syslog"
 )
@@ -115,6 +115,7 @@ PARTICIPLES = re.compile(
 )
 
 ALLOWED_PARTICIPLES = {
+    "measured": "public function of integrations, read as `wsgi.measured(app, container.http)`",
     "related": "as the property of dependency-injector that it returns",
     "ticked": "public hook of metrics.resources, read as `with ticked(...)`",
 }

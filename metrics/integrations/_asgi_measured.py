@@ -1,6 +1,6 @@
 """Measured ASGI applications: their requests and WebSocket connections.
 
-The hot path: `Measured.__call__`, `Exchange.send` and `Measurement` run for each request.
+The hot path: `MeasuredASGI.__call__`, `Exchange.send` and `Measurement` run for each request.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -12,7 +12,7 @@ from typing import Any, final
 from metrics.integrations._asgi_routes import Routes
 from metrics.integrations._binding import Binding, Source
 from metrics.integrations._measurement import SECOND, Measurement
-from metrics.integrations.http import ABORTED, CANCELLED, Connections, HTTPServer, error_type
+from metrics.integrations.http import ABORTED, CANCELLED, HTTPServer, OpenConnections, error_type
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -38,14 +38,14 @@ RESPONSE = {
 
 
 @final
-class Measured:
+class MeasuredASGI:
     """ASGI middleware that measures requests and WebSocket connections.
 
     For Starlette, FastAPI, Litestar and any ASGI application:
 
         app.add_middleware(asgi.Measured, http=container.http)  # Starlette, FastAPI
-        Litestar(middleware=[DefineMiddleware(asgi.Measured, http=container.http)])
-        app = asgi.Measured(app, http=container.http)
+        app = asgi.Measured(app, http=container.http)  # any; Litestar, whose own middleware no
+                                                       # request for an unknown path passes
 
     A request ends with the last message of its body: background tasks do not count. While
     the container does not run, requests are served unmeasured, which is logged once; a container
@@ -116,7 +116,7 @@ class Exchange(Measurement):
     __slots__ = ("_scope", "_send", "_template")
 
     def __init__(
-        self, server: HTTPServer, measured: Measured, scope: Message, send: Send, method: str
+        self, server: HTTPServer, measured: MeasuredASGI, scope: Message, send: Send, method: str
     ) -> None:
         super().__init__(server, measured.binding, method)
         self._scope = scope
@@ -180,7 +180,7 @@ class WebSocket:
     def __init__(
         self,
         server: HTTPServer,
-        measured: Measured,
+        measured: MeasuredASGI,
         scope: Message,
         receive: Receive,
         send: Send,
@@ -193,7 +193,7 @@ class WebSocket:
         self._accepted = 0
         self._open = False
         self._route = ""
-        self._connections: Connections | None = None
+        self._connections: OpenConnections | None = None
         self._handshake = Exchange(server, measured, scope, send, "GET")
 
     def send(self, message: Message) -> Awaitable[None]:

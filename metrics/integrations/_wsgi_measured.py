@@ -84,7 +84,7 @@ class MeasuredWSGI:
         if server is None or environ.get(MEASURED) is server:
             return self._app(environ, start_response)
         environ[MEASURED] = server
-        call = Call(server, self._binding, self._route, environ, start_response)
+        call = ApplicationCall(server, self._binding, self._route, environ, start_response)
         try:
             body = self._app(environ, call.start)
         except BaseException as error:
@@ -102,7 +102,7 @@ class MeasuredWSGI:
 
 
 @final
-class Call(Measurement):
+class ApplicationCall(Measurement):
     """Call of an application: a request under way, and its response."""
 
     __slots__ = ("_environ", "_find_route", "_headers", "_route", "_start_response", "_write")
@@ -174,7 +174,7 @@ class Body:
 
     __slots__ = ("_body", "_call", "_next")
 
-    def __init__(self, body: Iterable[bytes], call: Call) -> None:
+    def __init__(self, body: Iterable[bytes], call: ApplicationCall) -> None:
         self._body = body
         self._call = call
         self._next: Callable[[], bytes] | None = None
@@ -206,7 +206,7 @@ class Body:
                 close()
 
 
-def measure_file(body: Any, call: Call) -> Iterable[bytes]:
+def measure_file(body: Any, call: ApplicationCall) -> Iterable[bytes]:
     """Return a file wrapper of the server, which knows its own class, and sends the file itself."""
     close = getattr(body, "close", None)
 

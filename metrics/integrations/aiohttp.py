@@ -38,16 +38,16 @@ def running(container: LifecycleOwner) -> Callable[[web.Application], AsyncItera
     """
 
     async def context(_app: web.Application) -> AsyncIterator[None]:
-        await completed(container.init_resources())
+        await wait_for(container.init_resources())
         try:
             yield
         finally:
-            await completed(container.shutdown_resources())
+            await wait_for(container.shutdown_resources())
 
     return context
 
 
-async def completed(result: Any) -> None:
+async def wait_for(result: Any) -> None:
     """Wait for a start or a stop, if it has to be awaited."""
     if inspect.isawaitable(result):
         await result

@@ -30,9 +30,7 @@ from contextlib import suppress
 from copy import copy
 from typing import Any, final
 
-from metrics.integrations._asgi_measured import (
-    Measured as Measured,  # noqa: PLC0414 - re-exported
-)
+from metrics.integrations._asgi_measured import MeasuredASGI
 from metrics.integrations._exposition import (
     HEALTH_TIMEOUT,
     TIMEOUT,
@@ -54,6 +52,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 Application = Callable[..., Awaitable[Any]]
 """ASGI application. Frameworks type the parameters of routes and mounts differently."""
+
+Measured = MeasuredASGI
 
 PASSED = "metrics.integrations.asgi.passed"
 """Key of the scope for the applications that have passed a request on to their router."""

@@ -8,8 +8,8 @@ A container declares them once, and an application is measured with one line:
     app.add_middleware(asgi.Measured, http=container.http)     # Starlette, FastAPI
     app.wsgi_app = wsgi.measured(app.wsgi_app, container.http)  # Flask
 
-Names, labels and buckets are those of OpenTelemetry's semantic conventions for HTTP servers; label
-names have underscores for dots:
+Names, labels and buckets follow OpenTelemetry's semantic conventions for HTTP servers; label names
+have underscores for dots:
 
 | instrument | labels |
 | --- | --- |
@@ -130,7 +130,7 @@ class ActiveRequests(NamedTuple):
     leave: Callable[[], None]
 
 
-class Series(NamedTuple):
+class RequestSeries(NamedTuple):
     """Updates for the end of a request with one method, route, status and error type."""
 
     duration: Callable[[float], None]
@@ -139,7 +139,7 @@ class Series(NamedTuple):
     request: Callable[[], None] | None
 
 
-class Connections(NamedTuple):
+class OpenConnections(NamedTuple):
     """Updates of the WebSocket connections of one route."""
 
     enter: Callable[[], None]
@@ -150,7 +150,7 @@ def ignore(_value: float = 0.0) -> None:
     """Do nothing, for an instrument that is left out."""
 
 
-IGNORED = Series(ignore, ignore, ignore, None)
+IGNORED = RequestSeries(ignore, ignore, ignore, None)
 
 
 @final
@@ -201,7 +201,7 @@ class HTTPServer:
         now: Callable[[], int],
     ) -> None:
         self.active: dict[str, ActiveRequests] = {}
-        self.series: dict[tuple[object, ...], Series] = {}
+        self.series: dict[tuple[object, ...], RequestSeries] = {}
         self.closed = False
         self.first_byte = first_byte
         self.now = now
@@ -265,10 +265,10 @@ class HTTPServer:
             found = self.active[known] = ActiveRequests(known, gauge.inc, gauge.dec)
         return found
 
-    def series_of(self, method: str, route: str, status: int, error: str = "") -> Series:
+    def series_of(self, method: str, route: str, status: int, error: str = "") -> RequestSeries:
         """Return the updates of requests of one kind, and keep them in `series`.
 
-        Above the limit, they are those of the overflow series, and are not kept.
+        Above the limit, all requests share the overflow series, whose updates are not kept.
 
         Args:
             method: the method, as in `ActiveRequests`.
@@ -287,7 +287,7 @@ class HTTPServer:
         requests, received, sent = self._requests, self._request_sizes, self._response_sizes
         return self._keep(
             key,
-            Series(
+            RequestSeries(
                 self._durations.labels(*labels).update,
                 ignore if received is None else request_size(received, labels),
                 ignore if sent is None else response_size(method, sent.labels(*labels).update),
@@ -295,17 +295,17 @@ class HTTPServer:
             ),
         )
 
-    def _keep(self, key: tuple[object, ...], series: Series) -> Series:
+    def _keep(self, key: tuple[object, ...], series: RequestSeries) -> RequestSeries:
         if len(self.series) < self._limit:
             self.series[key] = series
         return series
 
-    def connections_of(self, route: str) -> Connections:
+    def connections_of(self, route: str) -> OpenConnections:
         """Return the updates of the open WebSocket connections of a route."""
         if route in self._excluded:
-            return Connections(ignore, ignore)
+            return OpenConnections(ignore, ignore)
         gauge = self._connections.labels(route)
-        return Connections(gauge.inc, gauge.dec)
+        return OpenConnections(gauge.inc, gauge.dec)
 
     def record_connection(self, route: str, seconds: float, code: int, error: str) -> None:
         """Record the end of a WebSocket connection.

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 from django.conf import settings
 
@@ -37,7 +38,7 @@ stopped = []
 def reporter(registry):
     yield registry
     stopped.append(registry)
-    print("stopped", file=sys.stderr, flush=True)
+    print("stopped", file=sys.stderr, flush=True)  # noqa: T201
 
 
 class Container(MetricsContainer):
@@ -86,7 +87,7 @@ async def async_item(request, number):
 
 
 def file(request):
-    return FileResponse(open(__file__, "rb"))  # noqa: SIM115 - closed by the response
+    return FileResponse(Path(__file__).open("rb"))
 
 
 urlpatterns = [

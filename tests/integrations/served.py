@@ -10,7 +10,7 @@ from metrics.lifecycle import MetricsContainer, Resource, lifespan
 def noted():
     """Note the stop in the log of the server."""
     yield
-    print("the container has stopped", file=sys.stderr, flush=True)
+    print("the container has stopped", file=sys.stderr, flush=True)  # noqa: T201
 
 
 class Container(MetricsContainer):
@@ -64,7 +64,7 @@ def fastapi():
     router = APIRouter()
 
     @router.api_route("/items/{id}", methods=["GET", "POST"])
-    async def item(id: int, request: Request):
+    async def item(id: int, request: Request):  # noqa: A002
         return len(await request.body())
 
     @app.get("/endless")
@@ -77,7 +77,7 @@ def fastapi():
         return StreamingResponse(chunks())
 
     @app.websocket("/ws/{id}")
-    async def echo(socket: WebSocket, id: int):
+    async def echo(socket: WebSocket, id: int):  # noqa: A002
         await socket.accept()
         async for text in socket.iter_text():
             await socket.send_text(text)
@@ -89,7 +89,7 @@ def fastapi():
     return app
 
 
-def raw():
+def raw():  # noqa: C901
     """Return an application without a framework; its container is started by the lifespan."""
     container = Container()
     page = asgi.metrics(container.registry)
@@ -136,7 +136,6 @@ def raw():
 def litestar():
     from litestar import Litestar, Request, WebSocket, route, websocket
     from litestar import asgi as asgi_handler
-    from litestar.middleware import DefineMiddleware
     from litestar.params import FromPath
     from litestar.types import Receive, Scope, Send
 
@@ -144,15 +143,15 @@ def litestar():
     page = asgi.metrics(container.registry)
 
     @route("/items/{id:int}", http_method=["GET", "POST"], status_code=200)
-    async def item(id: FromPath[int], request: Request) -> str:
+    async def item(id: FromPath[int], request: Request) -> str:  # noqa: A002
         return f"item {len(await request.body())}"
 
     @route("/t/{tenant:str}/items/{id:int}", http_method=["GET"])
-    async def tenants_item(tenant: FromPath[str], id: FromPath[int]) -> str:
+    async def tenants_item(tenant: FromPath[str], id: FromPath[int]) -> str:  # noqa: A002
         return "item"
 
     @websocket("/ws/{id:int}")
-    async def echo(socket: WebSocket, id: FromPath[int]) -> None:
+    async def echo(socket: WebSocket, id: FromPath[int]) -> None:  # noqa: A002
         await socket.accept()
         async for text in socket.iter_data():
             await socket.send_text(text)
@@ -161,13 +160,13 @@ def litestar():
     async def metrics(scope: Scope, receive: Receive, send: Send) -> None:
         await page(scope, receive, send)
 
-    return Litestar(
+    app = Litestar(
         [item, tenants_item, echo, metrics],
         lifespan=[lifespan(container)],
-        middleware=[DefineMiddleware(asgi.Measured, http=container.http)],
         openapi_config=None,
         logging_config=None,
     )
+    return asgi.Measured(app, http=container.http)
 
 
 def flask():
@@ -179,7 +178,7 @@ def flask():
 
     @app.route("/items/<id>", methods=["GET", "POST"])
     @app.get("/t/<tenant>/items/<id>")
-    def item(id, tenant=None):
+    def item(id, tenant=None):  # noqa: A002
         return f"item {len(request.data)}"
 
     @app.get("/endless")

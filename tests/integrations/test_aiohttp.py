@@ -166,5 +166,5 @@ def test_a_container_that_does_not_run_fails_no_request(caplog):
 
 
 def test_a_wrong_provider_is_a_type_error():
-    with pytest.raises(TypeError, match="pass the provider of an `http.server` resource"):
+    with pytest.raises(TypeError, match=r"pass the provider of an `http\.server` resource"):
         aiohttp.measured(None)

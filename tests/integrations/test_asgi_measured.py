@@ -358,7 +358,7 @@ def test_the_measured_application_stays_a_coroutine_function_and_sends_the_serve
 
 @pytest.mark.parametrize("wrong", [None, "container.http", 1])
 def test_a_wrong_provider_is_a_type_error(wrong):
-    with pytest.raises(TypeError, match="pass the provider of an `http.server` resource"):
+    with pytest.raises(TypeError, match=r"pass the provider of an `http\.server` resource"):
         asgi.Measured(responding(), http=wrong)
 
 
@@ -410,7 +410,7 @@ def test_a_lifespan_starts_the_container():
     app.add_middleware(asgi.Measured, http=container.http)
 
     @app.get("/items/{id}")
-    async def item(id: int):
+    async def item(id: int):  # noqa: A002
         return id
 
     assert asyncio.run(run()) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]

@@ -1,10 +1,13 @@
 """Routes of Starlette, FastAPI and Litestar are their templates, with those of their mounts."""
 
 import asyncio
+import functools
 
 import pytest
 from fastapi import APIRouter, FastAPI
-from litestar import Litestar, asgi as litestar_asgi, get as litestar_get
+from litestar import Litestar
+from litestar import asgi as litestar_asgi
+from litestar import get as litestar_get
 from litestar.middleware import DefineMiddleware
 from litestar.params import FromPath
 from litestar.types import Receive, Scope, Send
@@ -134,7 +137,7 @@ def test_included_routers_have_their_prefixes(recorded):
     router, nested, app = APIRouter(prefix="/users"), APIRouter(prefix="/posts"), FastAPI()
 
     @router.get("/{id}")
-    def user(id: int):
+    def user(id: int):  # noqa: A002
         return id
 
     @nested.get("/{post}")
@@ -167,7 +170,7 @@ def test_included_routers_of_a_mounted_application_have_both_prefixes(recorded):
     router, inner, app = APIRouter(), FastAPI(), FastAPI()
 
     @router.get("/users/{id}")
-    def user(id: int):
+    def user(id: int):  # noqa: A002
         return id
 
     inner.include_router(router, prefix="/v1")
@@ -255,7 +258,7 @@ def test_routes_that_are_added_later_are_found(recorded):
     measured(app, recorded)
     ask(app, "/none")
     for number in range(12):
-        app.add_route(f"/{number}/{{id}}", lambda request: answer(request))
+        app.add_route(f"/{number}/{{id}}", functools.partial(answer))
         ask(app, f"/{number}/1")
     # The routes are walked eight times at most; the rest is not matched.
     assert sum(recorded.requests.values()) == 13
@@ -296,7 +299,7 @@ def test_excluded_routes_are_not_measured():
 
 def test_litestar_has_its_templates(recorded):
     @litestar_get("/items/{id:int}")
-    async def item(id: FromPath[int]) -> str:
+    async def item(id: FromPath[int]) -> str:  # noqa: A002
         return "item"
 
     @litestar_get("/")

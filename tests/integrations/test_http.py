@@ -23,9 +23,7 @@ def test_opentelemetrys_names_and_bounds_are_the_default():
     with recording() as recorded:
         ask(asgi.Measured(app, recorded.server), "/", content_length="7")
         text = page(recorded.registry)
-    labels = (
-        'http_request_method="GET",http_route="",http_response_status_code="200",error_type=""'
-    )
+    labels = 'http_request_method="GET",http_route="",http_response_status_code="200",error_type=""'
     for line in (
         "# TYPE http_server_request_duration_seconds histogram",
         f'http_server_request_duration_seconds_bucket{{{labels},le="0.005"}} 1',
@@ -62,10 +60,10 @@ def test_every_format_shows_the_requests(names):
     with recording(names=names) as recorded:
         ask(asgi.Measured(app, recorded.server), "/")
         now = {"timestamp_ns": 10**18}
-        for format, options in (
+        for module, options in (
             (graphite, now), (influx, now), (json, {}), (openmetrics, {}), (prometheus, {}),
         ):  # fmt: skip
-            written = format.render(recorded.registry, **options)
+            written = module.render(recorded.registry, **options)
             assert b"duration" in written
             assert b"200" in written
 
@@ -146,7 +144,7 @@ def test_a_container_with_the_hook_has_no_faults():
 
 
 def test_error_types_are_the_classes_of_exceptions():
-    class ClientDisconnect(Exception):
+    class ClientDisconnect(Exception):  # noqa: N818
         pass
 
     ClientDisconnect.__qualname__ = "ClientDisconnect"

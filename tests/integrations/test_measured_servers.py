@@ -4,7 +4,6 @@ import socket
 import sys
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -144,5 +143,3 @@ def test_a_websocket_is_a_connection(framework, tmp_path):
 def counts_of_page(values):
     name = "http_server_request_duration_seconds_count"
     return {key: value for key, value in values.items() if key[0] == name and "/metrics" not in key}
-
-

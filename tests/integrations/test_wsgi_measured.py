@@ -358,7 +358,7 @@ def test_flask_streams_and_fails(recorded):
 
 @pytest.mark.parametrize("wrong", [None, "container.http"])
 def test_a_wrong_provider_is_a_type_error(wrong):
-    with pytest.raises(TypeError, match="pass the provider of an `http.server` resource"):
+    with pytest.raises(TypeError, match=r"pass the provider of an `http\.server` resource"):
         wsgi.measured(responding(list), wrong)
 
 
