@@ -47,14 +47,15 @@ class Routes:
 
     def template(self, scope: Scope) -> str:
         """Return the template of the route that answered a request; empty if none did."""
-        found = self._single.get(id(scope.get("route")))
+        route = scope.get("route")
+        if route is None and "endpoint" not in scope:
+            # Litestar has templates, empty ones for a mount and an unknown route.
+            return scope.get("path_template") or ""
+        found = self._single.get(id(route))
         return self._resolve(scope) if found is None else found
 
     def _resolve(self, scope: Scope) -> str:
         """Return the template if the route alone does not have one."""
-        # Litestar has no router in the scope; a mount or an unknown route has an empty template.
-        if "path_template" in scope:
-            return scope["path_template"] or ""
         keys = keys_of(scope)
         if not keys or "router" not in scope:
             return ""

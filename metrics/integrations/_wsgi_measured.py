@@ -8,6 +8,9 @@ from metrics.integrations._binding import Binding, Source
 from metrics.integrations._measurement import MOST_DIGITS, Measurement
 from metrics.integrations.http import ABORTED, HTTPServer
 
+SEQUENCES = (list, tuple)
+"""Classes of bodies that are whole when the application returns them."""
+
 RouteFunction = Callable[[WSGIEnvironment], str | None]
 
 MEASURED = "metrics.integrations.wsgi.measured"
@@ -46,6 +49,8 @@ def measured(
 def flask_route(environ: WSGIEnvironment) -> str:
     """Return the template of the route of Flask that answers a request; empty without one."""
     request: Any = environ.get("werkzeug.request")
+    if request is None:
+        return ""
     # Of a request that werkzeug made without Flask, and of one that no route answers, it is None.
     rule = getattr(request, "url_rule", None)
     if rule is None:
@@ -91,7 +96,7 @@ class MeasuredWSGI:
             call.fail(error)
             raise
         # A server that gets a list knows the length of the body. Nothing follows it.
-        if isinstance(body, list | tuple):
+        if isinstance(body, SEQUENCES):
             call.size += sum(map(len, body))
             call.finish()
             return body
