@@ -156,7 +156,7 @@ def checked_exemplar(labels: object) -> tuple[tuple[str, str], ...]:
             f"invalid exemplar {labels!r} ({type(labels).__name__}): pass a mapping of label names "
             "to values"
         )
-    checked_labelnames(labels)
+    checked_labelnames(labels, dots=False)
     pairs: list[tuple[str, str]] = []
     for name, value in labels.items():
         if not isinstance(value, str):

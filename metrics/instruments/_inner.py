@@ -32,6 +32,7 @@ from metrics.instruments._labels import checked_labelnames as checked_labelnames
 from metrics.instruments._labels import checked_labels as checked_labels
 from metrics.instruments._labels import escape_label as escape_label
 from metrics.instruments._labels import label_text as label_text
+from metrics.instruments._labels import legacy_label as legacy_label
 from metrics.instruments._labels import text_of as text_of
 from metrics.instruments._reservoir import RANDOM as RANDOM
 from metrics.instruments._reservoir import RandomSource as RandomSource

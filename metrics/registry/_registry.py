@@ -18,6 +18,7 @@ from metrics.instruments._inner import (
     check_methods,
     checked_clock,
     checked_labels,
+    legacy_label,
 )
 from metrics.registry._entries import Entry, is_ticking, kind_of, type_name
 from metrics.registry._healthchecks import run_all
@@ -355,7 +356,8 @@ class Registry(Shared, Shortcuts):
         )
 
     def _refuse_labels(self, name: str, labelnames: tuple[str, ...]) -> None:
-        taken = sorted(set(labelnames) & set(self.labels))
+        constant = {legacy_label(label) for label in self.labels}
+        taken = sorted([label for label in labelnames if legacy_label(label) in constant])
         if taken:
             raise ValueError(
                 f"labels {taken} of {name!r} are constant labels of the registry; "

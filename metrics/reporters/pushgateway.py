@@ -226,7 +226,7 @@ def group_path(job: str, grouping: Mapping[str, str]) -> str:
     if "job" in grouping:
         raise ValueError("grouping holds 'job', which is an option of its own")
     labels = {"job": job, **grouping}
-    checked_labelnames(labels)
+    checked_labelnames(labels, dots=False)
     return "/metrics" + "".join([path_segment(name, value) for name, value in labels.items()])
 
 

@@ -45,7 +45,7 @@ def generate(seed: int, *, prefix: str = "", odd: bool = True) -> Generated:
     registry = Registry(
         prefix,
         clock=ManualClock(),
-        labels={} if chosen.random() < 0.7 else {"zone_1": chosen.choice(TEXTS[:-1])},
+        labels={} if chosen.random() < 0.7 else {"zone.1": chosen.choice(TEXTS[:-1])},
     )
     families = 0
     values: list[float] = []
@@ -62,7 +62,7 @@ def generate(seed: int, *, prefix: str = "", odd: bool = True) -> Generated:
         unit = kind.unit or chosen.choice(ODD_UNITS if odd else UNITS)
         if not kind.unit and kind.counts and unit == "celsius":
             unit = "bytes"
-        labels = chosen.choice(((), (), ("path",), ("path", "_by_code")))
+        labels = chosen.choice(((), (), ("path",), ("path", "_by_code"), ("http.2xx", "_a.b")))
         value = update(instrument, 1000 + position, chosen)
         if labels:
             family = registry.family(

@@ -101,7 +101,11 @@ def test_values_that_do_not_match_the_labels_are_refused_and_shown(values, named
 
 
 @pytest.mark.parametrize(
-    "name", ["", "1st", "has space", "has-dash", "__private", "größe", "a\n", "le", "quantile"]
+    "name",
+    [
+        *("", "1st", "has space", "has-dash", "__private", "größe", "a\n", "le", "quantile"),
+        *(".", ".a", "a.", "a..b", "1.a", "a.é", "a. b", "__a.b"),
+    ],
 )
 def test_a_malformed_or_reserved_label_name_is_refused(name):
     with pytest.raises(ValueError, match="label name") as caught:
@@ -113,6 +117,22 @@ def test_a_malformed_or_reserved_label_name_is_refused(name):
 def test_repeated_names_are_refused(names):
     with pytest.raises(ValueError, match="label name 'a' is repeated"):
         Family(Counter, names)
+
+
+@pytest.mark.parametrize("names", [("a.b", "a_b"), ("a_b", "a.b"), ("a.b.c", "x", "a_b.c")])
+def test_names_that_formats_write_alike_are_refused(names):
+    message = f"label name '{names[-1]}' is repeated: formats write '{names[0]}' alike; use "
+    with pytest.raises(ValueError, match=message):
+        Family(Counter, names)
+
+
+def test_words_with_dots_between_them_are_a_label_name():
+    family = Family(Counter, ("http.request.method", "http.2xx"))
+    family.labels("GET", "yes").inc()
+    named = {"http.request.method": "GET", "http.2xx": "yes"}
+    assert family.labels(**named).count == 1
+    assert family.labelnames == tuple(named)
+    assert list(family.snapshot().to_dict()) == ['{http.request.method="GET",http.2xx="yes"}']
 
 
 @pytest.mark.parametrize("names", ["method", (1,), (None,), (b"a",)])

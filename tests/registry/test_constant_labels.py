@@ -60,6 +60,18 @@ def test_malformed_constant_labels_are_refused(labels, error, message):
         Registry().child("c", labels=labels)
 
 
+@pytest.mark.parametrize(("constant", "label"), [("a.b", "a_b"), ("a_b", "a.b"), ("a.b", "a.b")])
+def test_a_label_that_formats_write_like_a_constant_one_is_refused(constant: str, label: str):
+    registry = Registry(labels={constant: "x"})
+    with pytest.raises(ValueError, match=rf"^labels \['{label}'\] of 'x' are constant labels"):
+        registry.counters("x", (label,))
+
+
+def test_a_child_cannot_add_a_label_that_formats_write_like_one_of_its_parent():
+    with pytest.raises(ValueError, match=r"label name 'a_b' is repeated: formats write 'a\.b'"):
+        Registry(labels={"a.b": "x"}).child("c", labels={"a_b": "y"})
+
+
 @pytest.mark.parametrize("enabled", [True, False])
 def test_a_family_with_a_constant_label_is_refused(enabled: bool):
     registry = Registry(labels={"zone": "eu", "app": "rpc"}, enabled=enabled)

@@ -15,6 +15,7 @@ from metrics.exporters._exposition.escaping import (
     UNDERSCORES,
     UTF8,
     escape_label_name,
+    escape_labels,
     quoted_prefix,
 )
 from metrics.exporters._exposition.writing import (
@@ -151,7 +152,7 @@ class MetricFamily:
         self._suffixes = suffixes
         # The line after the last sample.
         self.ending = b""
-        # The scheme of all names, in which the arguments are already.
+        # The scheme of all names: that of `name` and `stem`, and by `escape_labels` of labels.
         self.escaping = UNDERSCORES
         self.labelnames = labelnames
         self.constant = constant
@@ -236,6 +237,13 @@ class MetricFamily:
         """Return the labels of the child with these label values, constant labels first."""
         own = [*zip(self.labelnames, values, strict=True)]
         return (*self.constant, *own) if own else self.constant
+
+    def escape_labels(self) -> None:
+        """Write the names of labels in the scheme of the family, `escaping`."""
+        self.labelnames = tuple(
+            [escape_label_name(name, self.escaping) for name in self.labelnames]
+        )
+        self.constant = escape_labels(self.constant, self.escaping)
 
     def prefix(self, name: str, labels: Labels) -> str:
         """Return the text before the number of a sample: its name and its labels."""

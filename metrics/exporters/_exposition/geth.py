@@ -165,6 +165,7 @@ class GethLayout(Layout):
 
     def _geth_family(self, family: type[MetricFamily], name: str, kind: str) -> MetricFamily:
         new = self._family(family, name, kind, encode(f"# TYPE {name} {kind}\n"), name, ONLY_NAME)
+        new.escape_labels()
         # A blank line follows each family.
         new.ending = b"\n"
         return new

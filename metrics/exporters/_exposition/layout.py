@@ -8,7 +8,6 @@ from metrics.exporters._exposition.escaping import (
     UNDERSCORES,
     UTF8,
     escape_label_name,
-    escape_labels,
     escape_metric_name,
     quoted_name,
 )
@@ -311,10 +310,8 @@ class TextLayout(Layout):
         suffixes: tuple[str, ...],
     ) -> MetricFamily:
         new = super()._family(family, name, kind, heading, stem, suffixes)
-        if self._escaping != UNDERSCORES:
-            new.escaping = self._escaping
-            new.labelnames = tuple([escape_label_name(n, self._escaping) for n in new.labelnames])
-            new.constant = escape_labels(new.constant, self._escaping)
+        new.escaping = self._escaping
+        new.escape_labels()
         return new
 
 

@@ -125,7 +125,7 @@ def fields(
 ) -> Iterator[bytes]:
     """Check the options; return an iterator over encoded series with one sample each."""
     ns = checked_ns(timestamp_ns)
-    constant = dict(checked_labels(labels))
+    constant = dict(checked_labels(labels, dots=False))
     kept = Staleness() if staleness is None else staleness
     return encode(registry, ns, constant, kept, metadata, reader)
 
