@@ -47,7 +47,7 @@ COVERED = (
 )
 
 PUBLIC_MODULES = word_set(
-    "__init__ clock deadline errors options ticker aiohttp asgi django http uvicorn wsgi "
+    "__init__ clock deadline errors options ticker aiohttp asgi celery django http uvicorn wsgi "
     "csv expvar geth_text graphite influx json log_lines openmetrics opentsdb otlp prometheus "
     "remote_write statsd file influxdb log pushgateway syslog"
 )

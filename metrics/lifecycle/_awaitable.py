@@ -93,6 +93,10 @@ async def perform_in_loop(operation: Operation) -> None:
 class Done(Coroutine[Any, Any, None]):
     """Awaitable that returns at once: the call has done everything."""
 
+    def done(self) -> bool:
+        """Return True, as the future of a completed call would."""
+        return True
+
     def __await__(self) -> Generator[Any, Any, None]:
         return iter(())  # type: ignore[return-value] # an exhausted iterator is all `await` needs
 

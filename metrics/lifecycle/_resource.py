@@ -116,8 +116,13 @@ class Resource(providers.Resource[T]):
             super().register_overrides(provider)
 
     def init(self) -> Any:
-        """Start the resource, even if it was stopped; return the result of calling the provider."""
-        lifecycle_of(self.record).revive([self.record])
+        """Start the resource, even if it was stopped; return the result of calling the provider.
+
+        A forked process that starts some resources so needs no notice of the others in the log.
+        """
+        lifecycle = lifecycle_of(self.record)
+        lifecycle.revive([self.record])
+        lifecycle.fork_notice = ""
         return self()
 
     def shutdown(self) -> Awaitable[None]:
