@@ -44,7 +44,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, final
 
 from celery import Celery, signals  # type: ignore[import-untyped]
-from celery.exceptions import Reject, Retry  # type: ignore[import-untyped]
+from celery.exceptions import Reject, Retry, TimeLimitExceeded  # type: ignore[import-untyped]
 
 from metrics._fork import survives_fork
 from metrics.clock import SYSTEM_CLOCK
@@ -489,11 +489,16 @@ class Tasks:
         if self._measures(sender):
             self._count("succeeded", sender)
 
-    def fail(self, sender: Any = None, exception: Any = None, **_: object) -> None:
+    def fail(
+        self, sender: Any = None, exception: Any = None, traceback: Any = None, **_: object
+    ) -> None:
         """Count a task that failed; in the main process, one whose child was lost."""
-        # The end of the run has counted it as rejected.
-        if self._measures(sender) and not isinstance(exception, Reject):
-            self._failed.labels(sender.name, type(exception).__qualname__).inc()
+        if not self._measures(sender) or isinstance(exception, Reject):
+            return  # the end of its run has counted a rejected task
+        if isinstance(exception, TimeLimitExceeded) and not isinstance(traceback, str):
+            # Celery 5.7 sends a second signal for a hard time limit, whose traceback is no text.
+            return
+        self._failed.labels(sender.name, type(exception).__qualname__).inc()
 
     def retry(self, sender: Any = None, **_: object) -> None:
         """Count a task that is sent again."""
