@@ -40,6 +40,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from logging import getLogger
+from math import isfinite
 from types import TracebackType
 from typing import Any, Protocol, Self, final
 
@@ -459,7 +460,7 @@ class Tasks:
         At least 0: the clock of the sender may be ahead.
         """
         sent: Any = (request.headers or {}).get(HEADER)
-        if request.is_eager or type(sent) not in {int, float}:
+        if request.is_eager or type(sent) not in {int, float} or not isfinite(sent):
             return None
         due: float = sent
         if request.eta:
