@@ -43,6 +43,7 @@ from logging import getLogger
 from math import isfinite
 from types import TracebackType
 from typing import Any, Protocol, Self, final
+from weakref import WeakMethod
 
 from celery import Celery, signals  # type: ignore[import-untyped]
 from celery.exceptions import Reject, Retry, TimeLimitExceeded  # type: ignore[import-untyped]
@@ -153,10 +154,12 @@ class Attachment:
                 f"{self._app!r} is attached to {attached.container!r}: call detach() of that "
                 "attachment first"
             )
-        # The app keeps it, and the signals refer to it weakly: an app that a test has created can
-        # be garbage collected.
+        # The app keeps it, and the receivers refer to it weakly: an app that a test has created
+        # can be garbage collected.
         vars(self._app)[ATTACHED] = self
-        self._key = connect(self._connections(), weak=True)
+        self._key = new_key()
+        for signal, method in self._connections():
+            signal.connect(weak_receiver(method, self._key), weak=False, dispatch_uid=self._key)
 
     def detach(self) -> None:
         """Remove the receivers, and stop the container if a worker of this process has started it.
@@ -167,7 +170,8 @@ class Attachment:
         Raises:
             ShutdownError: resources failed to stop.
         """
-        disconnect(self._connections(), self._key)
+        for signal, _ in self._connections():
+            signal.disconnect(dispatch_uid=self._key)
         if vars(self._app).get(ATTACHED) is self:
             del vars(self._app)[ATTACHED]
         self._stop()
@@ -331,21 +335,30 @@ def as_resources(children: Iterable[ChildResource]) -> tuple[ChildResource, ...]
 keys = count(1)
 
 
-def connect(connections: Connections, *, weak: bool) -> str:
-    """Connect receivers to their signals; return the key for `disconnect`.
+def new_key() -> str:
+    """Return a key for the receivers of one object.
 
-    Without a key, Celery before 5.7 takes methods of two objects for the same receiver.
+    Without a key, Celery before 5.7 takes the methods of two objects for the same receiver.
     """
-    key = f"metrics-{next(keys)}"
-    for signal, receiver in connections:
-        signal.connect(receiver, weak=weak, dispatch_uid=key)
-    return key
+    return f"metrics_{next(keys)}"
 
 
-def disconnect(connections: Connections, key: str) -> None:
-    """Remove receivers from their signals."""
-    for signal, receiver in connections:
-        signal.disconnect(receiver, dispatch_uid=key)
+def weak_receiver(method: Receiver, key: str) -> Receiver:
+    """Return a receiver that calls a method, until the object of the method is collected.
+
+    For a receiver without `weak=True`: when such a one dies, Celery before 5.7 replaces a list of
+    receivers with which its tasks and senders go on, and they send no signal to later ones.
+    """
+    reference = WeakMethod(method)
+
+    def receive(signal: Any, **details: Any) -> None:
+        found = reference()
+        if found is None:
+            signal.disconnect(dispatch_uid=key)
+        else:
+            found(**details)
+
+    return receive
 
 
 def mark_sent(headers: Any, seconds: float) -> None:
@@ -376,8 +389,8 @@ class Tasks:
         self._app = app
         self._time = registry.clock.time
         self._now = registry.clock.monotonic_ns
-        # Another registry may measure the same tasks.
-        self._started = f"_metrics_started_{next(keys)}"
+        # Also the attribute of a request: another registry may measure the same tasks.
+        self.key = new_key()
         by_name = ("name",)
         self._queue_times = own.bucket_histograms(
             "celery_task_queue_time",
@@ -448,7 +461,7 @@ class Tasks:
         if not self._measures(task):
             return
         request = task.request
-        vars(request)[self._started] = self._now()
+        vars(request)[self.key] = self._now()
         self._active.labels(task.name).inc()
         waited = self._queue_time(request)
         if waited is not None:
@@ -470,7 +483,7 @@ class Tasks:
 
     def end(self, task: Any = None, state: Any = None, **_: object) -> None:
         """Record the end of a run."""
-        started = vars(task.request).pop(self._started, None)
+        started = vars(task.request).pop(self.key, None)
         if started is None:
             return  # it began before the instruments were registered, or is another app's
         self._active.labels(task.name).dec()
@@ -563,11 +576,12 @@ def tasks(
         instruments = Tasks(
             registrations, measured, tuple(bounds), size("max_series", max_series), registry
         )
-        connections = instruments.connections()
-        key = connect(connections, weak=False)
+        for signal, receiver in instruments.connections():
+            signal.connect(receiver, weak=False, dispatch_uid=instruments.key)
         try:
             yield instruments
         finally:
-            disconnect(connections, key)
+            for signal, _ in instruments.connections():
+                signal.disconnect(dispatch_uid=instruments.key)
     finally:
         registrations.close()

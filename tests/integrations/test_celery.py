@@ -382,6 +382,10 @@ def test_an_app_that_nothing_refers_to_is_collected_with_its_container():
     del app, container
     gc.collect()
     assert [reference() for reference in found] == [None, None]
+    new_app().WorkController(pool="solo").stop()
+    new_app().tasks["work"].delay()
+    for signal in (signals.worker_process_init, signals.worker_process_shutdown):
+        signal.send(sender=None)
 
 
 def test_a_container_that_cannot_start_ends_the_worker(caplog):
