@@ -38,7 +38,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, islice
 from logging import getLogger
 from math import isfinite
 from types import TracebackType
@@ -81,6 +81,10 @@ Connections = tuple[tuple[Any, Receiver], ...]
 
 class WorkerContainer(Protocol):
     """Container whose resources are started and stopped."""
+
+    @property
+    def providers(self) -> dict[str, Any]:
+        """The providers by their names."""
 
     def init_resources(self) -> Any:
         """Start the resources."""
@@ -248,7 +252,7 @@ class Attachment:
     def _start_child(self, **_: object) -> None:
         if not self._is_child():
             return
-        for resource in self._children:
+        for resource in self._children or self._survivor():
             try:
                 resource.init()
             except Exception as error:
@@ -259,6 +263,18 @@ class Attachment:
                     describe(error),
                     exc_info=error,
                 )
+
+    def _survivor(self) -> Iterator[ChildResource]:
+        """Yield a resource that survived the fork, if there is one.
+
+        A child that starts a resource gets no notice in the log of the others that do not run.
+        """
+        running = (
+            each
+            for each in self.container.providers.values()
+            if getattr(each, "initialized", False) is True
+        )
+        return islice(running, 1)
 
     def _stop_child(self, **_: object) -> None:
         if self._is_child():

@@ -380,3 +380,12 @@ def test_what_a_task_is_starting_is_awaited_by_another_even_if_the_graph_is_sync
         check=False,
     )
     assert (done.stdout, done.stderr) == ("up\nstopped\n", "")
+
+
+def test_a_call_that_has_done_everything_says_so_as_a_future_does():
+    container = sync_graph([])
+    assert container.init_resources().done()
+    assert container.shutdown_resources().done()
+    start = mixed_graph([]).init_resources()
+    assert not hasattr(start, "done")
+    start.close()

@@ -85,6 +85,16 @@ def test_a_start_in_the_child_needs_no_notice(container):
     assert in_child(use) == []
 
 
+@pytest.mark.parametrize("name", ["connection", "hits"])
+def test_a_child_that_starts_one_resource_by_itself_needs_no_notice(container, name):
+    def use():
+        resource = container.providers[name]
+        return logged(lambda: (resource.init(), container.server()))
+
+    assert in_child(use) == []
+    assert len(in_child(lambda: logged(container.server))) == 1
+
+
 def test_an_instrument_that_only_counts_needs_no_notice(container):
     hits = container.hits()
     assert in_child(lambda: logged(hits.inc)) == []

@@ -1,0 +1,41 @@
+"""The example of a worker of Celery shows the tasks that it has run."""
+
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+from tests.processes import LOOPBACK, Server, accepts, fetch, free_port, until
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_example_counts_its_tasks_and_ends_after_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    port, log = free_port(), tmp_path / "log"
+    monkeypatch.setenv("METRICS_PORT", str(port))
+    folder, broker = str(ROOT / "docs/examples"), f"sqla+sqlite:///{tmp_path}/broker.sqlite"
+    celery = [sys.executable, "-m", "celery", "-A", "celery_app", "--workdir", folder, "-b", broker]
+    options = ["--pool", "threads", "-l", "INFO", "--without-gossip", "--without-mingle"]
+
+    def page():
+        return fetch(f"http://{LOOPBACK}:{port}/metrics").decode().splitlines()
+
+    with Server([*celery, "worker", *options], partial(accepts, port), log):
+        # A process that only sends a task starts no server, whose port would be taken.
+        subprocess.run([*celery, "call", "celery_app.add", "--args", "[1, 2]"], check=True)
+        name = 'name="celery_app.add"'
+        until(lambda: f"celery_task_succeeded_total{{{name}}} 1" in page(), "the task has run")
+        lines = page()
+    for line in (
+        "added_total 3",
+        f"celery_task_active{{{name}}} 0",
+        f"celery_task_received_total{{{name}}} 1",
+        f"celery_task_queue_time_seconds_count{{{name}}} 1",
+        f"celery_task_runtime_seconds_count{{{name}}} 1",
+    ):
+        assert line in lines
+    assert not accepts(port)
+    assert "stopped 'server'" in log.read_text()
+    assert "Traceback" not in log.read_text()
