@@ -45,7 +45,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, final
 from weakref import WeakMethod
 
-from celery import Celery, signals  # type: ignore[import-untyped]
+from celery import Celery, current_app, signals  # type: ignore[import-untyped]
 from celery.exceptions import Reject, Retry, TimeLimitExceeded  # type: ignore[import-untyped]
 
 from metrics._fork import survives_fork
@@ -110,9 +110,10 @@ def attach(
 
     With the prefork pool, tasks run in children. Each starts the resources `children`, and stops
     all that it has started when it ends. A resource that fails to start is logged, and the next
-    task that requests it starts it. Instruments need not be named, because they survive the fork.
-    Celery kills a child that has not started in `worker_proc_alive_timeout`, four seconds by
-    default. With the pools solo, threads and gevent, tasks run in the main process.
+    task that requests it starts it. `tasks` and other instruments need not be named, because they
+    survive the fork; only spawned children (`worker_pool_start_method`) need them. Celery kills a
+    child that has not started in `worker_proc_alive_timeout`, four seconds by default. With the
+    pools solo, threads and gevent, tasks run in the main process.
 
     Async resources run in an event loop in a thread of the main process; children take none.
 
@@ -200,14 +201,11 @@ class Attachment:
             (signals.worker_shutdown, self._stop_worker),
         )
 
-    def _owns(self, worker: Any) -> bool:
-        return app_of(worker) is self._app
-
     def _mark(self, headers: Any = None, **_: object) -> None:
         mark_sent(headers, SYSTEM_CLOCK.time())
 
     def _start_worker(self, sender: Any = None, **_: object) -> None:
-        if not self._owns(sender) or self._main == os.getpid():
+        if not is_same(sender.app, self._app) or self._main == os.getpid():
             return
         self._main = os.getpid()
         # A cold shutdown sends no signal.
@@ -223,7 +221,7 @@ class Attachment:
                 raise SystemExit(1) from error
 
     def _stop_worker(self, sender: Any = None, **_: object) -> None:
-        if self._owns(sender):
+        if is_same(sender.app, self._app):
             self._stop()
 
     def _stop(self) -> None:
@@ -247,7 +245,9 @@ class Attachment:
             self._loop.wait(result)
 
     def _is_child(self) -> bool:
-        return self._main is not None and self._main != os.getpid()
+        if self._main is None:
+            return SPAWNED in os.environ and is_same(current_app, self._app)
+        return self._main != os.getpid()
 
     def _start_child(self, **_: object) -> None:
         if not self._is_child():
@@ -265,7 +265,7 @@ class Attachment:
                 )
 
     def _survivor(self) -> Iterator[ChildResource]:
-        """Yield a resource that survived the fork, if there is one.
+        """Return an iterator over a resource that survived the fork, if there is one.
 
         A child that starts a resource gets no notice in the log of the others that do not run.
         """
@@ -283,6 +283,9 @@ class Attachment:
                 # The loop of the main process does not run here.
                 asyncio.run(wait_for(result))
 
+
+SPAWNED = "FORKED_BY_MULTIPROCESSING"
+"""Variable of the environment that Celery sets for children that are spawned and not forked."""
 
 ATTACHED = "_metrics_attachment"
 """Attribute of an app: its attachment."""
@@ -327,9 +330,12 @@ def unwrap(app: Any) -> Any:
     return app if current is None else current(app)
 
 
-def app_of(sender: Any) -> Any:
-    """Return the app of a worker, consumer or task; None without."""
-    return unwrap(getattr(sender, "app", None))
+def is_same(found: Any, app: Celery) -> bool:
+    """Return whether an app is another one, or its copy in a spawned process."""
+    found = unwrap(found)
+    return found is app or (
+        SPAWNED in os.environ and getattr(found, "main", None) == app.main is not None
+    )
 
 
 def as_resources(children: Iterable[ChildResource]) -> tuple[ChildResource, ...]:
@@ -552,7 +558,7 @@ class Tasks:
 
     def _measures(self, sender: Any) -> bool:
         """Return whether a task or consumer belongs to the measured app."""
-        return self._app is None or app_of(sender) is self._app
+        return self._app is None or is_same(sender.app, self._app)
 
     def _count(self, state: str, task: Any) -> None:
         self._counters[state].labels(task.name).inc()

@@ -4,9 +4,10 @@ import asyncio
 import gc
 import json
 import os
+import pickle
 import threading
 import weakref
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 
@@ -25,7 +26,7 @@ from metrics.exporters import prometheus
 from metrics.integrations import celery
 from metrics.lifecycle import MetricsContainer, Resource, state
 from metrics.testing import ManualClock
-from tests.forks import forking
+from tests.forks import forking, in_child
 from tests.lifecycle.served import NOTES, master
 
 pytestmark = forking
@@ -249,7 +250,11 @@ def receive(task, number):
 
 
 def retry(task, number):
-    trace_task(task, f"id{number}", ["retry"], {}, {"id": f"id{number}"}, app=task.app)
+    task.push_request(id=f"id{number}")
+    signals.task_prerun.send(sender=task, task_id=f"id{number}", task=task, args=[], kwargs={})
+    signals.task_retry.send(sender=task, request=task.request, reason=None, einfo=None)
+    signals.task_postrun.send(sender=task, task_id=f"id{number}", task=task, state="RETRY")
+    task.pop_request()
 
 
 def never_finish(task, number):
@@ -259,30 +264,21 @@ def never_finish(task, number):
 
 
 @pytest.mark.parametrize(
-    ("happens", "counted", "number"),
-    [
-        (revoke, "revoked", MANY),
-        (receive, "received", MANY),
-        (retry, "retried", MANY // 10),
-        (never_finish, "active", MANY),
-    ],
+    ("happens", "counted"),
+    [(revoke, "revoked"), (receive, "received"), (retry, "retried"), (never_finish, "active")],
 )
-def test_memory_does_not_grow_with_the_number_of_tasks(happens, counted, number):
-    app = new_app()
-    app.conf.broker_url = "memory://"
-    work = app.tasks["work"]
+def test_memory_does_not_grow_with_the_number_of_tasks(happens, counted):
+    work = new_app().tasks["work"]
     with recording() as recorded:
-        for each in range(10):
-            happens(work, each)
-        app.control.purge()
+        for number in range(10):
+            happens(work, number)
         gc.collect()
         before = len(gc.get_objects())
-        for each in range(10, number):
-            happens(work, each)
-        app.control.purge()
+        for number in range(10, MANY):
+            happens(work, number)
         gc.collect()
         assert len(gc.get_objects()) - before < 100
-        assert getattr(recorded, counted) == {("work",): number}
+        assert getattr(recorded, counted) == {("work",): MANY}
 
 
 def test_names_are_limited_and_unregistered_ones_are_one():
@@ -431,6 +427,75 @@ def test_async_resources_live_in_a_loop_of_their_own():
     assert state(container).name == "STOPPED"
     assert loops[0] is loops[1]
     assert loops[0].is_closed()
+
+
+@pytest.mark.parametrize("children", [(), (Container.started,)])
+def test_a_child_starts_the_resources_that_it_needs_and_stops_all_that_it_has_started(
+    children, caplog
+):
+    app, container = new_app(), Container()
+    chosen = [container.providers["started"] for _ in children]
+
+    def child():
+        caplog.clear()
+        signals.worker_process_init.send(sender=None)
+        ready = container.started.initialized
+        own = container.started() == os.getpid()
+        signals.worker_process_shutdown.send(sender=None, pid=0, exitcode=0)
+        return ready, own, state(container).name, caplog.messages
+
+    with celery.attach(app, container, children=chosen):
+        worker = app.WorkController(pool="solo")
+        *found, messages = in_child(child)
+        assert state(container).name == "RUNNING"
+        worker.stop()
+    assert found == [bool(children), True, "STOPPED"]
+    assert not [each for each in messages if "was running when" in each]
+
+
+def test_an_async_resource_of_a_child_is_refused_in_the_log(caplog):
+    async def served():
+        yield 1
+
+    class Async(Container):
+        served_one = Resource(served)
+
+    app, container = new_app(), Async()
+
+    def child():
+        signals.worker_process_init.send(sender=None)
+        ready = container.started.initialized
+        signals.worker_process_shutdown.send(sender=None, pid=0, exitcode=0)
+        return ready, state(container).name, caplog.text
+
+    chosen = (container.served_one, container.started)
+    with celery.attach(app, container, children=chosen):
+        worker = app.WorkController(pool="solo")
+        *found, text = in_child(child)
+        worker.stop()
+    assert found == [True, "STOPPED"]
+    assert "of children did not start in a process of the pool: 'served_one' of Async" in text
+
+
+def test_a_spawned_child_of_the_app_starts_the_resources_that_it_needs(monkeypatch):
+    first, second = (new_app(), Container()), (new_app(), Container())
+    previous = current_app._get_current_object()
+    with ExitStack() as stack:
+        for app, container in (first, second):
+            stack.enter_context(celery.attach(app, container, children=(container.started,)))
+        try:
+            pickle.loads(pickle.dumps(first[0])).set_current()
+            signals.worker_process_init.send(sender=None)
+            assert state(first[1]).name == "NEW"
+            assert not first[1].started.initialized  # it was not spawned
+            monkeypatch.setenv(celery.SPAWNED, "1")
+            signals.worker_process_init.send(sender=None)
+            assert first[1].started.initialized
+            assert not second[1].started.initialized
+            signals.worker_process_shutdown.send(sender=None, pid=0, exitcode=0)
+            assert state(first[1]).name == "STOPPED"
+        finally:
+            previous.set_current()
 
 
 def test_the_current_app_is_taken_for_the_app_itself():
