@@ -27,6 +27,10 @@ starts nothing. The instruments are named as Celery's exporters have them:
 
 On a Prometheus page these are `celery_task_succeeded_total{name="program.add"}` and
 `celery_task_runtime_seconds`. The name of a task that no module has registered is `_OTHER`.
+
+A process of the prefork pool records the tasks that it runs. A page that the main process serves
+shows them with the pools threads, solo and gevent; with prefork, name a reporter in `children`, so
+that each process reports its own values.
 """
 
 import asyncio
@@ -138,7 +142,10 @@ def attach(
 
 @final
 class Attachment:
-    """Attachment of a container to the workers of an app, as `attach` returns it."""
+    """Attachment of a container to the workers of an app, as `attach` returns it.
+
+    container: the attached container.
+    """
 
     def __init__(
         self, app: Celery, container: WorkerContainer, children: Iterable[ChildResource]
@@ -257,9 +264,8 @@ class Attachment:
                 resource.init()
             except Exception as error:
                 logger.error(
-                    "%r of children did not start in a process of the pool: %s; the next task that "
-                    "requests it starts it",
-                    resource,
+                    "a resource of `children` did not start in this process of the pool: %s; the "
+                    "next task that requests it starts it",
                     describe(error),
                     exc_info=error,
                 )
@@ -366,10 +372,10 @@ def new_key() -> str:
 
 
 def weak_receiver(method: Receiver, key: str) -> Receiver:
-    """Return a receiver that calls a method, until the object of the method is collected.
+    """Return a receiver that calls a method until the object of the method is collected.
 
-    For a receiver without `weak=True`: when such a one dies, Celery before 5.7 replaces a list of
-    receivers with which its tasks and senders go on, and they send no signal to later ones.
+    It is connected strongly: when a weak receiver dies, Celery before 5.7 replaces the signal's
+    list of receivers, but its tasks and senders keep the old one and miss later receivers.
     """
     reference = WeakMethod(method)
 
@@ -384,9 +390,9 @@ def weak_receiver(method: Receiver, key: str) -> Receiver:
 
 
 def mark_sent(headers: Any, seconds: float) -> None:
-    """Give the message of a task the time of its sending.
+    """Give the message of a task the time of its sending, in its headers.
 
-    A retry, or a task that passes its headers on, has that of another message.
+    Replaces the time of another message, whose headers a retry and some tasks pass on.
     """
     if isinstance(headers, dict):
         headers[HEADER] = seconds

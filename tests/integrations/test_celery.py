@@ -474,7 +474,7 @@ def test_an_async_resource_of_a_child_is_refused_in_the_log(caplog):
         *found, text = in_child(child)
         worker.stop()
     assert found == [True, "STOPPED"]
-    assert "of children did not start in a process of the pool: 'served_one' of Async" in text
+    assert "of `children` did not start in this process of the pool: 'served_one' of Async" in text
 
 
 def test_a_spawned_child_of_the_app_starts_the_resources_that_it_needs(monkeypatch):
@@ -645,7 +645,7 @@ def test_a_prefork_worker_measures_its_tasks_in_its_processes_and_stops_them_all
     ]
     assert {n["imported"] for n in worker.notes("imported")} == {False}
     assert len(worker.notes("broken")) == 3
-    assert worker.log.count("of children did not start in a process of the pool") == 3
+    assert worker.log.count("of `children` did not start in this process") == 3
     assert "was running when this process was forked" not in worker.log
     for pid in started:
         with pytest.raises(ProcessLookupError):
