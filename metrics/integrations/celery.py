@@ -563,8 +563,11 @@ class Tasks:
             self._failed.labels(OTHER, "NotRegistered").inc()
 
     def _measures(self, sender: Any) -> bool:
-        """Return whether a task or consumer belongs to the measured app."""
-        return self._app is None or is_same(sender.app, self._app)
+        """Return whether a task or consumer belongs to the measured app.
+
+        Apps are compared by their names: a container copies an app that it is declared with.
+        """
+        return self._app is None or sender.app.main == self._app.main
 
     def _count(self, state: str, task: Any) -> None:
         self._counters[state].labels(task.name).inc()
@@ -588,7 +591,8 @@ def tasks(
 
     Args:
         registry: the registry of the instruments.
-        app: the app whose tasks are measured; all apps of the process by default.
+        app: the app whose tasks are measured, known by its name, `Celery("name")`; all apps of the
+            process by default.
         bounds: upper bounds of run times and queue times, in seconds.
         max_series: the largest number of combinations of labels.
 

@@ -317,6 +317,22 @@ def test_only_the_tasks_of_the_named_app_are_measured():
         assert everything.succeeded == {("work",): 2, ("shared",): 1}
 
 
+def test_a_container_may_be_declared_with_the_app():
+    app, other = new_app(task_always_eager=True), new_app(task_always_eager=True)
+
+    class Declared(MetricsContainer):
+        registry = MetricsContainer.registry
+        tasks = Resource(celery.tasks, registry, app)
+
+    container = Declared()
+    container.init_resources()
+    app.tasks["work"].delay()
+    other.tasks["work"].delay()
+    lines = prometheus.render(container.registry()).decode().splitlines()
+    container.shutdown_resources()
+    assert 'celery_task_succeeded_total{name="work"} 1' in lines
+
+
 def test_wrong_options_are_refused():
     for wrong in ("app", new_app().tasks["work"], Celery):
         with pytest.raises(TypeError, match="pass the Celery app"), recording(wrong):
