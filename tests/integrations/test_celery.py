@@ -24,6 +24,8 @@ from celery.worker.state import revoked
 from metrics import LifecycleError, Registry
 from metrics.exporters import prometheus
 from metrics.integrations import celery
+from metrics.integrations._celery.attachment import SPAWNED
+from metrics.integrations._celery.signals import HEADER
 from metrics.lifecycle import MetricsContainer, Resource, state
 from metrics.testing import ManualClock
 from tests.forks import forking, in_child
@@ -162,10 +164,10 @@ def test_a_task_waits_from_its_sending_or_its_eta(sent, eta, waited):
         now = recorded.clock.time()
         due = None if eta is None else datetime.fromtimestamp(now - eta, UTC)
         for each in (due, due and due.replace(tzinfo=None)):
-            request = {"eta": each and each.isoformat(), celery.HEADER: now - sent}
+            request = {"eta": each and each.isoformat(), HEADER: now - sent}
             run(app, **request)
-            sent_header = request.pop(celery.HEADER)
-            run(app, **request, headers={celery.HEADER: sent_header})  # protocol 1
+            sent_header = request.pop(HEADER)
+            run(app, **request, headers={HEADER: sent_header})  # protocol 1
         assert recorded.queue_time == {("work",): 4}
         assert recorded.sum("queue_time") == {("work",): pytest.approx(4 * waited)}
 
@@ -174,7 +176,7 @@ def test_a_message_without_a_valid_time_has_no_queue_time():
     app = new_app()
     with recording() as recorded:
         for sent in (None, "soon", True, [1], {}, float("nan"), float("inf")):
-            run(app, **{celery.HEADER: sent})
+            run(app, **{HEADER: sent})
         run(app)
         assert not recorded.queue_time
         assert recorded.succeeded == {("work",): 8}
@@ -183,7 +185,7 @@ def test_a_message_without_a_valid_time_has_no_queue_time():
 def test_no_task_fails_because_it_cannot_be_measured(caplog):
     with recording() as recorded:
         app = new_app()
-        assert run(app, **{celery.HEADER: 1.0, "eta": "tomorrow"}).retval == ""
+        assert run(app, **{HEADER: 1.0, "eta": "tomorrow"}).retval == ""
         assert not recorded.active
         assert recorded.runtime == recorded.succeeded == {("work",): 1}
     assert "tomorrow" in caplog.text
@@ -207,16 +209,16 @@ def test_messages_have_the_time_of_their_own_sending(protocol):
     container = Container()
     before = datetime.now(UTC).timestamp()
     with celery.attach(app, container):
-        app.tasks["work"].apply_async(headers={celery.HEADER: 1.0, "mine": 2})
+        app.tasks["work"].apply_async(headers={HEADER: 1.0, "mine": 2})
         sent = message_of(app).headers
-        assert before <= sent[celery.HEADER] <= datetime.now(UTC).timestamp()
+        assert before <= sent[HEADER] <= datetime.now(UTC).timestamp()
         assert sent["mine"] == 2
         assert state(container).name == "NEW"  # a process that only sends starts nothing
     app.tasks["work"].delay()
-    assert celery.HEADER not in message_of(app).headers
+    assert HEADER not in message_of(app).headers
     with recording() as recorded:
         app.tasks["work"].delay()
-        assert message_of(app).headers[celery.HEADER] == recorded.clock.time()
+        assert message_of(app).headers[HEADER] == recorded.clock.time()
 
 
 class Message:
@@ -504,7 +506,7 @@ def test_a_spawned_child_of_the_app_starts_the_resources_that_it_needs(monkeypat
             signals.worker_process_init.send(sender=None)
             assert state(first[1]).name == "NEW"
             assert not first[1].started.initialized  # it was not spawned
-            monkeypatch.setenv(celery.SPAWNED, "1")
+            monkeypatch.setenv(SPAWNED, "1")
             signals.worker_process_init.send(sender=None)
             assert first[1].started.initialized
             assert not second[1].started.initialized

@@ -1,0 +1,1 @@
+"""Containers and instruments in the processes of a Celery worker."""
