@@ -17,7 +17,7 @@ from metrics.lifecycle import LifecycleContainer, Resource, State, state
 
 PACKAGE = str(Path(lifecycle.__file__).parent)
 
-POINTS = int(os.environ.get("OPCODE_POINTS", "120"))
+POINTS = int(os.environ.get("OPCODE_POINTS", "60"))
 """Opcodes of a run at which a signal arrives; 1000000 for every second one."""
 
 

@@ -15,8 +15,17 @@ ROOT = Path(__file__).parents[2]
 DEADLINE = 30
 """Seconds until a program is killed; no program needs more than a few of them."""
 
+LIGHT = """
+import sys
+sys.modules.update(dict.fromkeys(["fast_depends", "fastapi", "pydantic_settings", "werkzeug"]))
+"""
+"""The head of a program that needs no web framework.
+
+dependency-injector imports the frameworks that are installed, which takes longer than the program.
+"""
+
 # The stack first, for the report of the failure; then the kernel, whatever the program does.
-GUARD = f"""
+GUARD = f"""{LIGHT}
 import faulthandler, signal
 faulthandler.dump_traceback_later({DEADLINE - 10})
 signal.alarm({DEADLINE})

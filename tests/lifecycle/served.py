@@ -9,18 +9,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.lifecycle.programs import LIGHT
 from tests.processes import until
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 30.0
 
-NOTES = """
+NOTES = (
+    LIGHT
+    + """
 import json, os, pathlib
 
 def note(**values):
     with (pathlib.Path(__file__).parent / "notes").open("a") as file:
         file.write(json.dumps({"pid": os.getpid(), **values}) + "\\n")
 """
+)
 """The start of a program: `note` appends a line to a file that all its processes share."""
 
 

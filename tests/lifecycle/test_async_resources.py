@@ -22,6 +22,7 @@ from metrics.lifecycle import (
     running,
     state,
 )
+from tests.lifecycle.programs import LIGHT
 
 LONG = 20
 
@@ -618,7 +619,7 @@ def test_a_sync_resource_requested_while_its_loop_starts_it_is_an_error_and_no_d
         asyncio.run(main())
     """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
+        [sys.executable, "-c", LIGHT + textwrap.dedent(code)],
         capture_output=True,
         text=True,
         timeout=60,

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from metrics.lifecycle import LifecycleContainer, LifecycleError, Resource, State, running, state
+from tests.lifecycle.programs import LIGHT
 
 
 def sync_hook(lines, name):
@@ -373,7 +374,7 @@ def test_what_a_task_is_starting_is_awaited_by_another_even_if_the_graph_is_sync
         asyncio.run(main())
     """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
+        [sys.executable, "-c", LIGHT + textwrap.dedent(code)],
         capture_output=True,
         text=True,
         timeout=60,

@@ -25,6 +25,7 @@ from metrics.lifecycle import (
     subscribe,
 )
 from tests.forks import DEADLINE, forking, in_child
+from tests.lifecycle.programs import LIGHT
 
 pytestmark = forking
 
@@ -576,9 +577,8 @@ if child:
 
 def completed(script):
     """Run a program to its end; not one with a watchdog of faulthandler, which hangs in a fork."""
-    return subprocess.run(
-        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=DEADLINE
-    )
+    command = [sys.executable, "-c", LIGHT + script]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=DEADLINE)
 
 
 def ending_in(ending, declared):

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.forks import DEADLINE, forking
+from tests.lifecycle.programs import LIGHT
 
 pytest.importorskip("gevent")
 
@@ -85,7 +86,7 @@ ACTIONS = {
 def test_the_library_works_with_greenlets_and_stops(action):
     program = PROGRAM.replace("ACTION", ACTIONS[action])
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", LIGHT + program],
         check=False,
         capture_output=True,
         text=True,

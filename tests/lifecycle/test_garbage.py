@@ -19,6 +19,7 @@ from metrics.lifecycle import (
     running,
     subscribe,
 )
+from tests.lifecycle.programs import LIGHT
 
 # What these tests are about is a leak.
 pytestmark = pytest.mark.leakcheck(ignore="container *")
@@ -224,6 +225,6 @@ cycle.append(cycle)
 @pytest.mark.parametrize("ending", ["", "raise SystemExit(0)", "del container"])
 @pytest.mark.parametrize("flags", [["-W", "default"], ["-X", "dev"]])
 def test_nothing_is_printed_when_the_interpreter_exits_while_it_runs(ending, flags):
-    command = [sys.executable, *flags, "-c", PROGRAM + ending]
+    command = [sys.executable, *flags, "-c", LIGHT + PROGRAM + ending]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=TIMEOUT)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

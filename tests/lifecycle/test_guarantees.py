@@ -27,6 +27,7 @@ from metrics.lifecycle import (
     state,
 )
 from tests.lifecycle.calls import note_of
+from tests.lifecycle.programs import LIGHT
 
 ROOT = Path(__file__).parents[2]
 WAIT = 20.0
@@ -377,7 +378,7 @@ def test_a_stop_can_always_be_awaited_and_a_cancellation_does_not_cut_it():
 
 def run_program(program, **options):
     return subprocess.Popen(
-        [sys.executable, "-c", PREAMBLE + program],
+        [sys.executable, "-c", LIGHT + PREAMBLE + program],
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
         stdout=subprocess.PIPE,
         text=True,

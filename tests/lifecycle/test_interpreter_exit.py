@@ -97,7 +97,7 @@ ENDS = {
 STOPPED = ["stop second", "stop first"]
 
 
-@pytest.mark.parametrize("container", ["Plain", "Ticking", "Reporting"])
+@pytest.mark.parametrize("container", ["Plain", "Reporting"])
 @pytest.mark.parametrize("end", ENDS)
 def test_a_stop_at_the_exit_of_the_interpreter_stops_everything_at_once(end, container):
     ended = ran((HEAD + ENDS[end]).replace("TIMEOUT", "3600.0"), container, interpreter=())

@@ -26,6 +26,7 @@ from metrics.lifecycle import (
     running,
     state,
 )
+from tests.lifecycle.programs import LIGHT
 from tests.lifecycle.sessions import wired
 
 PATIENCE = 20.0
@@ -315,7 +316,7 @@ INTERRUPTS = ["signal.raise_signal(signal.SIGINT)", "sys.exit(3)", "raise Keyboa
 @pytest.mark.parametrize("start", STARTS)
 def test_an_interrupted_start_prints_no_warnings(start, interrupt):
     program = textwrap.dedent(INTERRUPTED).format(start=start, interrupt=interrupt)
-    command = [sys.executable, "-W", "always", "-c", program]
+    command = [sys.executable, "-W", "always", "-c", LIGHT + program]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode != 0
     assert "never awaited" not in done.stderr

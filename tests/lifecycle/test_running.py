@@ -10,6 +10,7 @@ import pytest
 
 from metrics.lifecycle import LifecycleContainer, Resource, ShutdownError, State, running, state
 from metrics.lifecycle import subscribe as subscribe_to
+from tests.lifecycle.programs import LIGHT
 
 TIMEOUT = 60
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
@@ -295,7 +296,7 @@ def ran(program, stop="pass", asynchronous="pass"):
     """Return the exit code of a program, what its hooks did, and what it had to say."""
     script = PROGRAM.replace("ASYNC", asynchronous).replace("STOP", stop)
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script.replace("\nPROGRAM", "\n" + program)],
+        [sys.executable, "-W", "error", "-c", LIGHT + script.replace("\nPROGRAM", "\n" + program)],
         check=False,
         capture_output=True,
         text=True,

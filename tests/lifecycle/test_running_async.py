@@ -19,6 +19,7 @@ from metrics.lifecycle import (
     state,
 )
 from tests.lifecycle.calls import note_of
+from tests.lifecycle.programs import LIGHT
 
 LONG = 20
 
@@ -553,7 +554,7 @@ def test_what_follows_the_yield_runs_when_the_interpreter_exits_in_the_block():
         loop.close()
     """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
+        [sys.executable, "-c", LIGHT + textwrap.dedent(code)],
         capture_output=True,
         text=True,
         timeout=60,
