@@ -22,6 +22,11 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The longest tests come first: at the end, the other processes of a run would wait for them.
+    items.sort(key=lambda item: item.path.name != "test_build.py")
+
+
 def pytest_collection_finish() -> None:
     # Many tests collect garbage. The modules stay, and take longer to look through than the rest.
     gc.collect()
