@@ -202,7 +202,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
 
     def filled(name: str, fill: Callable[[Path], None]) -> Path:
         folder = shared / f"build-{name}"
-        with (shared / "build.lock").open("w") as lock:
+        with (shared / f"build-{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not folder.exists():
                 started = folder.with_suffix(".started")

@@ -118,8 +118,6 @@ def test_a_taken_port_is_one_line_and_everything_is_rolled_back(agent):
 @pytest.mark.parametrize(
     ("arguments", "variables", "message"),
     [
-        (["--port", "x"], {}, "wired-metrics: --port: "),
-        (["--for", "soon"], {}, "wired-metrics: --for: invalid duration 'soon': use"),
         ([], {"WIRED_METRICS_TICK_INTERVAL": "0"}, "wired-metrics: WIRED_METRICS_TICK_INTERVAL: "),
         (["--config", "missing.toml"], {}, "wired-metrics: --config: cannot read missing.toml"),
         (["--no-such-flag"], {}, "wired-metrics: No such option"),
