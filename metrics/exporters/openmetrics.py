@@ -12,7 +12,7 @@ from metrics.exporters._exposition.escaping import (
     checked_escaping,
     content_type_of,
 )
-from metrics.exporters._exposition.families import MetricFamily, Values
+from metrics.exporters._exposition.families import MetricFamily
 from metrics.exporters._exposition.layout import (
     OPENMETRICS_SUFFIXES,
     SAMPLE_SUFFIXES,
@@ -23,11 +23,10 @@ from metrics.exporters._exposition.layout import (
 from metrics.exporters._exposition.layouts import escaped_layouts_of
 from metrics.exporters._exposition.page import Page, checked_names
 from metrics.exporters._exposition.writing import encode
-from metrics.exporters._series.kinds import FirstKinds
 from metrics.exporters._series.recent import checked_window
 from metrics.instruments._inner import Real, checked_labels
 from metrics.registry import Registry
-from metrics.registry._inner import Entry, exported_name, store_of
+from metrics.registry._inner import exported_name, store_of
 
 MEDIA_TYPE = "application/openmetrics-text"
 
@@ -119,33 +118,34 @@ class OpenMetricsLayout(TextLayout):
         escaping: the scheme of all names.
     """
 
-    __slots__ = ("_unit",)
-
-    def __init__(
-        self,
-        entry: Entry,
-        labelnames: Values,
-        number: int,
-        first_kinds: FirstKinds,
-        escaping: str = UNDERSCORES,
-    ) -> None:
-        super().__init__(entry, labelnames, number, first_kinds, escaping)
-        self._unit = exported_name(self._scale.base).strip("_")
+    __slots__ = ()
 
     def _suffixes(self) -> Suffixes:
         return OPENMETRICS_SUFFIXES
 
     def _text_family(self, family: type[MetricFamily], base: str, kind: str) -> MetricFamily:
         head = self._heading_name(base)
-        heading = f"# HELP {head} {escape_help_text(self._help)}\n# TYPE {head} {kind}\n"
-        # Info labels and states have no unit, and a unit has to be the last word of the name.
-        unit = "" if kind in {"info", "stateset"} else self._unit
-        if unit and base.endswith(f"_{unit}"):
+        heading = f"# HELP {head} {escape_help_text(self.help)}\n# TYPE {head} {kind}\n"
+        unit = written_unit(base, kind, self._scale.base)
+        if unit:
             heading += f"# UNIT {head} {unit}\n"
         name = base + SAMPLE_SUFFIXES.get(kind, "")
         new = self._family(family, name, kind, encode(heading), base, OPENMETRICS_SUFFIXES[kind])
         new.unsigned = True
         return new
+
+
+def written_unit(name: str, kind: str, unit: str) -> str:
+    """Return the unit of a metric family as the format has it; an empty str for none.
+
+    Args:
+        name: the name of the family.
+        kind: its type.
+        unit: the base unit of its values, or its exported name.
+    """
+    unit = exported_name(unit).strip("_")
+    # Info labels and states have no unit, and a unit has to be the last word of the name.
+    return unit if unit and kind not in {"info", "stateset"} and name.endswith(f"_{unit}") else ""
 
 
 def escape_help_text(text: str) -> str:

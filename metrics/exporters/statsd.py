@@ -182,7 +182,7 @@ def texts_of(one: Series, where: Place, deltas: Deltas, samples: int) -> Iterato
         at = where if single else where._replace(path=path(where.path, field))
         if total is None or field != "count":
             yield gauge(at, value)
-        elif grown := finite(deltas.added((one.entry, one.labels), (total,))[1][0]):
+        elif grown := finite(deltas.added(one.identity, (total,))[1][0]):
             yield f"{at.path}:{decimal(grown)}|c{at.tail}\n"
 
 

@@ -18,6 +18,7 @@ from metrics.instruments._blocks import NO_BLOCK as NO_BLOCK
 from metrics.instruments._blocks import NoBlock as NoBlock
 from metrics.instruments._buckets import DURATION_BOUNDS as DURATION_BOUNDS
 from metrics.instruments._buckets import default_bounds as default_bounds
+from metrics.instruments._calls import call as call
 from metrics.instruments._check_function import describe as describe
 from metrics.instruments._cumulative import Cumulative as Cumulative
 from metrics.instruments._cumulative import Traceable as Traceable

@@ -18,6 +18,9 @@ R = TypeVar("R")
 
 Watcher = Callable[[Entry], object]
 
+Refresh = Callable[[], object]
+"""Function that brings entries up to date before they are read."""
+
 
 @final
 class ReadProgress:
@@ -64,6 +67,7 @@ class Store:
         "_interval",
         "_kept",
         "_reading",
+        "_refreshes",
         "_shared",
         "_warned",
         "exemplars",
@@ -93,6 +97,8 @@ class Store:
         self._reading: dict[int, ReadProgress] = {}
         self._shared: dict[str, object] = {} if parent is None else parent._shared
         self._warned: set[str] = set() if parent is None else parent._warned
+        # Functions to the owners of their hooks, see `metrics._fork.registering`.
+        self._refreshes: dict[Refresh, object] = {} if parent is None else parent._refreshes
 
     def entries(self) -> tuple[Entry, ...]:
         """Return all entries, in name order."""
@@ -131,12 +137,16 @@ class Store:
     def reading(self, reader: str) -> Iterator[ReadProgress]:
         """Return a block in which a reader reads all entries once.
 
+        Entries are refreshed first, see `refresh_by`.
+
         Health checks whose results are older than an interval of the ticker run first. An
         instrument that was unregistered since the last read of a reader that follows the registry
         is read once more.
         """
         if _fork.dormant:
             _fork.resume()
+        for refresh in list(self._refreshes):
+            refresh()
         entries = self.entries()
         run_stale(self.checks(), self._interval)
         unregistered = self.farewells.take(reader, self.prefix)
@@ -205,6 +215,18 @@ class Store:
             with self.table.lock:
                 self.watchers.remove(watcher)
 
+    @contextmanager
+    def refresh_by(self, refresh: Refresh) -> Iterator[None]:
+        """Call `refresh` before each read of parents and children in the block.
+
+        It may register and unregister instruments, and must not raise.
+        """
+        self._refreshes[refresh] = _fork.registering.get()
+        try:
+            yield
+        finally:
+            self._refreshes.pop(refresh, None)
+
     def warn_once(self, subject: str) -> bool:
         """Return whether this is the first warning about a subject, of parents and children too."""
         is_first = subject not in self._warned
@@ -248,6 +270,9 @@ class Store:
     def drop(self, owners: frozenset[int]) -> None:
         """Unregister the entries of owners, given by identity, whose values no reader gets."""
         self.farewells.drop(owners)
+        for refresh, owner in list(self._refreshes.items()):
+            if id(owner) in owners:
+                self._refreshes.pop(refresh, None)
         for entry in self.table.owned_by(owners):
             if self.table.remove(entry.name, entry.instrument) is not None:
                 self._leave(entry)

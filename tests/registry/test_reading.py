@@ -2,6 +2,8 @@
 
 import logging
 import threading
+from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -9,7 +11,9 @@ from metrics import (
     GaugeSnapshot,
     HealthcheckError,
     Registry,
+    _fork,
 )
+from metrics.exporters import prometheus
 from metrics.registry._inner import store_of
 
 
@@ -209,3 +213,33 @@ def test_a_read_that_is_abandoned_leaves_nothing_behind():
     next(reading)
     reading.close()
     assert not store._reading
+
+
+def test_entries_are_refreshed_before_each_read_of_parents_and_children():
+    registry = Registry()
+    child = registry.child("app")
+    numbers = iter(range(10))
+
+    def refresh() -> None:
+        registry.gauge("late").set(next(numbers))
+
+    with store_of(child).refresh_by(refresh):
+        assert registry.snapshot()["late"].value == 0
+        assert b"late 1.0" in prometheus.render(registry)
+        assert not child.snapshot()
+        assert registry.snapshot()["late"].value == 3
+    assert registry.snapshot()["late"].value == 3
+
+
+def test_the_refreshes_of_removed_owners_end():
+    registry = Registry()
+    owners = [object(), object()]
+    called: list[object] = []
+    with ExitStack() as stack:
+        for owner in owners:
+            token = _fork.registering.set(owner)
+            stack.enter_context(store_of(registry).refresh_by(partial(called.append, owner)))
+            _fork.registering.reset(token)
+        _fork.drop_registered_by([owners[0]])
+        registry.snapshot()
+        assert called == [owners[1]]

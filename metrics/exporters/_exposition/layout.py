@@ -111,11 +111,11 @@ class Layout:
         "_direct",
         "_families",
         "_first_kinds",
-        "_help",
         "_name",
         "_prototype",
         "_scale",
         "_type",
+        "help",
         "kind",
         "labelnames",
         "number",
@@ -137,7 +137,8 @@ class Layout:
         self._name = entry.name
         self._constant = entry.labels
         self._first_kinds = first_kinds
-        self._help = entry.description or f"{entry.name} ({type_name(entry.instrument)})"
+        # Text of the HELP lines, not escaped.
+        self.help = entry.description or f"{entry.name} ({type_name(entry.instrument)})"
         self._scale = scale_of(entry.unit)
         # By type of snapshot: a family may mix timers with a sample and timers with buckets.
         self._families: dict[object, tuple[MetricFamily, ...]] = {}
@@ -293,7 +294,7 @@ class TextLayout(Layout):
         name = base + SAMPLE_SUFFIXES.get(kind, "")
         written = TEXT_TYPES.get(kind, kind)
         head = self._heading_name(name)
-        heading = f"# HELP {head} {escape_help(self._help)}\n# TYPE {head} {written}\n"
+        heading = f"# HELP {head} {escape_help(self.help)}\n# TYPE {head} {written}\n"
         return self._family(family, name, kind, encode(heading), base, TEXT_SUFFIXES[kind])
 
     def _heading_name(self, name: str) -> str:

@@ -31,6 +31,8 @@ UNLABELLED: Values = ()
 
 NO_NAMES: frozenset[str] = frozenset()
 
+NO_TIMES: dict[Values, float] = {}
+
 Writer = Callable[[MetricFamily, Children], list[Any]]
 """Returns children of a metric family in a reader's form: lines of a page, samples."""
 
@@ -200,12 +202,14 @@ class FamilyReader:
     def _foreign_family(self, entry: Entry, snapshot: FamilySnapshot) -> list[FamilyBlock]:
         """Return the metric families of the children of a program's own kind of family."""
         layout = self._layouts.of(entry, snapshot.labelnames)
+        # A family may know the times at which its children began.
+        times = getattr(entry.instrument, "created_times", NO_TIMES)
         present = list(snapshot.children)
         snapshots = list(snapshot.children.values())
         written: dict[MetricFamily, list[Any]] = {}
         for start in range(0, len(present), SLICE):
             values = present[start : start + SLICE]
-            created = [entry.registered] * len(values) if self._created else []
+            created = [times.get(v) or entry.registered for v in values] if self._created else []
             self._add(written, layout, values, snapshots[start : start + SLICE], created)
             self.turns.offer()
         layout.retain(present)

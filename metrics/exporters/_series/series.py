@@ -29,6 +29,14 @@ class Series(NamedTuple):
     first_kinds: FirstKinds
 
     @property
+    def identity(self) -> tuple[Entry, Labels]:
+        """Entry and labels that distinguish the series from others, for totals that are kept.
+
+        An empty label is the same as none: a foreign family may get more labels later.
+        """
+        return self.entry, tuple([pair for pair in self.labels if pair[1]])
+
+    @property
     def is_timer(self) -> bool:
         """Whether the values are durations that a timer measured, in seconds."""
         return self.kind is not None and self.kind.measures_time

@@ -245,7 +245,7 @@ class DataPoints:
         start_ns = self._starts.start_ns(one, totals[0])
         if self._deltas is None:
             return start_ns, totals
-        since_ns, increments = self._deltas.added((one.entry, one.labels, bounds), totals)
+        since_ns, increments = self._deltas.added((*one.identity, bounds), totals)
         return max(since_ns, start_ns), increments
 
 

@@ -89,4 +89,8 @@ def created_times(instrument: Instrument) -> dict[tuple[str, ...], float]:
     if isinstance(instrument, Family):
         pairs = zip(*instrument.table, strict=True)
         return {values: child.created for values, child in pairs if isinstance(child, Cumulative)}
-    return {(): instrument.created} if isinstance(instrument, Cumulative) else {}
+    if isinstance(instrument, Cumulative):
+        return {(): instrument.created}
+    # A foreign family may know the times at which its children began.
+    times: dict[tuple[str, ...], float] = getattr(instrument, "created_times", {})
+    return times
