@@ -49,6 +49,7 @@ COVERED = (
 PUBLIC_MODULES = word_set(
     "__init__ clock deadline errors options ticker aiohttp asgi celery django http uvicorn wsgi "
     "csv expvar geth_text graphite influx json log_lines openmetrics opentsdb otlp prometheus "
+    "opentelemetry prometheus_client "
     "remote_write statsd file influxdb log pushgateway syslog"
 )
 """Modules that programs import by name; all others begin with an underscore, or their package."""
