@@ -47,7 +47,8 @@ COVERED = (
 )
 
 PUBLIC_MODULES = word_set(
-    "__init__ clock deadline errors options ticker aiohttp asgi celery django http uvicorn wsgi "
+    "__init__ clock deadline errors options ticker aiohttp apscheduler asgi celery django grpc "
+    "http httpx sqlalchemy uvicorn wsgi "
     "csv expvar geth_text graphite influx json log_lines openmetrics opentsdb otlp prometheus "
     "opentelemetry prometheus_client "
     "remote_write statsd file influxdb log pushgateway syslog"

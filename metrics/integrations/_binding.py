@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from logging import getLogger
-from typing import Any, final
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, final
 
 from metrics import _fork
 from metrics.errors import LifecycleError
 from metrics.instruments._inner import describe
+from metrics.integrations._failures import Failures
 from metrics.integrations._providers import is_running
 from metrics.integrations.http import HTTPServer
 
@@ -15,18 +16,41 @@ logger = getLogger("metrics.integrations")
 Source = HTTPServer | Callable[[], Any]
 """Instruments of an HTTP server, or their provider."""
 
-RULE = "pass the provider of an `http.server` resource, such as container.http"
+
+class Instruments(Protocol):
+    """Instruments of a server; `closed` is true after the stop of their container."""
+
+    closed: bool
 
 
-@final
-class Binding:
-    """Instruments that the provider of a container gives, while the container runs.
+S = TypeVar("S", bound=Instruments)
+
+
+class Wording(NamedTuple):
+    """Words of the messages of a binding.
+
+    option: the parameter that takes the provider.
+    rule: the remedy for a wrong one.
+    request: the noun of the requests that are measured.
+    start: the ways to start the container in time.
+    """
+
+    option: str
+    rule: str
+    request: str
+    start: str
+
+
+class ProviderBinding(Generic[S]):
+    """Instruments of a server that the provider of a container gives, while the container runs.
 
     `server` is the last result, None at first and in a forked process; while it is closed or None,
     `find` looks again. Safe to use from any thread.
 
     Args:
         source: the provider, or the instruments themselves.
+        kind: the class of the instruments.
+        wording: the words of messages.
         starts: whether a resource that has not started in this process is started by the first
             request, for servers that know no start of an application.
 
@@ -34,19 +58,32 @@ class Binding:
         TypeError: `source` is neither.
     """
 
-    __slots__ = ("__weakref__", "_failed", "_source", "_starts", "_unmeasured", "server")
+    __slots__ = (
+        "__weakref__",
+        "_failures",
+        "_kind",
+        "_source",
+        "_starts",
+        "_unmeasured",
+        "_wording",
+        "server",
+    )
 
-    def __init__(self, source: Source, *, starts: bool = False) -> None:
-        if not isinstance(source, HTTPServer) and not callable(source):
-            raise TypeError(f"invalid http {source!r}: {RULE}")
-        self.server: HTTPServer | None = None
+    def __init__(
+        self, source: object, kind: type[S], wording: Wording, *, starts: bool = False
+    ) -> None:
+        if not isinstance(source, kind) and not callable(source):
+            raise TypeError(f"invalid {wording.option} {source!r}: {wording.rule}")
+        self.server: S | None = None
         self._source = source
+        self._kind = kind
+        self._wording = wording
         self._starts = starts
         self._unmeasured = False
-        self._failed = False
+        self._failures = Failures(f"a {wording.request}")
         _fork.track(self)
 
-    def find(self) -> HTTPServer | None:
+    def find(self) -> S | None:
         """Return the running instruments; None without any, which is logged once for each stop."""
         try:
             found = self._resolve()
@@ -60,16 +97,19 @@ class Binding:
             reason = "their container has stopped"
         if not self._unmeasured:
             self._unmeasured = True
+            request = self._wording.request
             logger.warning(
-                "requests are served unmeasured: %s; start the container before the first request, "
-                "in the lifespan of the application or with init_resources()",
+                "%ss are served unmeasured: %s; start the container before the first %s, %s",
+                request,
                 reason,
+                request,
+                self._wording.start,
             )
         return None
 
-    def _resolve(self) -> HTTPServer:
-        source = self._source
-        if isinstance(source, HTTPServer):
+    def _resolve(self) -> S:
+        source: Any = self._source
+        if isinstance(source, self._kind):
             return source
         # Once found, they do not start again: a container that has stopped stays so.
         starts = self._starts and self.server is None
@@ -79,17 +119,41 @@ class Binding:
         if callable(getattr(found, "done", None)) and found.done():
             # The future of instruments that depend on an async resource.
             found = found.result()
-        if not isinstance(found, HTTPServer):
-            raise TypeError(f"invalid http {found!r}: {RULE}")
+        if not isinstance(found, self._kind):
+            raise TypeError(f"invalid {self._wording.option} {found!r}: {self._wording.rule}")
         return found
 
     def report(self, error: Exception) -> None:
         """Log, once, that a request could not be measured."""
-        if not self._failed:
-            self._failed = True
-            logger.error("a request was not measured: %s", describe(error), exc_info=error)
+        self._failures.report(error)
 
     def _after_fork(self) -> None:
         """Resolve the provider again in a forked process, whose container may have to start."""
         self.server = None
         self._unmeasured = False
+
+
+HTTP = Wording(
+    "http",
+    "pass the provider of an `http.server` resource, such as container.http",
+    "request",
+    "in the lifespan of the application or with init_resources()",
+)
+
+
+@final
+class Binding(ProviderBinding[HTTPServer]):
+    """Instruments of an HTTP server that the provider of a container gives.
+
+    Args:
+        source: the provider, or the instruments themselves.
+        starts: as in `ProviderBinding`.
+
+    Raises:
+        TypeError: `source` is neither.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, source: Source, *, starts: bool = False) -> None:
+        super().__init__(source, HTTPServer, HTTP, starts=starts)

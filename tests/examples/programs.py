@@ -3,8 +3,12 @@
 import os
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs/examples"
+
+present = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not installed")
 
 
 def environment():
