@@ -8,13 +8,13 @@ A container declares the instruments, and each server gets an interceptor, the f
     grpc.server(executor, interceptors=[integrations.grpc.server(container.rpc)])
     grpc.aio.server(interceptors=[integrations.grpc.aio_server(container.rpc)])
 
-Names and labels follow OpenTelemetry's semantic conventions for RPC; label names have underscores
-for dots, and durations are in seconds, as all durations of this library, not in milliseconds:
+Names and labels follow OpenTelemetry's semantic conventions for RPC, but durations are in seconds,
+as all durations of this library, not in milliseconds. A Prometheus page has underscores for dots:
 
 | instrument | labels |
 | --- | --- |
-| `rpc.server.duration`, in seconds | `rpc_system`, `rpc_service`, `rpc_method`, `rpc_grpc_status_code` |
-| `rpc.server.active_requests` | `rpc_system`, `rpc_service`, `rpc_method` |
+| `rpc.server.duration`, in seconds | `rpc.system`, `rpc.service`, `rpc.method`, `rpc.grpc.status_code` |
+| `rpc.server.active_requests` | `rpc.system`, `rpc.service`, `rpc.method` |
 
 The second one is not in the convention. The number of calls is the count of their durations.
 
@@ -80,8 +80,8 @@ class RPCNames(NamedTuple):
 NAMES = RPCNames(
     "rpc.server.duration",
     "rpc.server.active_requests",
-    ("rpc_system", "rpc_service", "rpc_method", "rpc_grpc_status_code"),
-    ("rpc_system", "rpc_service", "rpc_method"),
+    ("rpc.system", "rpc.service", "rpc.method", "rpc.grpc.status_code"),
+    ("rpc.system", "rpc.service", "rpc.method"),
 )
 
 

@@ -15,15 +15,15 @@ A URL has no template unless the request names one:
 
     api.get(f"/items/{number}", extensions={"url_template": "/items/{number}"})
 
-Names, labels and buckets follow OpenTelemetry's semantic conventions for HTTP clients; label names
-have underscores for dots:
+Names, labels and buckets follow OpenTelemetry's semantic conventions for HTTP clients; a
+Prometheus page has underscores for dots:
 
 | instrument | labels |
 | --- | --- |
-| `http.client.request.duration`, in seconds | `http_request_method`, `server_address`, `server_port`, `url_template`, `http_response_status_code`, `error_type` |
+| `http.client.request.duration`, in seconds | `http.request.method`, `server.address`, `server.port`, `url.template`, `http.response.status_code`, `error.type` |
 | `http.client.request.body.size`, in bytes | as above |
 | `http.client.response.body.size`, in bytes | as above |
-| `http.client.active_requests` | `server_address`, `server_port` |
+| `http.client.active_requests` | `server.address`, `server.port` |
 
 - a method that is not in RFC 9110, nor PATCH, is `_OTHER`
 - the template is empty without an extension `url_template`; a redirected request keeps that of the
@@ -82,14 +82,14 @@ NAMES = HTTPClientNames(
     "http.client.response.body.size",
     "http.client.active_requests",
     (
-        "http_request_method",
-        "server_address",
-        "server_port",
-        "url_template",
-        "http_response_status_code",
-        "error_type",
+        "http.request.method",
+        "server.address",
+        "server.port",
+        "url.template",
+        "http.response.status_code",
+        "error.type",
     ),
-    ("server_address", "server_port"),
+    ("server.address", "server.port"),
 )
 
 

@@ -7,18 +7,18 @@ A container declares the measured engine in front of all that use it:
         engine = Resource(integrations.sqlalchemy.engine, MetricsContainer.registry, plain)
         orders = Factory(Orders, engine)
 
-Names, labels and buckets follow OpenTelemetry's semantic conventions for database clients; label
-names have underscores for dots:
+Names, labels and buckets follow OpenTelemetry's semantic conventions for database clients; a
+Prometheus page has underscores for dots:
 
 | instrument | labels |
 | --- | --- |
-| `db.client.operation.duration`, in seconds | `db_system_name`, `db_operation_name`, `error_type` |
-| `db.client.connection.count` | `db_client_connection_state`: `used` or `idle` |
+| `db.client.operation.duration`, in seconds | `db.system.name`, `db.operation.name`, `error.type` |
+| `db.client.connection.count` | `db.client.connection.state`: `used` or `idle` |
 | `db.client.connection.max` | |
 | `db.client.connection.use_time`, in seconds | |
 | `db.client.connection.create_time`, in seconds | |
 
-With `engines`, all have the label `db_client_connection_pool_name` too.
+With `engines`, all have the label `db.client.connection.pool.name` too.
 
 - an operation is one execution of a cursor, from its call to its return: fetching rows does not
   count; an `executemany` is one operation, and so is each batch of an INSERT of many rows
@@ -94,9 +94,9 @@ NAMES = EngineNames(
     "db.client.connection.max",
     "db.client.connection.use_time",
     "db.client.connection.create_time",
-    ("db_system_name", "db_operation_name", "error_type"),
-    "db_client_connection_state",
-    "db_client_connection_pool_name",
+    ("db.system.name", "db.operation.name", "error.type"),
+    "db.client.connection.state",
+    "db.client.connection.pool.name",
 )
 
 
@@ -313,7 +313,7 @@ def engines(
 
     Args:
         registry: the registry of the instruments.
-        engines: engines by their name, which is the label `db_client_connection_pool_name`.
+        engines: engines by their name, which is the label `db.client.connection.pool.name`.
         bounds: upper bounds of all durations, in seconds.
 
     Raises:
