@@ -16,8 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.benchmarks import requests
 from tests.benchmarks.against import LIMIT, judge, last_line
 from tests.benchmarks.row import OURS, Row, footnotes, measure_in_turns
+from tests.benchmarks.single import Effort
 from tests.processes import until
 
 ROOT = Path(__file__).parents[1]
@@ -425,6 +427,16 @@ def test_an_interruption_leaves_neither_processes_nor_files(repository: Reposito
     assert (process.returncode, errors) == (130, "interrupted\n")
     assert not any(worker.is_running() for worker in found)
     assert not repository.leftovers()
+
+
+def test_every_framework_serves_its_requests_measured_and_bare():
+    for kind in (requests.ASGI, requests.Starlette, requests.FastAPI, requests.WSGI,
+                 requests.Flask, requests.Django):  # fmt: skip
+        application = kind(3)
+        row = requests.measure(application, Effort(seconds=1e-6, rounds=1), alone=True)
+        assert list(row.results) == [OURS], row.failures
+        assert not row.failures
+        application.instruments.close()
 
 
 @needs_source

@@ -21,12 +21,17 @@ from time import perf_counter
 
 import metrics
 
-from . import against, lifecycle, load, series, single
+from . import against, lifecycle, load, requests, series, single
 from .libraries import PEERS, Library
 from .row import OURS, Row, footnotes, heading
 from .single import Effort
 
 Peers = list[type[Library]]
+
+INSTALL = "pip install 'wired-metrics[benchmark]'"
+
+OTHERS = ["requests", "lifecycle"]
+"""Groups with tables of their own, because their peers are others."""
 
 QUICK = Effort(seconds=0.001, rounds=15, runs=50_000)
 
@@ -85,6 +90,20 @@ def print_table(
     return rows, spent
 
 
+def print_requests(*, alone: bool, quick: bool) -> list[Row]:
+    """Measure and print the table of requests; return its rows."""
+    for name, version in requests.versions().items():
+        say(f"{name} {version}" if version else f"{name} is missing: {INSTALL}")
+    say("\n" + heading([OURS, *requests.COLUMNS]))
+    rows: list[Row] = []
+    for row in requests.rows(requests.QUICK if quick else requests.EFFORT, alone=alone):
+        say(row.markdown(requests.COLUMNS))
+        rows.append(row)
+    for note in [*requests.notes(rows), *footnotes(rows)]:
+        say(f"\n{note}")
+    return rows
+
+
 def option_parser(names: list[str]) -> ArgumentParser:
     """Return the parser of the command line, for groups of these names."""
     parser = ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
@@ -94,8 +113,8 @@ def option_parser(names: list[str]) -> ArgumentParser:
         metavar="NAME",
         choices=names,
         action="append",
-        help=f"one of {', '.join(names)}; repeatable. The default is all but lifecycle, which has "
-        "tables of its own",
+        help=f"one of {', '.join(names)}; repeatable. The default is all but "
+        f"{' and '.join(OTHERS)}, which have tables of their own",
     )
     parser.add_argument("--alone", action="store_true", help="measure no peers")
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the results here")
@@ -121,20 +140,23 @@ def option_parser(names: list[str]) -> ArgumentParser:
 
 def main() -> None:
     """Parse the options, and print the table of the chosen groups."""
-    names = [*groups([], quick=True), "lifecycle"]
+    table = [*groups([], quick=True)]
+    names = [*table, *OTHERS]
     parser = option_parser(names)
     options = parser.parse_args()
-    only = options.only or names[:-1]
+    only = options.only or table
     if options.against is None:
         sys.exit(not measure(options, only))
-    if "lifecycle" in only or options.json is not None:
-        parser.error("--against compares rows of the table: omit --only lifecycle and --json")
+    if {*OTHERS} & {*only} or options.json is not None:
+        parser.error(
+            f"--against compares rows of the table: omit --only {', '.join(OTHERS)} and --json"
+        )
     if options.rounds < 1:
         parser.error(f"--rounds is {options.rounds}, and must be at least 1")
     try:
         is_good = against.compare(
             options.against,
-            [name for name in names if name in only],
+            [name for name in table if name in only],
             interpreted=options.interpreted,
             quick=options.quick,
             rounds=options.rounds,
@@ -158,11 +180,11 @@ def measure(options: Namespace, only: list[str]) -> bool:
     say(", ".join(f"{name} {version}" for name, version in versions.items()))
     for peer in PEERS:
         if peer not in installed:
-            say(f"{peer.name} is missing: pip install 'wired-metrics[benchmark]'")
+            say(f"{peer.name} is missing: {INSTALL}")
     say()
 
     rows: list[Row] = []
-    if only != ["lifecycle"]:
+    if not {*only} <= {*OTHERS}:
         rows, spent = print_table(peers, only, quick=options.quick)
         say(f"\nMeasured in {sum(spent.values()):,.0f} s.")
         if options.json is not None:
@@ -183,7 +205,8 @@ def measure(options: Namespace, only: list[str]) -> bool:
                 },
             }
             options.json.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
-    # These tables compare with another kind of peer.
+    if "requests" in only:
+        rows += print_requests(alone=options.alone, quick=options.quick)
     if "lifecycle" in only:
         lifecycle.main()
     return not any(row.failures for row in rows)
