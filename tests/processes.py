@@ -134,15 +134,17 @@ class Server:
             error.add_note(self.tail())
             raise
 
-    def stop(self) -> None:
-        """Ask the program to end, and wait until it has; kill it when it takes too long."""
-        if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(DEADLINE)
-            except subprocess.TimeoutExpired:
-                self.kill()
-            self._process = None
+    def stop(self) -> int | None:
+        """Ask the program to end, and kill it when it takes too long; return its exit code."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        process.terminate()
+        try:
+            return process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
 
     def kill(self) -> None:
         """End the program at once, with no chance to tidy up."""

@@ -1,15 +1,17 @@
 """Running instruments of a measured application, resolved once for each start of a container."""
 
+import atexit
 from collections.abc import Callable
 from logging import getLogger
+from threading import RLock
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, final
 
 from metrics import _fork
 from metrics.errors import LifecycleError
 from metrics.instruments._inner import describe
 from metrics.integrations._failures import Failures
+from metrics.integrations._http_server import HTTPServer
 from metrics.integrations._providers import is_running
-from metrics.integrations.http import HTTPServer
 
 logger = getLogger("metrics.integrations")
 
@@ -51,8 +53,10 @@ class ProviderBinding(Generic[S]):
         source: the provider, or the instruments themselves.
         kind: the class of the instruments.
         wording: the words of messages.
-        starts: whether a resource that has not started in this process is started by the first
-            request, for servers that know no start of an application.
+        starts: whether the first request in a process starts a container that has not started, and
+            the exit of the interpreter stops it, for servers that know neither the start nor the
+            stop of an application.
+        container: the container to start; by default the one that owns the provider.
 
     Raises:
         TypeError: `source` is neither.
@@ -60,9 +64,12 @@ class ProviderBinding(Generic[S]):
 
     __slots__ = (
         "__weakref__",
+        "_container",
         "_failures",
+        "_finding",
         "_kind",
         "_source",
+        "_started",
         "_starts",
         "_unmeasured",
         "_wording",
@@ -70,7 +77,13 @@ class ProviderBinding(Generic[S]):
     )
 
     def __init__(
-        self, source: object, kind: type[S], wording: Wording, *, starts: bool = False
+        self,
+        source: object,
+        kind: type[S],
+        wording: Wording,
+        *,
+        starts: bool = False,
+        container: Any = None,
     ) -> None:
         if not isinstance(source, kind) and not callable(source):
             raise TypeError(f"invalid {wording.option} {source!r}: {wording.rule}")
@@ -78,13 +91,26 @@ class ProviderBinding(Generic[S]):
         self._source = source
         self._kind = kind
         self._wording = wording
+        self._container = container
+        if starts and container is None:
+            self._container = getattr(source, "container", None)
         self._starts = starts
+        self._started = False
         self._unmeasured = False
         self._failures = Failures(f"a {wording.request}")
+        # Reentrant, as a hook may call the application.
+        self._finding = RLock()
         _fork.track(self)
 
     def find(self) -> S | None:
-        """Return the running instruments; None without any, which is logged once for each stop."""
+        """Return the running instruments; None without any, which is logged once for each stop.
+
+        Requests that arrive while the first one starts the container wait.
+        """
+        with self._finding:
+            return self._find()
+
+    def _find(self) -> S | None:
         try:
             found = self._resolve()
         except Exception as error:  # noqa: BLE001 - no request fails because it is not measured
@@ -111,17 +137,43 @@ class ProviderBinding(Generic[S]):
         source: Any = self._source
         if isinstance(source, self._kind):
             return source
-        # Once found, they do not start again: a container that has stopped stays so.
-        starts = self._starts and self.server is None
-        if not starts and not is_running(source):
+        starts = not is_running(source)
+        if starts and (self._started or not self._starts):
             raise LifecycleError("their container has not started, or has stopped")
+        # Once, even if it fails: no later request waits for another attempt.
+        self._started = True
+        # A container that has stopped raises NotRunningError, and stays so.
         found = source()
         if callable(getattr(found, "done", None)) and found.done():
             # The future of instruments that depend on an async resource.
             found = found.result()
         if not isinstance(found, self._kind):
             raise TypeError(f"invalid {self._wording.option} {found!r}: {self._wording.rule}")
+        if starts:
+            self._start_others(source)
         return found
+
+    def _start_others(self, source: Any) -> None:
+        """Start the rest of the container, and have it stopped when the interpreter exits.
+
+        Raises:
+            Exception: it could not start, and has stopped the instruments too.
+        """
+        container = self._container
+        if container is None:
+            if hasattr(source, "shutdown"):
+                atexit.register(lambda: source.shutdown())  # noqa: PLW0108 - it reads its caller
+            return
+        atexit.register(container.shutdown_resources)
+        started = container.init_resources()
+        if started is not None and not (hasattr(started, "done") and started.done()):
+            if hasattr(started, "close"):
+                started.close()
+            logger.error(
+                "only the instruments of %ss were started: their container has async resources; "
+                "start and stop it in the program that runs the server",
+                self._wording.request,
+            )
 
     def report(self, error: Exception) -> None:
         """Log, once, that a request could not be measured."""
@@ -130,7 +182,9 @@ class ProviderBinding(Generic[S]):
     def _after_fork(self) -> None:
         """Resolve the provider again in a forked process, whose container may have to start."""
         self.server = None
+        self._started = False
         self._unmeasured = False
+        self._finding = RLock()
 
 
 HTTP = Wording(
@@ -148,6 +202,7 @@ class Binding(ProviderBinding[HTTPServer]):
     Args:
         source: the provider, or the instruments themselves.
         starts: as in `ProviderBinding`.
+        container: as in `ProviderBinding`.
 
     Raises:
         TypeError: `source` is neither.
@@ -155,5 +210,5 @@ class Binding(ProviderBinding[HTTPServer]):
 
     __slots__ = ()
 
-    def __init__(self, source: Source, *, starts: bool = False) -> None:
-        super().__init__(source, HTTPServer, HTTP, starts=starts)
+    def __init__(self, source: Source, *, starts: bool = False, container: Any = None) -> None:
+        super().__init__(source, HTTPServer, HTTP, starts=starts, container=container)

@@ -3,8 +3,15 @@
 The hot path: an integration creates a `Measurement` for each request and finishes it once.
 """
 
+from metrics._native import mypyc_attr
 from metrics.integrations._binding import Binding
-from metrics.integrations.http import ABORTED, CANCELLED, SERVER_ERROR, HTTPServer, error_type
+from metrics.integrations._http_server import (
+    ABORTED,
+    CANCELLED,
+    SERVER_ERROR,
+    HTTPServer,
+    error_type,
+)
 
 SECOND = 1e9
 
@@ -12,6 +19,7 @@ MOST_DIGITS = 18
 """Most digits of a Content-Length that is counted: below an exabyte."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Measurement:
     """Request under way; a subclass knows its route and its Content-Length.
 
@@ -28,7 +36,8 @@ class Measurement:
         self._binding = binding
         self._ended = 0
         self.open = True
-        self.size = 0
+        # Instruments of sizes take a float.
+        self.size = 0.0
         self.status = 0
         self._active = active = server.active.get(method) or server.active_of(method)
         active.enter()
@@ -68,23 +77,21 @@ class Measurement:
         if not self.open:
             return
         self.open = False
-        server, active = self._server, self._active
+        server, active, status = self._server, self._active, self.status
         seconds = ((self._ended or server.now()) - self._started) / SECOND
         active.leave()
         try:
-            method, route, status = active.method, self.route(), self.status
-            if error:
-                series = server.series.get((method, route, status, error))
-            else:
-                series = server.series.get((method, route, status))
-            if series is None:
-                series = server.series_of(method, route, status, error)
+            method, route = active.method, self.route()
+            key = (method, route, status, error) if error else (method, route, status)
+            series = server.series.get(key) or server.series_of(method, route, status, error)
             series.duration(seconds)
-            series.response_size(float(self.size))
             if series.request is not None:
                 series.request()
-            length = self.length()
-            if length and length.isdigit() and len(length) <= MOST_DIGITS:
-                series.request_size(float(length))
+            if series.response_size is not None:
+                series.response_size(self.size)
+            if active.has_content and series.request_size is not None:
+                length = self.length()
+                if length and length.isdigit() and len(length) <= MOST_DIGITS:
+                    series.request_size(float(length))
         except Exception as problem:  # noqa: BLE001 - as the docstring says
             self._binding.report(problem)

@@ -10,14 +10,47 @@ from typing import Any, Protocol, final
 
 from aiohttp import web
 
+from metrics.integrations import _providers, asgi
 from metrics.integrations._binding import Binding, Source
+from metrics.integrations._http_server import ABORTED, HTTPServer, error_type
 from metrics.integrations._measurement import SECOND, Measurement
-from metrics.integrations.http import ABORTED, HTTPServer, error_type
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 INTERNAL_ERROR = 1011
+
+
+def metrics(registry: _providers.Source) -> Handler:
+    """Return a handler of GET requests that serves all values, as `asgi.metrics` answers.
+
+    Args:
+        registry: the registry to serve, its provider, or a container with a provider `registry`.
+
+    Raises:
+        TypeError: `registry` is none of these.
+    """
+    application = asgi.metrics(registry)
+
+    async def handler(request: web.Request) -> web.Response:
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": request.method,
+            "path": request.path,
+            "query_string": request.rel_url.raw_query_string.encode(),
+            "headers": [(name.lower(), value) for name, value in request.raw_headers],
+        }
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await application(scope, None, send)
+        start, body = sent
+        headers = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
+        return web.Response(status=start["status"], headers=headers, body=body["body"])
+
+    return handler
 
 
 class LifecycleOwner(Protocol):
@@ -60,8 +93,6 @@ def measured(http: Source) -> Middleware:
     body of any other one is about to be. While the container is stopped, requests are served
     unmeasured, which is logged once; a container that starts again measures again.
 
-    A response whose handler raises after its beginning has the status 200.
-
     Args:
         http: the provider of the instruments, `http.server`; or the instruments themselves.
 
@@ -75,22 +106,30 @@ def measured(http: Source) -> Middleware:
         server = binding.server
         if server is None or server.closed:
             server = binding.find()
-        if server is None:
+        if server is None or is_measured(request, server):
             return await handler(request)
-        call = HandlerCall(server, binding, request)
+        # The router has run.
+        resource = request.match_info.route.resource
+        template = "" if resource is None else resource.canonical
+        if template in server.excluded or request.path in server.excluded:
+            return await handler(request)
+        call = HandlerCall(server, binding, request, template)
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await serve_websocket(call, server, request, handler)
         try:
             response = await handler(request)
         except web.HTTPMethodNotAllowed as error:
-            call.template = call.template or await template_for_others(request)
+            call.template = template or await template_for_others(request, request.app)
             call.respond(error)
             raise
         except web.HTTPException as error:
             call.respond(error)
             raise
+        except ConnectionResetError:
+            call.finish(ABORTED)
+            raise
         except BaseException as error:
-            call.fail_begun(error)
+            call.fail(error)
             raise
         call.respond(response)
         return response
@@ -98,12 +137,20 @@ def measured(http: Source) -> Middleware:
     return middleware
 
 
-async def template_for_others(request: web.Request) -> str:
+def is_measured(request: web.Request, server: HTTPServer) -> bool:
+    """Return whether a middleware of an outer application measures a request already."""
+    call = getattr(request.writer.write_headers, "__self__", None)
+    return isinstance(call, HandlerCall) and call.server is server
+
+
+async def template_for_others(request: web.Request, app: web.Application) -> str:
     """Return the template of the route that answers other methods of a request; empty without."""
-    for resource in request.app.router.resources():
-        _, methods = await resource.resolve(request)
+    for resource in app.router.resources():
+        match, methods = await resource.resolve(request)
         if methods:
-            return resource.canonical
+            # The resource of a sub-application has its prefix alone.
+            below = [] if match is None else match.apps
+            return await template_for_others(request, below[-1]) if below else resource.canonical
     return ""
 
 
@@ -141,14 +188,25 @@ async def serve_websocket(
 class HandlerCall(Measurement):
     """Request to a handler of aiohttp under way, and its response."""
 
-    __slots__ = ("_request", "template")
+    __slots__ = ("_request", "_write_headers", "server", "template")
 
-    def __init__(self, server: HTTPServer, binding: Binding, request: web.Request) -> None:
+    def __init__(
+        self, server: HTTPServer, binding: Binding, request: web.Request, template: str
+    ) -> None:
         super().__init__(server, binding, request.method)
         self._request = request
-        # The router has run; the template has the prefixes of the applications around the route.
-        resource = request.match_info.route.resource
-        self.template = "" if resource is None else resource.canonical
+        self.server = server
+        self.template = template
+        # A handler may prepare a response and raise, and no signal can be added after the start of
+        # the application. A request has a writer of its own.
+        writer: Any = request.writer
+        self._write_headers = writer.write_headers
+        writer.write_headers = self._begin
+
+    async def _begin(self, status_line: str, headers: Any) -> None:
+        """Write the beginning of a response."""
+        self.begin(int(status_line.split(" ", 2)[1]))
+        await self._write_headers(status_line, headers)
 
     def route(self) -> str:
         """Return the template of the route."""
@@ -160,19 +218,11 @@ class HandlerCall(Measurement):
 
     def respond(self, response: web.StreamResponse) -> None:
         """Record the request with its response."""
-        self.begin(response.status)
+        if not self.status:
+            self.begin(response.status)
         body = response.body if isinstance(response, web.Response) else None
         if isinstance(body, bytes | bytearray):
             self.size = len(body)
         else:
             self.size = response.content_length or response.body_length
         self.finish()
-
-    def fail_begun(self, error: BaseException) -> None:
-        """Record a request whose handler raised, perhaps after the beginning of its response."""
-        if self._request.writer.output_size:
-            self.begin(200)
-        if isinstance(error, ConnectionResetError):
-            self.finish(ABORTED)
-        else:
-            self.fail(error)

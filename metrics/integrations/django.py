@@ -11,9 +11,9 @@ The setting names the container, whose attribute `http` is the resource of `http
 attribute `registry` is the registry. The container starts at the first request in a process, and
 stops when the interpreter exits, unless the program starts and stops it itself: neither
 `manage.py migrate`, nor the parent of the autoreloader, nor a worker that serves nothing starts it.
+Async resources need an event loop: a program with such resources starts and stops its container.
 """
 
-import atexit
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from functools import cache
 from http import HTTPStatus
@@ -29,9 +29,8 @@ from django.utils.module_loading import import_string
 
 from metrics.integrations import wsgi
 from metrics.integrations._binding import Binding
+from metrics.integrations._http_server import ABORTED, SERVER_ERROR, HTTPServer, error_type
 from metrics.integrations._measurement import Measurement
-from metrics.integrations._providers import is_running
-from metrics.integrations.http import ABORTED, SERVER_ERROR, HTTPServer, error_type
 
 SETTING = "METRICS_CONTAINER"
 
@@ -104,8 +103,8 @@ class Measured:
     async_capable = True
 
     def __init__(self, get_response: GetResponse) -> None:
-        self._container = find_container("http")
-        self._binding = Binding(self._container.http, starts=True)
+        container = find_container("http")
+        self._binding = Binding(container.http, starts=True, container=container)
         self._get_response: Any = get_response
         self._async = iscoroutinefunction(get_response)
         if self._async:
@@ -146,27 +145,14 @@ class Measured:
             call.error = error_type(exception)
 
     def _measure(self, request: HttpRequest) -> "ViewCall | None":
-        """Begin to measure a request; return None while the container is stopped."""
+        """Begin to measure a request; return None for an excluded one or without instruments."""
         server = self._binding.server
         if server is None or server.closed:
-            server = self._find()
-            if server is None:
-                return None
+            server = self._binding.find()
+        if server is None or request.path_info in server.excluded:
+            return None
         call = request.META[MEASUREMENT] = ViewCall(server, self._binding, request)
         return call
-
-    def _find(self) -> HTTPServer | None:
-        """Return the running instruments, after the first request has started the container."""
-        was_running = is_running(self._container.http)
-        found = self._binding.find()
-        if found is not None and not was_running:
-            # The instruments and their dependencies run; the rest of the container follows.
-            atexit.register(self._container.shutdown_resources)
-            try:
-                self._container.init_resources()
-            except Exception as error:  # noqa: BLE001 - no request fails to be measured
-                self._binding.report(error)
-        return found
 
 
 @final

@@ -4,7 +4,8 @@ None needs a framework. `measured` measures the requests of an application:
 
     app.wsgi_app = wsgi.measured(app.wsgi_app, container.http)  # Flask
 
-`metrics` is one endpoint for any path, and `exposition` has all pages. For Flask:
+`metrics` is one endpoint for any path, and `exposition` has all pages. For Flask, before
+`measured`, so that the first scrape starts the container as any other request does:
 
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/metrics": wsgi.metrics(container)})
 

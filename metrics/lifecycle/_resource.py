@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from dependency_injector import providers
+from dependency_injector import containers, providers
 
 from metrics.errors import LifecycleError
 from metrics.lifecycle._async_driver import AsyncDriver
@@ -141,13 +141,18 @@ class Resource(providers.Resource[T]):
         seconds = lifecycle.stop_seconds
         return perform(StopSome(lifecycle, (record,), seconds, None, why, "shutdown()"))
 
+    @property
+    def container(self) -> containers.DynamicContainer | None:
+        """The container that owns the resource; None outside any, or when it was collected."""
+        owner = self._owner()
+        return owner.container if owner else None
+
     def _owner(self) -> Owner | None:
         keeper = self.record.keeper
         return keeper.owner() if isinstance(keeper, Lifecycle) else None
 
     def __deepcopy__(self, memo: dict[Any, Any] | None) -> Self:
-        owner = self._owner()
-        container = owner.container if owner else None
+        container = self.container
         copied_with_it = container is None or container.parent or id(container) in (memo or {})
         if not copied_with_it:
             return self  # borrowed from a container that lives on

@@ -38,7 +38,7 @@ stopped = []
 def reporter(registry):
     yield registry
     stopped.append(registry)
-    print("stopped", file=sys.stderr, flush=True)  # noqa: T201
+    print("the container has stopped", file=sys.stderr, flush=True)  # noqa: T201
 
 
 class Container(MetricsContainer):

@@ -189,8 +189,8 @@ def flask():
 
         return chunks()
 
-    app.wsgi_app = wsgi.measured(app.wsgi_app, container.http)
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/metrics": wsgi.metrics(container)})
+    app.wsgi_app = wsgi.measured(app.wsgi_app, container.http)
     return app
 
 
@@ -202,16 +202,11 @@ def aiohttp_application():
     async def item(request):
         return web.Response(text=f"item {len(await request.read())}")
 
-    async def metrics(request):
-        from metrics.exporters import prometheus
-
-        return web.Response(body=prometheus.render(container.registry()))
-
     app = web.Application(middlewares=[aiohttp.measured(container.http)])
     app.router.add_route("GET", "/items/{id}", item)
     app.router.add_route("POST", "/items/{id}", item)
     app.router.add_route("GET", "/t/{tenant}/items/{id}", item)
-    app.router.add_route("GET", "/metrics", metrics)
+    app.router.add_get("/metrics", aiohttp.metrics(container))
     app.cleanup_ctx.append(aiohttp.running(container))
     return app
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import pytest
 from aiohttp import ClientError, WSMsgType, web
@@ -89,7 +90,7 @@ def test_exceptions_have_their_status_and_type(recorded):
 
 def test_an_exception_in_the_middle_of_a_stream_keeps_the_status(recorded):
     async def stream(request):
-        response = web.StreamResponse()
+        response = web.StreamResponse(status=203)
         await response.prepare(request)
         await response.write(b"half")
         raise LookupError
@@ -100,7 +101,63 @@ def test_an_exception_in_the_middle_of_a_stream_keeps_the_status(recorded):
 
     logging.getLogger("aiohttp.server").disabled = True
     run(application(recorded, web.get("/", stream)), call)
-    assert recorded.requests == {get("/", 200, "LookupError"): 1}
+    assert recorded.requests == {get("/", 203, "LookupError"): 1}
+
+
+def test_an_exception_after_a_100_is_a_500(recorded):
+    async def fail(request):
+        await request.read()
+        raise LookupError
+
+    async def call(client):
+        # Older versions close the connection.
+        with suppress(ClientError):
+            await fetch("/", "POST", data=b"x", expect100=True)(client)
+
+    logging.getLogger("aiohttp.server").disabled = True
+    run(application(recorded, web.post("/", fail)), call)
+    assert recorded.requests == {get("/", 500, "LookupError", method="POST"): 1}
+
+
+def test_the_time_to_the_first_byte_is_an_option():
+    async def stream(request):
+        recorded.clock.advance(1)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        recorded.clock.advance(10)
+        await response.write(b"last")
+        return response
+
+    with recording(first_byte=True) as recorded:
+        run(application(recorded, web.get("/", stream)), fetch("/"))
+        assert recorded.seconds == {get("/"): 1}
+
+
+def test_an_excluded_route_is_not_even_active():
+    with recording(exclude=["/items/{id}", "/none"]) as recorded:
+        app = application(recorded, web.get("/items/{id}", item))
+        run(app, fetch("/items/1"), fetch("/none"))
+        assert recorded.active == recorded.requests == {}
+
+
+def test_a_sub_application_that_is_measured_too_counts_once(recorded):
+    app = application(recorded)
+    app.add_subapp("/v1", application(recorded, web.get("/items/{id}", item)))
+    run(app, fetch("/v1/items/1"))
+    assert recorded.requests == {get("/v1/items/{id}"): 1}
+
+
+def test_a_method_that_a_sub_application_does_not_allow_keeps_the_route(recorded):
+    inner, middle = web.Application(), web.Application()
+    inner.router.add_get("/items/{id}", item)
+    middle.add_subapp("/v1", inner)
+    app = application(recorded, web.get("/items/{id}", item))
+    app.add_subapp("/api", middle)
+    run(app, fetch("/api/v1/items/1", "POST"), fetch("/api/v1/none", "POST"))
+    assert recorded.requests == {
+        get("/api/v1/items/{id}", 405, method="POST"): 1,
+        get("", 404, method="POST"): 1,
+    }
 
 
 def test_a_cancelled_request_is_no_error_of_the_server(recorded):
@@ -108,11 +165,12 @@ def test_a_cancelled_request_is_no_error_of_the_server(recorded):
         raise asyncio.CancelledError
 
     async def call(client):
+        # Clients repeat a GET.
         with pytest.raises(ClientError):
-            await fetch("/")(client)
+            await fetch("/", "POST")(client)
 
-    run(application(recorded, web.get("/", hang)), call)
-    assert recorded.requests == {get("/", 0, "cancelled"): 1}
+    run(application(recorded, web.post("/", hang)), call)
+    assert recorded.requests == {get("/", 0, "cancelled", method="POST"): 1}
 
 
 def test_a_websocket_is_a_connection(recorded):
@@ -168,3 +226,24 @@ def test_a_container_that_does_not_run_fails_no_request(caplog):
 def test_a_wrong_provider_is_a_type_error():
     with pytest.raises(TypeError, match=r"pass the provider of an `http\.server` resource"):
         aiohttp.measured(None)
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_the_handler_serves_the_values(encoding):
+    container = Container()
+    app = web.Application(middlewares=[aiohttp.measured(container.http)])
+    app.cleanup_ctx.append(aiohttp.running(container))
+    app.router.add_post("/items/{id}", item)
+    app.router.add_get("/metrics", aiohttp.metrics(container))
+
+    async def page(client):
+        path = "/metrics?name[]=http_server_request_duration_seconds"
+        async with client.get(path, headers={"Accept-Encoding": encoding}) as response:
+            assert response.status == 200
+            assert response.content_type == "text/plain"
+            return await response.text()
+
+    _, text, head = run(app, fetch("/items/1", "POST"), page, fetch("/metrics", "HEAD"))
+    assert 'http_request_method="POST",http_route="/items/{id}"' in text
+    assert "active_requests" not in text
+    assert head == b""

@@ -92,10 +92,31 @@ def test_a_request_is_counted_timed_and_sized(recorded):
 def test_a_request_without_a_length_has_no_size(recorded):
     app = asgi.Measured(responding(start(), body(b"hello")), http=recorded.server)
     for value in (b"-1", b"many", b"9" * 400):
-        drive(app, headers=[(b"content-length", value)])
-    drive(app)
+        drive(app, method="POST", headers=[(b"content-length", value)])
+    drive(app, method="POST")
     assert recorded.received == {}
-    assert recorded.requests == {get(""): 4}
+    assert recorded.requests == {get("", method="POST"): 4}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_content_of_get_and_head_has_no_meaning_and_no_size(method, recorded):
+    app = asgi.Measured(responding(start(), body()), http=recorded.server)
+    drive(app, method=method, headers=[(b"content-length", b"12")])
+    drive(app, method="DELETE", headers=[(b"content-length", b"12")])
+    assert recorded.received == {get("", method="DELETE"): 12}
+
+
+def test_a_path_that_is_excluded_is_not_even_active():
+    with recording(exclude=["/metrics", "/items/{id}"]) as recorded:
+        seen = []
+        app = responding(start(), body(), before=lambda: seen.append(recorded.active))
+        measured = asgi.Measured(app, recorded.server, route=lambda scope: "/items/{id}")
+        drive(measured, path="/metrics")
+        # The route of a path with parameters is known at the end only.
+        drive(measured, path="/items/1")
+        assert seen == [{}, {("GET",): 1}]
+        assert recorded.requests == {}
+        assert recorded.active == {("GET",): 0}
 
 
 @pytest.mark.parametrize("method", ["BREW", "get", "PROPFIND", "X" * 4000])

@@ -1,16 +1,10 @@
-"""Routes of Starlette, FastAPI and Litestar are their templates, with those of their mounts."""
+"""Routes of Starlette and FastAPI are their templates, with those of their mounts."""
 
 import asyncio
 import functools
 
 import pytest
 from fastapi import APIRouter, FastAPI
-from litestar import Litestar
-from litestar import asgi as litestar_asgi
-from litestar import get as litestar_get
-from litestar.middleware import DefineMiddleware
-from litestar.params import FromPath
-from litestar.types import Receive, Scope, Send
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -220,15 +214,19 @@ def test_an_application_inside_a_middleware_is_mounted_all_the_same(recorded):
 
 
 def test_a_router_that_no_walk_finds_has_its_own_template(recorded):
+    scopes = []
     inner = Router([Route("/x/{id}", answer)])
 
     async def hidden(scope, receive, send):
+        scopes.append(scope)
         await inner(scope, receive, send)
 
     app = starlette(recorded, Mount("/hidden", hidden))
     ask(app, "/hidden/x/1")
     ask(app, "/hidden/x/2")
-    assert recorded.requests == {get("/x/{id}"): 2}
+    # Starlette below 1.0 leaves the endpoint alone, which has no template.
+    template = "/x/{id}" if "route" in scopes[0] else ""
+    assert recorded.requests == {get(template): 2}
 
 
 def test_hosts_are_walked(recorded):
@@ -295,40 +293,6 @@ def test_excluded_routes_are_not_measured():
             ask(app, path)
         assert recorded.requests == {get("/items"): 1}
         assert recorded.active == {("GET",): 0}
-
-
-def test_litestar_has_its_templates(recorded):
-    @litestar_get("/items/{id:int}")
-    async def item(id: FromPath[int]) -> str:  # noqa: A002
-        return "item"
-
-    @litestar_get("/")
-    async def home() -> str:
-        return "home"
-
-    @litestar_asgi("/mounted", is_mount=True, copy_scope=True)
-    async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
-        await PlainTextResponse("mounted")(scope, receive, send)
-
-    app = asgi.Measured(
-        Litestar([item, home, mounted], openapi_config=None, logging_config=None),
-        http=recorded.server,
-    )
-    inside = Litestar(
-        [item], middleware=[DefineMiddleware(asgi.Measured, http=recorded.server)],
-        openapi_config=None, logging_config=None,
-    )  # fmt: skip
-    for path in ("/items/1", "/items/2", "/", "/mounted/x", "/none"):
-        ask(app, path)
-    ask(app, "/items/1", "POST")
-    ask(inside, "/items/1")
-    assert recorded.requests == {
-        get("/items/{id}"): 3,
-        get("/"): 1,
-        get(""): 1,
-        get("", 404): 1,
-        get("", 405, method="POST"): 1,
-    }
 
 
 def test_a_raw_application_has_no_route(recorded):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -12,7 +13,7 @@ from django.test import AsyncClient, Client, override_settings
 from metrics.integrations import django as integration
 from metrics.lifecycle import State, state
 from tests.integrations import django_project
-from tests.integrations.measuring import get, levels
+from tests.integrations.measuring import get, levels, recording
 
 container = django_project.container
 
@@ -117,6 +118,8 @@ def test_a_file_has_its_size():
     assert sent() == {get("/file"): size}
 
 
+# asgiref keeps the thread of sync views.
+@pytest.mark.leakcheck(ignore="executor thread ThreadPoolExecutor-*")
 def test_async_requests_are_measured():
     async def run():
         browser = AsyncClient(raise_request_exception=False)
@@ -145,8 +148,23 @@ def test_the_view_serves_the_values():
     assert (
         'http_server_request_duration_seconds_count{http_request_method="GET",'
         'http_route="/items/<int:number>/",http_response_status_code="200",error_type=""} 1\n'
-    ) in response.text
+    ) in response.content.decode()
     assert browser.post("/metrics").status_code == 405
+
+
+def test_an_excluded_path_is_not_even_active():
+    with (
+        recording(exclude=["/metrics", "/items/<int:number>/"]) as recorded,
+        override_settings(METRICS_CONTAINER=f"{django_project.__name__}.measured"),
+    ):
+        django_project.measured = SimpleNamespace(http=recorded.server)
+        browser = client()
+        browser.get("/metrics")
+        assert recorded.active == {}
+        browser.get("/items/1/")
+        browser.get("/")
+        assert recorded.requests == {get("/"): 1}
+        assert recorded.active == {("GET",): 0}
 
 
 def test_commands_start_nothing():

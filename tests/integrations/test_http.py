@@ -5,6 +5,7 @@ import pytest
 from metrics import DuplicateMetricError, Registry
 from metrics.exporters import graphite, influx, json, openmetrics, prometheus
 from metrics.integrations import asgi, http
+from metrics.integrations._http_server import error_type
 from metrics.lifecycle import check
 from tests.integrations.asking import ask
 from tests.integrations.measuring import Container, get, recording
@@ -21,9 +22,11 @@ def page(registry):
 
 def test_opentelemetrys_names_and_bounds_are_the_default():
     with recording() as recorded:
-        ask(asgi.Measured(app, recorded.server), "/", content_length="7")
+        ask(asgi.Measured(app, recorded.server), "/", "POST", content_length="7")
         text = page(recorded.registry)
-    labels = 'http_request_method="GET",http_route="",http_response_status_code="200",error_type=""'
+    labels = (
+        'http_request_method="POST",http_route="",http_response_status_code="200",error_type=""'
+    )
     for line in (
         "# TYPE http_server_request_duration_seconds histogram",
         f'http_server_request_duration_seconds_bucket{{{labels},le="0.005"}} 1',
@@ -32,7 +35,7 @@ def test_opentelemetrys_names_and_bounds_are_the_default():
         f"http_server_request_body_size_bytes_sum{{{labels}}} 7.0",
         f"http_server_response_body_size_bytes_sum{{{labels}}} 100.0",
         "# TYPE http_server_active_requests gauge",
-        'http_server_active_requests{http_request_method="GET"} 0',
+        'http_server_active_requests{http_request_method="POST"} 0',
     ):
         assert line in text.splitlines()
     assert http.BOUNDS == (
@@ -148,7 +151,7 @@ def test_error_types_are_the_classes_of_exceptions():
         pass
 
     ClientDisconnect.__qualname__ = "ClientDisconnect"
-    assert http.error_type(ValueError()) == "ValueError"
-    assert http.error_type(DuplicateMetricError()) == "metrics.errors.DuplicateMetricError"
-    assert http.error_type(ClientDisconnect()) == "aborted"
-    assert http.error_type(GeneratorExit()) == "aborted"
+    assert error_type(ValueError()) == "ValueError"
+    assert error_type(DuplicateMetricError()) == "metrics.errors.DuplicateMetricError"
+    assert error_type(ClientDisconnect()) == "aborted"
+    assert error_type(GeneratorExit()) == "aborted"

@@ -2,6 +2,9 @@
 
 import io
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from wsgiref.util import FileWrapper, setup_testing_defaults
 
 import pytest
@@ -10,7 +13,7 @@ from flask import request as flask_request
 
 from metrics import Registry
 from metrics.integrations import http, wsgi
-from metrics.lifecycle import State, running, state
+from metrics.lifecycle import MetricsContainer, Resource, State, running, state
 from tests.forks import forking, in_child
 from tests.integrations.asking import ask_wsgi
 from tests.integrations.measuring import Container, get, levels, recording
@@ -84,9 +87,20 @@ def test_a_request_is_counted_timed_and_sized(recorded):
 
 @pytest.mark.parametrize("length", ["", "-1", "many", "9" * 400])
 def test_a_request_without_a_length_has_no_size(length, recorded):
-    Server(wsgi.measured(responding(list), recorded.server), CONTENT_LENGTH=length).finish()
+    app = wsgi.measured(responding(list), recorded.server)
+    Server(app, method="POST", CONTENT_LENGTH=length).finish()
     assert recorded.received == {}
-    assert recorded.requests == {get(""): 1}
+    assert recorded.requests == {get("", method="POST"): 1}
+
+
+def test_a_path_that_is_excluded_is_not_even_active():
+    with recording(exclude=["/metrics", "/admin/health"]) as recorded:
+        app = wsgi.measured(responding(list), recorded.server)
+        Server(app, PATH_INFO="/metrics").finish()
+        Server(app, SCRIPT_NAME="/v1", PATH_INFO="/admin/health").finish()
+        assert recorded.active == recorded.requests == {}
+        Server(app, SCRIPT_NAME="/admin", PATH_INFO="/health").finish()
+        assert recorded.requests == {get(""): 1}
 
 
 def test_the_application_follows_the_specification(recorded):
@@ -367,14 +381,84 @@ def counted(container):
     return {labels: child.count for labels, child in family.children().items()}
 
 
-def test_the_first_request_starts_the_instruments():
+def test_the_first_request_starts_the_container():
     container = Container()
+    container.set_provider("reporter", Resource(list))
     app = wsgi.measured(responding(list), container.http)
     assert state(container, "http") is State.NEW
     Server(app).finish()
+    assert state(container, "reporter") is State.RUNNING
     Server(app).finish()
     assert counted(container) == {get(""): 2}
     container.shutdown_resources()
+
+
+def test_concurrent_first_requests_wait_for_the_start(caplog):
+    arrived = threading.Event()
+
+    @contextmanager
+    def slow(registry):
+        assert arrived.wait(20)
+        with http.server(registry) as server:
+            yield server
+
+    container = MetricsContainer()
+    container.set_provider("http", Resource(slow, container.registry))
+    app = wsgi.measured(responding(list), container.http)
+
+    def late():
+        arrived.set()
+        Server(app).finish()
+
+    with ThreadPoolExecutor(2) as pool:
+        for request in (lambda: Server(app).finish(), late):
+            pool.submit(request)
+    assert counted(container) == {get(""): 2}
+    assert levels(caplog) == []
+    container.shutdown_resources()
+
+
+def test_a_container_that_fails_to_start_is_logged_and_fails_no_request(caplog):
+    starts = []
+
+    def fail():
+        starts.append("failed")
+        raise LookupError
+
+    container = Container()
+    container.set_provider("other", Resource(fail))
+    app = wsgi.measured(responding(list), container.http)
+    for _ in range(3):
+        Server(app).finish()
+    assert "unmeasured: LookupError" in caplog.text
+    assert levels(caplog) == [logging.WARNING]
+    assert starts == ["failed"]
+    assert state(container, "http") is not State.RUNNING
+
+
+def test_async_resources_are_not_started_without_an_event_loop(caplog):
+    async def connect():
+        yield
+
+    container = Container()
+    container.set_provider("other", Resource(connect))
+    app = wsgi.measured(responding(list), container.http)
+    for _ in range(3):
+        Server(app).finish()
+    assert "has async resources" in caplog.text
+    assert levels(caplog) == [logging.ERROR]
+    assert counted(container) == {get(""): 3}
+    assert state(container, "other") is State.NEW
+    container.shutdown_resources()
+
+
+def test_a_resource_outside_any_container_is_started_alone():
+    registry = Registry()
+    provider = Resource(http.server, registry)
+    Server(wsgi.measured(responding(list), provider)).finish()
+    assert "http.server.request.duration" in registry.names()
+    provider.shutdown()
+    assert len(registry) == 0
 
 
 def test_a_container_that_starts_again_measures_again(caplog):
