@@ -1,0 +1,17 @@
+"""The example of Django counts its requests, and ends cleanly."""
+
+from tests.examples.programs import EXAMPLES, present
+from tests.examples.serving import check_sales
+from tests.processes import LOOPBACK
+
+pytestmark = present
+
+
+def command(port):
+    address = f"{LOOPBACK}:{port}"
+    options = ["--chdir", str(EXAMPLES), "--no-control-socket", "--bind", address]
+    return ["gunicorn", *options, "django_app:application"]
+
+
+def test_the_example_counts_every_request_and_ends(tmp_path):
+    check_sales(command, "/items/<int:number>", tmp_path / "log")
