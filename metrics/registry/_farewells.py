@@ -61,6 +61,10 @@ class Farewells:
             self._retained.pop(reader, None)
             self._owners.pop(reader, None)
 
+    def is_open(self, reader: str) -> bool:
+        """Return whether a reader follows the registry, as reporters do."""
+        return reader in self._retained
+
     def retain(self, entry: Entry) -> None:
         """Retain an unregistered instrument for every reader.
 

@@ -23,6 +23,8 @@ from metrics.registry._shortcuts import KINDS as KINDS
 from metrics.registry._shortcuts import SNAPSHOT_KINDS as SNAPSHOT_KINDS
 from metrics.registry._shortcuts import TABLE as TABLE
 from metrics.registry._shortcuts import Shortcuts as Shortcuts
+from metrics.registry._store import Group as Group
+from metrics.registry._store import GroupIdentity as GroupIdentity
 from metrics.registry._store import ReadProgress as ReadProgress
 from metrics.registry._store import Store as Store
 

@@ -301,11 +301,20 @@ class Registry(Shared, Shortcuts):
         """Run all health checks now, each within its limit; return full names and errors.
 
         The error of a healthy check is None. A check without a function has its present state, and
-        is left out if it has none.
+        is left out if it has none. If this process shares its values, a check that fails in another
+        one fails here, too, by its last result.
+
+        Raises:
+            OSError: the values of the other processes cannot be read.
         """
         if _fork.dormant:
             _fork.resume()
-        return run_all(self._store.checks())
+        errors = run_all(self._store.checks())
+        for group in self._store.groups:
+            for name, error in group.failures(self.prefix).items():
+                if errors.get(name) is None:
+                    errors[name] = error
+        return errors
 
     def _after_fork(self) -> None:
         errors = self._store.renew(self._clock)

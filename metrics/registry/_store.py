@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar, cast, final
+from typing import NamedTuple, Protocol, TypeVar, cast, final
 
 from metrics import _fork
 from metrics.clock import Clock
@@ -20,6 +20,49 @@ Watcher = Callable[[Entry], object]
 
 Refresh = Callable[[], object]
 """Function that brings entries up to date before they are read."""
+
+
+class GroupIdentity(NamedTuple):
+    """Identity of the total of several processes, under which any of them reports it.
+
+    uuid: a random UUID.
+    name: the host and the id of the process that began the group, `web-1:4711`.
+    """
+
+    uuid: str
+    name: str
+
+
+class Group(Protocol):
+    """Processes that answer for all of them: readers in one of them get the values of all."""
+
+    def merge(self, entries: tuple[Entry, ...], prefix: str, reader: str) -> tuple[Entry, ...]:
+        """Return entries with the values of all processes.
+
+        Args:
+            entries: the entries of this process, in name order.
+            prefix: the prefix of the registry that is read.
+            reader: the reader's name.
+
+        Raises:
+            OSError: the other processes cannot be read.
+        """
+
+    def failures(self, prefix: str) -> dict[str, Exception | None]:
+        """Return full names of the health checks of all processes, and their errors.
+
+        Raises:
+            OSError: the other processes cannot be read.
+        """
+
+    def is_reporting(self, reader: str) -> bool:
+        """Return whether a reporter of this process sends its payloads. Called at each report."""
+
+    def identity(self) -> GroupIdentity | None:
+        """Return the identity of the total; None if each process reports its own values."""
+
+    def is_continued(self) -> bool:
+        """Return whether another process reports the total when this one has ended."""
 
 
 @final
@@ -72,6 +115,7 @@ class Store:
         "_warned",
         "exemplars",
         "farewells",
+        "groups",
         "prefix",
         "table",
         "unreadable",
@@ -91,6 +135,7 @@ class Store:
         self.table: Entries = Entries() if parent is None else parent.table
         self.farewells: Farewells = Farewells() if parent is None else parent.farewells
         self.watchers: list[Watcher] = [] if parent is None else parent.watchers
+        self.groups: list[Group] = [] if parent is None else parent.groups
         self.unreadable = Unreadable()
         self._checks: tuple[tuple[Entry, ...], list[Entry]] = ((), [])
         self._kept: dict[str, object] = {}
@@ -117,6 +162,10 @@ class Store:
             self._checks = (everything, checks)
         return self._checks[1]
 
+    def run_stale_checks(self) -> None:
+        """Run the health checks whose results are older than an interval of the ticker."""
+        run_stale(self.checks(), self._interval)
+
     def read(self, read: Callable[[Entry], R], reader: str = "") -> Iterator[tuple[Entry, R]]:
         """Yield each entry with the result of `read` for it, in name order.
 
@@ -141,19 +190,25 @@ class Store:
 
         Health checks whose results are older than an interval of the ticker run first. An
         instrument that was unregistered since the last read of a reader that follows the registry
-        is read once more.
+        is read once more. If this process shares its values, the values of all processes are
+        read.
+
+        Raises:
+            OSError: the values of the other processes cannot be read.
         """
         if _fork.dormant:
             _fork.resume()
         for refresh in list(self._refreshes):
             refresh()
         entries = self.entries()
-        run_stale(self.checks(), self._interval)
+        self.run_stale_checks()
         unregistered = self.farewells.take(reader, self.prefix)
         if unregistered:
             # A successor under the same name replaces the one that is unregistered.
             by_name = {entry.name: entry for entry in (*unregistered, *entries)}
             entries = tuple([by_name[name] for name in sorted(by_name)])
+        for group in self.groups:
+            entries = group.merge(entries, self.prefix, reader)
         thread = threading.get_ident()
         outer, reading = self._reading.get(thread), ReadProgress(entries, self.unreadable)
         self._reading[thread] = reading
@@ -199,6 +254,18 @@ class Store:
             yield
         finally:
             self.farewells.close(reader)
+
+    def is_reporting(self, reader: str) -> bool:
+        """Return whether a reporter sends its payloads, or another process does in its place."""
+        return all(group.is_reporting(reader) for group in self.groups)
+
+    def identity(self) -> GroupIdentity | None:
+        """Return the identity of a total of several processes; None for values of this one."""
+        return next(filter(None, [group.identity() for group in self.groups]), None)
+
+    def is_continued(self) -> bool:
+        """Return whether another process reports the same series when this one has ended."""
+        return any(group.is_continued() for group in self.groups)
 
     @contextmanager
     def watch(self, watcher: Watcher) -> Iterator[None]:
