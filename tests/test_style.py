@@ -48,7 +48,7 @@ COVERED = (
 
 PUBLIC_MODULES = word_set(
     "__init__ clock deadline errors options ticker aiohttp apscheduler asgi celery django grpc "
-    "http httpx sqlalchemy uvicorn wsgi "
+    "http httpx processes sqlalchemy uvicorn wsgi "
     "csv expvar geth_text graphite influx json log_lines openmetrics opentsdb otlp prometheus "
     "opentelemetry prometheus_client "
     "remote_write statsd file influxdb log pushgateway syslog"

@@ -13,7 +13,7 @@ from metrics._version import library_version
 from metrics.exporters import otlp
 from metrics.exporters._series.deltas import Deltas
 from metrics.registry import Registry
-from metrics.registry._inner import store_of
+from metrics.registry._inner import GroupIdentity, store_of
 from metrics.reporters._push.options import HttpOptions, Option, chosen, list_options
 from metrics.reporters._push.payloads import Codec, Report, batches
 from metrics.reporters._push.posting import Request, posting
@@ -86,7 +86,8 @@ def http(
             there.
         resource: attributes of this process: `service.name`, `deployment.environment.name`, ...
             By default `service.name` is `unknown_service:` and the name of the program,
-            `service.instance.id` a random UUID of the process, and `telemetry.sdk.*` this library.
+            `service.instance.id` a random UUID of the process, or of the group of processes that it
+            reports, and `telemetry.sdk.*` this library.
         options: see below.
 
     Raises:
@@ -113,7 +114,7 @@ def http(
         return requests(
             registry,
             timestamp_ns=time,
-            resource={**default_resource(), **own},
+            resource={**default_resource(store.identity()), **own},
             starts=store.keep(f"{reader} starts", otlp.Starts),
             deltas=store.keep(reader, Deltas) if temporality == "delta" else None,
             reader=reader,
@@ -131,14 +132,17 @@ def http(
     return posting(registry, "otlp", read, request, options, OtlpOptions)
 
 
-def default_resource() -> dict[str, otlp.Attribute]:
+def default_resource(group: GroupIdentity | None) -> dict[str, otlp.Attribute]:
     """Return the attributes that every resource has, as the semantic conventions define them.
 
     The rules: https://opentelemetry.io/docs/specs/semconv/resource/#semantic-attributes-with-dedicated-environment-variable
+
+    Args:
+        group: the identity of a total of several processes; None for values of this one.
     """
     return {
         "service.name": f"unknown_service:{program_name()}",
-        "service.instance.id": process_uuid(),
+        "service.instance.id": process_uuid() if group is None else group.uuid,
         "telemetry.sdk.language": "python",
         "telemetry.sdk.name": "wired-metrics",
         "telemetry.sdk.version": library_version(),

@@ -5,7 +5,7 @@ Its interface: https://github.com/prometheus/pushgateway#api
 
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from logging import getLogger
 from typing import Unpack, final
@@ -15,6 +15,7 @@ from metrics.exporters import prometheus
 from metrics.instruments._inner import checked_labelnames
 from metrics.options import boolean, seconds
 from metrics.registry import Registry
+from metrics.registry._inner import store_of
 from metrics.reporters._push.options import HttpOptions, Option, chosen, list_options
 from metrics.reporters._push.payloads import Report
 from metrics.reporters._push.posting import Request, http_transport, posting
@@ -66,7 +67,7 @@ def http(
             others, which another program may have pushed to the group.
         delete_at_end: whether the group is deleted after the last push, within the time of the
             stop. A group that cannot be deleted then stays, which is logged. It also stays when the
-            process is killed.
+            process is killed, or if other processes go on pushing its total.
         username: for basic authentication.
         password: for basic authentication.
         options: see below.
@@ -94,6 +95,7 @@ def http(
             http_transport(request, options),
             http_transport(deletion, {**options, "compress": False}),
             seconds(options.get("timeout"), "timeout", TIMEOUT),
+            store_of(registry).is_continued,
         )
     labels = LabelRenaming(name, {"job", *groups})
 
@@ -112,13 +114,22 @@ class TemporaryGroup:
         pushes: delivers the pushes.
         deletion: deletes the group.
         seconds: the longest time of the deletion, unless it is aborted before.
+        is_continued: returns whether another process goes on pushing to the group.
     """
 
-    def __init__(self, name: str, pushes: Http, deletion: Http, seconds: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        pushes: Http,
+        deletion: Http,
+        seconds: float,
+        is_continued: Callable[[], bool],
+    ) -> None:
         self._name = name
         self._pushes = pushes
         self._deletion = deletion
         self._seconds = seconds
+        self._is_continued = is_continued
         self._aborted = False
 
     def send(self, payload: bytes, timeout: float) -> None:
@@ -143,7 +154,8 @@ class TemporaryGroup:
         try:
             if self._aborted:
                 raise Unavailable("the time of the stop was over")  # noqa: TRY301 - logged as others
-            self._deletion.send(b"", self._seconds)
+            if not self._is_continued():
+                self._deletion.send(b"", self._seconds)
         except (Unavailable, Rejected) as error:
             logger.error("%s did not delete its group, which stays: %s", self._name, error)
         finally:

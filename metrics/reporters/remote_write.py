@@ -14,7 +14,7 @@ from metrics.exporters._encoding.units import MILLISECOND
 from metrics.exporters.remote_write import _splitting as splitting
 from metrics.options import is_unset, label_pairs
 from metrics.registry import Registry
-from metrics.registry._inner import store_of
+from metrics.registry._inner import GroupIdentity, store_of
 from metrics.reporters._push.options import (
     HttpOptions,
     Option,
@@ -107,20 +107,21 @@ def http(
     batch_size = chosen(options.get("batch_size"), remote_write.MAX_SAMPLES)
     requests = partial(remote_write.stream, batch_size=batch_size)
     # A wrong option is an error at the start.
-    requests(Registry(), timestamp_ns=0, labels=series_labels(labels))
+    requests(Registry(), timestamp_ns=0, labels=series_labels(labels, None))
     is_ending = Event()
 
     def read(report: Report) -> Iterable[bytes]:
-        server = store_of(registry).keep(report.reader, WrittenServer)
+        store = store_of(registry)
+        server = store.keep(report.reader, WrittenServer)
         yield from requests(
             registry,
             timestamp_ns=server.next_ns(report.timestamp_ns),
-            labels=series_labels(labels),
+            labels=series_labels(labels, store.identity()),
             staleness=server.staleness,
             metadata=server.metadata,
             reader=report.reader,
         )
-        if stale_at_end and is_ending.is_set():
+        if stale_at_end and is_ending.is_set() and not store.is_continued():
             yield from remote_write.stream_end(
                 server.staleness,
                 timestamp_ns=server.next_ns(report.timestamp_ns),
@@ -176,8 +177,14 @@ class WrittenServer:
         return self._newest_ns
 
 
-def series_labels(value: Mapping[str, str] | str | None) -> dict[str, str]:
-    """Return the option `labels` with `job` and `instance` of this process, unless it has them.
+def series_labels(
+    value: Mapping[str, str] | str | None, group: GroupIdentity | None
+) -> dict[str, str]:
+    """Return the option `labels` with `job` and `instance`, unless it has them.
+
+    Args:
+        value: the option.
+        group: the identity of a total of several processes; None for values of this one.
 
     Raises:
         TypeError, ValueError: the option is malformed.
@@ -185,7 +192,7 @@ def series_labels(value: Mapping[str, str] | str | None) -> dict[str, str]:
     constant = constant_labels(value)
     # An empty value, which is no label, removes a default.
     named = set() if is_unset(value) else {name for name, _ in label_pairs(value, "labels")}
-    defaults = {"job": program_name(), "instance": process_name()}
+    defaults = {"job": program_name(), "instance": process_name() if group is None else group.name}
     return {name: text for name, text in defaults.items() if name not in named} | constant
 
 

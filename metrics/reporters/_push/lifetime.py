@@ -1,13 +1,14 @@
 """Lifetime of a reporter: the block that a container enters and leaves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TypeVar
 
 from metrics.clock import SYSTEM_CLOCK
 from metrics.deadline import remaining
 from metrics.options import seconds
 from metrics.registry import Registry
-from metrics.registry._inner import store_of
+from metrics.registry._inner import Store, store_of
 from metrics.reporters._push.options import Options, check_known, checked_name, chosen
 from metrics.reporters._push.payloads import Codec, Read, Report
 from metrics.reporters._push.reporter import (
@@ -19,6 +20,8 @@ from metrics.reporters._push.reporter import (
 )
 from metrics.reporters._push.statistics import statistics
 from metrics.reporters._transports.transport import Transport
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -61,7 +64,7 @@ def reporting(
         following = ExitStack()
         reporter = Reporter(
             name,
-            lambda: read(Report(reader, clock.time_ns())),
+            lambda: own_payloads(store_of(registry), reader, read(Report(reader, clock.time_ns()))),
             transport,
             counted,
             interval=seconds(options.get("interval"), "interval", INTERVAL),
@@ -85,3 +88,15 @@ def reporting(
                 # A reporter stopped by a function that it reads makes its last report later.
                 if not reporter.running:
                     following.close()
+
+
+def own_payloads(store: Store, reader: str, payloads: Iterable[T]) -> Iterator[T]:
+    """Yield payloads, unless another process reports for this one.
+
+    They are read in any case: increments since the last report must not be sent a second time when
+    that process ends and this one takes its place.
+    """
+    reports = store.is_reporting(reader)
+    for payload in payloads:
+        if reports:
+            yield payload
