@@ -21,7 +21,7 @@ from time import perf_counter
 
 import metrics
 
-from . import against, lifecycle, load, requests, series, single
+from . import against, lifecycle, load, requests, series, single, workers
 from .libraries import PEERS, Library
 from .row import OURS, Row, footnotes, heading
 from .single import Effort
@@ -61,6 +61,9 @@ def groups(peers: Peers, *, quick: bool) -> dict[str, Callable[[], Iterator[Row]
         "changes": lambda: series.changing(peers, sizes),
         "names": lambda: series.naming(sizes),
         "export": lambda: series.exporting(peers),
+        "workers": lambda: workers.rows(
+            peers, restarts=workers.FEW_RESTARTS if quick else workers.RESTARTS
+        ),
         "stall": lambda: series.blocking(peers, sizes),
         "tick": lambda: by_size(series.ticking),
     }
