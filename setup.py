@@ -50,10 +50,10 @@ CORE = [
     "metrics/exporters/prometheus.py",
     "metrics/exporters/_series/scalar.py",
     "metrics/exporters/_encoding/numbers.py",
-    "metrics/integrations/_asgi_measured.py",
-    "metrics/integrations/_http_server.py",
-    "metrics/integrations/_measurement.py",
-    "metrics/integrations/_wsgi_measured.py",
+    "metrics/integrations/_http/asgi.py",
+    "metrics/integrations/_http/instruments.py",
+    "metrics/integrations/_http/measurement.py",
+    "metrics/integrations/_http/wsgi.py",
     *sorted(
         path.as_posix()
         for path in Path("metrics/instruments").glob("*.py")

@@ -1,22 +1,17 @@
 """Running instruments of a measured application, resolved once for each start of a container."""
 
 import atexit
-from collections.abc import Callable
 from logging import getLogger
 from threading import RLock
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar, final
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from metrics import _fork
 from metrics.errors import LifecycleError
 from metrics.instruments._inner import describe
 from metrics.integrations._failures import Failures
-from metrics.integrations._http_server import HTTPServer
 from metrics.integrations._providers import is_running
 
 logger = getLogger("metrics.integrations")
-
-Source = HTTPServer | Callable[[], Any]
-"""Instruments of an HTTP server, or their provider."""
 
 
 class Instruments(Protocol):
@@ -185,30 +180,3 @@ class ProviderBinding(Generic[S]):
         self._started = False
         self._unmeasured = False
         self._finding = RLock()
-
-
-HTTP = Wording(
-    "http",
-    "pass the provider of an `http.server` resource, such as container.http",
-    "request",
-    "in the lifespan of the application or with init_resources()",
-)
-
-
-@final
-class Binding(ProviderBinding[HTTPServer]):
-    """Instruments of an HTTP server that the provider of a container gives.
-
-    Args:
-        source: the provider, or the instruments themselves.
-        starts: as in `ProviderBinding`.
-        container: as in `ProviderBinding`.
-
-    Raises:
-        TypeError: `source` is neither.
-    """
-
-    __slots__ = ()
-
-    def __init__(self, source: Source, *, starts: bool = False, container: Any = None) -> None:
-        super().__init__(source, HTTPServer, HTTP, starts=starts, container=container)

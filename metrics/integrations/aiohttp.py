@@ -11,9 +11,9 @@ from typing import Any, Protocol, final
 from aiohttp import web
 
 from metrics.integrations import _providers, asgi
-from metrics.integrations._binding import Binding, Source
-from metrics.integrations._http_server import ABORTED, HTTPServer, error_type
-from metrics.integrations._measurement import SECOND, Measurement
+from metrics.integrations._http.binding import Binding, Source
+from metrics.integrations._http.instruments import ABORTED, HTTPServer, error_type
+from metrics.integrations._http.measurement import SECOND, Measurement
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]

@@ -30,8 +30,9 @@ from contextlib import suppress
 from copy import copy
 from typing import Any, final
 
-from metrics.integrations._asgi_measured import MeasuredASGI
-from metrics.integrations._exposition import (
+from metrics.integrations._http.asgi import MeasuredASGI
+from metrics.integrations._providers import Source
+from metrics.integrations._serving.exposition import (
     HEALTH_TIMEOUT,
     TIMEOUT,
     WINDOW,
@@ -44,7 +45,6 @@ from metrics.integrations._exposition import (
     page_options,
     plain,
 )
-from metrics.integrations._providers import Source
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

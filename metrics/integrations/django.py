@@ -28,9 +28,9 @@ from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
 
 from metrics.integrations import wsgi
-from metrics.integrations._binding import Binding
-from metrics.integrations._http_server import ABORTED, SERVER_ERROR, HTTPServer, error_type
-from metrics.integrations._measurement import Measurement
+from metrics.integrations._http.binding import Binding
+from metrics.integrations._http.instruments import ABORTED, SERVER_ERROR, HTTPServer, error_type
+from metrics.integrations._http.measurement import Measurement
 
 SETTING = "METRICS_CONTAINER"
 

@@ -46,7 +46,7 @@ from metrics.instruments import BucketHistogram, Family, UpDownCounter
 from metrics.instruments._inner import Real, Whole, size
 from metrics.integrations._binding import ProviderBinding, Wording
 from metrics.integrations._failures import Failures
-from metrics.integrations._http_server import OTHER
+from metrics.integrations._http.instruments import OTHER
 from metrics.integrations.http import BOUNDS, MAX_SERIES
 from metrics.registry import Registry
 from metrics.registry._inner import Registrations

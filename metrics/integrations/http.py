@@ -8,17 +8,17 @@ A container declares them once, and an application is measured with one line:
     app.add_middleware(asgi.Measured, http=container.http)     # Starlette, FastAPI
     app.wsgi_app = wsgi.measured(app.wsgi_app, container.http)  # Flask
 
-Names, labels and buckets follow OpenTelemetry's semantic conventions for HTTP servers; label names
-have underscores for dots:
+Names, labels and buckets follow OpenTelemetry's semantic conventions for HTTP servers; a Prometheus
+page has underscores for dots:
 
 | instrument | labels |
 | --- | --- |
-| `http.server.request.duration`, in seconds | `http_request_method`, `http_route`, `http_response_status_code`, `error_type` |
+| `http.server.request.duration`, in seconds | `http.request.method`, `http.route`, `http.response.status_code`, `error.type` |
 | `http.server.request.body.size`, in bytes | as above |
 | `http.server.response.body.size`, in bytes | as above |
-| `http.server.active_requests` | `http_request_method` |
-| `websocket.server.connection.duration`, in seconds | `http_route`, `websocket_close_code`, `error_type` |
-| `websocket.server.active_connections` | `http_route` |
+| `http.server.active_requests` | `http.request.method` |
+| `websocket.server.connection.duration`, in seconds | `http.route`, `websocket.close_code`, `error.type` |
+| `websocket.server.active_connections` | `http.route` |
 
 The number of requests is the count of their durations. With `names="prometheus"` the instruments
 are `http_requests_total`, `http_request_duration_seconds`, `http_request_size_bytes` and
@@ -45,7 +45,7 @@ from contextlib import contextmanager
 
 from metrics._fork import survives_fork
 from metrics.instruments._inner import Real, Whole, size
-from metrics.integrations._http_server import HTTPServer, Names
+from metrics.integrations._http.instruments import HTTPServer, Names
 from metrics.options import is_unset
 from metrics.registry import Registry
 from metrics.registry._inner import Registrations
@@ -63,12 +63,12 @@ NAMES = {
         "http.server.request.body.size",
         "http.server.response.body.size",
         "http.server.active_requests",
-        ("http_request_method", "http_route", "http_response_status_code", "error_type"),
-        "http_request_method",
+        ("http.request.method", "http.route", "http.response.status_code", "error.type"),
+        "http.request.method",
         "websocket.server.connection.duration",
         "websocket.server.active_connections",
-        ("http_route", "websocket_close_code", "error_type"),
-        "http_route",
+        ("http.route", "websocket.close_code", "error.type"),
+        "http.route",
     ),
     "prometheus": Names(
         "http_requests_total",

@@ -50,7 +50,7 @@ from metrics._fork import survives_fork
 from metrics.instruments import BucketHistogram, Family, UpDownCounter
 from metrics.instruments._inner import Real, Whole, size
 from metrics.integrations._failures import Failures
-from metrics.integrations._http_server import METHODS, OTHER, error_type
+from metrics.integrations._http.instruments import METHODS, OTHER, error_type
 from metrics.integrations.http import BOUNDS, MAX_SERIES
 from metrics.registry import Registry
 from metrics.registry._inner import Registrations

@@ -68,8 +68,8 @@ from metrics.instruments import (
     Instrument,
 )
 from metrics.instruments._inner import Whole, describe, size
-from metrics.integrations._opentelemetry_series import SCOPE, Scope, Target, callback_of
-from metrics.integrations._opentelemetry_streams import InstrumentStream, unit_of
+from metrics.integrations._opentelemetry.series import SCOPE, Scope, Target, callback_of
+from metrics.integrations._opentelemetry.streams import InstrumentStream, unit_of
 from metrics.registry import Registry
 
 logger = getLogger("metrics.integrations")

@@ -60,7 +60,7 @@ from metrics.instruments import (
     Snapshot,
 )
 from metrics.instruments._inner import describe, legacy_label
-from metrics.integrations._prometheus_samples import KINDS, Labels, snapshots_of
+from metrics.integrations._prometheus_client.samples import KINDS, Labels, snapshots_of
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
 

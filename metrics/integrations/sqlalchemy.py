@@ -43,7 +43,7 @@ from metrics.instruments import BucketHistogram, Family
 from metrics.instruments._inner import Real
 from metrics.integrations._failures import Failures
 from metrics.integrations._family_reading import FamilyReading
-from metrics.integrations._http_server import OTHER, error_type
+from metrics.integrations._http.instruments import OTHER, error_type
 from metrics.registry import Registry
 from metrics.registry._inner import Registrations
 

@@ -97,7 +97,7 @@ def serve(
     except ImportError as error:
         raise ImportError("serve needs uvicorn: pip install wired-metrics[agent]") from error
     # Below the check: it imports uvicorn.
-    from metrics.integrations._connections import (  # noqa: PLC0415
+    from metrics.integrations._serving.connections import (  # noqa: PLC0415
         Connection,
         Connections,
         RequestLimit,

@@ -19,7 +19,11 @@ from http import HTTPStatus
 from typing import Any, final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from metrics.integrations._exposition import (
+from metrics.integrations._http.wsgi import (
+    measured as measured,  # noqa: PLC0414 - re-exported
+)
+from metrics.integrations._providers import Source
+from metrics.integrations._serving.exposition import (
     HEALTH_TIMEOUT,
     TIMEOUT,
     WINDOW,
@@ -31,10 +35,6 @@ from metrics.integrations._exposition import (
     last_segment,
     page_options,
     plain,
-)
-from metrics.integrations._providers import Source
-from metrics.integrations._wsgi_measured import (
-    measured as measured,  # noqa: PLC0414 - re-exported
 )
 
 

@@ -5,7 +5,7 @@ import pytest
 from metrics import DuplicateMetricError, Registry
 from metrics.exporters import graphite, influx, json, openmetrics, prometheus
 from metrics.integrations import asgi, http
-from metrics.integrations._http_server import error_type
+from metrics.integrations._http.instruments import error_type
 from metrics.lifecycle import check
 from tests.integrations.asking import ask
 from tests.integrations.measuring import Container, get, recording

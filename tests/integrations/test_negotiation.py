@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.exporters import openmetrics, prometheus
-from metrics.integrations._negotiation import (
+from metrics.integrations._serving.negotiation import (
     FORMATS,
     accepts_gzip,
     negotiate,

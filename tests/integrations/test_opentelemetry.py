@@ -13,8 +13,8 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from metrics import CounterSnapshot, Family, LifecycleError, Registry
 from metrics.exporters import openmetrics, prometheus, statsd
 from metrics.exporters.statsd import Deltas
-from metrics.integrations._opentelemetry_series import MAX_LABELS
-from metrics.integrations._opentelemetry_streams import BOUNDS
+from metrics.integrations._opentelemetry.series import MAX_LABELS
+from metrics.integrations._opentelemetry.streams import BOUNDS
 from metrics.integrations.opentelemetry import MeterProvider, meter_provider
 from metrics.lifecycle import MetricsContainer, Resource
 from tests.forks import in_child

@@ -12,9 +12,9 @@ from http.client import HTTPConnection
 import pytest
 
 from metrics import Registry
-from metrics.integrations import _pages, asgi, wsgi
-from metrics.integrations._exposition import HEALTH
-from metrics.integrations._pages import RENDERINGS, seconds_to_wait
+from metrics.integrations import asgi, wsgi
+from metrics.integrations._serving.exposition import HEALTH
+from metrics.integrations._serving.pages import RENDERINGS, seconds_to_wait
 from metrics.integrations.uvicorn import serve
 from tests.forks import forking, in_child
 from tests.integrations.asking import Answer, ask, ask_wsgi, asked
@@ -260,7 +260,7 @@ def test_a_slow_page_names_no_instrument_that_is_not_being_read(registry, monkey
         release.wait(PATIENCE)
         return body
 
-    monkeypatch.setattr(_pages, "compress", slow)
+    monkeypatch.setattr("metrics.integrations._serving.pages.compress", slow)
     app = asgi.metrics(registry)
 
     async def scrape() -> Answer:
@@ -294,7 +294,7 @@ def test_a_page_that_cannot_be_rendered_is_500_without_the_reason(registry, monk
     def fail(chunks: Iterator[bytes]) -> bytes:
         raise SystemExit("secret")
 
-    monkeypatch.setattr(_pages, "compress", fail)
+    monkeypatch.setattr("metrics.integrations._serving.pages.compress", fail)
     for create, request in ((asgi.metrics, ask), (wsgi.metrics, ask_wsgi)):
         answer = request(create(registry), "/", accept_encoding="gzip")
         assert answer.status == 500

@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 
 import metrics.integrations.uvicorn as server
-from metrics.integrations._connections import Connection, Connections
+from metrics.integrations._serving.connections import Connection, Connections
 from metrics.integrations.uvicorn import serve
 from tests.processes import until
 

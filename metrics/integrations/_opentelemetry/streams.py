@@ -11,7 +11,7 @@ from metrics.errors import DuplicateMetricError
 from metrics.exporters._encoding.units import CODES, singular
 from metrics.instruments import BucketHistogram, Gauge, Instrument
 from metrics.instruments._inner import default_bounds, describe
-from metrics.integrations._opentelemetry_series import (
+from metrics.integrations._opentelemetry.series import (
     Callback,
     LimitedFamily,
     ObservedFamily,

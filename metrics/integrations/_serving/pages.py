@@ -12,8 +12,8 @@ from weakref import WeakKeyDictionary
 
 from metrics.exporters import expvar, json, openmetrics, prometheus
 from metrics.exporters._exposition.escaping import UNDERSCORES
-from metrics.integrations._negotiation import DEFAULT, OPENMETRICS, Format
-from metrics.integrations._single_flight import Flight, SingleFlight
+from metrics.integrations._serving.negotiation import DEFAULT, OPENMETRICS, Format
+from metrics.integrations._serving.single_flight import Flight, SingleFlight
 from metrics.registry import Registry
 from metrics.registry._inner import Entry, Labels, store_of, type_name
 

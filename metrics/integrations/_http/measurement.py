@@ -4,8 +4,8 @@ The hot path: an integration creates a `Measurement` for each request and finish
 """
 
 from metrics._native import mypyc_attr
-from metrics.integrations._binding import Binding
-from metrics.integrations._http_server import (
+from metrics.integrations._http.binding import Binding
+from metrics.integrations._http.instruments import (
     ABORTED,
     CANCELLED,
     SERVER_ERROR,

@@ -9,16 +9,16 @@ from os import fstat
 from pathlib import Path
 from typing import Any, final
 
-from metrics.integrations._asgi_routes import Routes
-from metrics.integrations._binding import Binding, Source
-from metrics.integrations._http_server import (
+from metrics.integrations._http.asgi_routes import Routes
+from metrics.integrations._http.binding import Binding, Source
+from metrics.integrations._http.instruments import (
     ABORTED,
     CANCELLED,
     HTTPServer,
     OpenConnections,
     error_type,
 )
-from metrics.integrations._measurement import SECOND, Measurement
+from metrics.integrations._http.measurement import SECOND, Measurement
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

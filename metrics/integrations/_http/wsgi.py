@@ -5,9 +5,9 @@ from functools import lru_cache
 from typing import Any, final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from metrics.integrations._binding import Binding, Source
-from metrics.integrations._http_server import ABORTED, HTTPServer
-from metrics.integrations._measurement import MOST_DIGITS, Measurement
+from metrics.integrations._http.binding import Binding, Source
+from metrics.integrations._http.instruments import ABORTED, HTTPServer
+from metrics.integrations._http.measurement import MOST_DIGITS, Measurement
 
 SEQUENCES = (list, tuple)
 """Classes of bodies that are whole when the application returns them."""

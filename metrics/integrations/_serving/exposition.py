@@ -14,8 +14,9 @@ from urllib.parse import parse_qs, quote
 from metrics.errors import LifecycleError
 from metrics.exporters._exposition.escaping import checked_escaping
 from metrics.instruments._inner import checked_labels, describe
-from metrics.integrations._negotiation import Format, accepts_gzip, negotiate, prefers_html
-from metrics.integrations._pages import (
+from metrics.integrations._providers import Source, check_source, resolve
+from metrics.integrations._serving.negotiation import Format, accepts_gzip, negotiate, prefers_html
+from metrics.integrations._serving.pages import (
     RENDERINGS,
     PageKind,
     PageOptions,
@@ -24,8 +25,7 @@ from metrics.integrations._pages import (
     report_ready,
     seconds_to_wait,
 )
-from metrics.integrations._providers import Source, check_source, resolve
-from metrics.integrations._single_flight import Flight, SingleFlight
+from metrics.integrations._serving.single_flight import Flight, SingleFlight
 from metrics.options import boolean, seconds
 from metrics.registry import Registry
 

@@ -1,0 +1,1 @@
+"""Measurement of requests to HTTP servers, and of WebSocket connections."""

@@ -1,0 +1,1 @@
+"""Instruments of OpenTelemetry as series of a registry."""

@@ -1,0 +1,1 @@
+"""Samples of prometheus_client as snapshots."""

@@ -1,0 +1,1 @@
+"""Pages that applications and servers answer with."""
