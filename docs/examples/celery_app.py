@@ -1,6 +1,6 @@
 """Measured worker of Celery, with a page for Prometheus at http://127.0.0.1:9464/metrics.
 
-celery -A celery_app worker --pool threads
+celery -A celery_app worker
 celery -A celery_app call celery_app.add --args "[1, 2]"
 """
 
@@ -9,13 +9,14 @@ from dependency_injector import providers
 from dependency_injector.wiring import Provide, inject
 
 from metrics import Counter, resources
-from metrics.integrations import asgi, celery, uvicorn
+from metrics.integrations import asgi, celery, processes, uvicorn
 from metrics.lifecycle import MetricsContainer, Resource
 
 
 class Container(MetricsContainer):
     config = MetricsContainer.config
     registry = MetricsContainer.registry
+    shared = Resource(processes.share, registry)
     tasks = Resource(celery.tasks, registry)
     added = Resource(resources.counter, registry, "added")
     pages = providers.Singleton(asgi.exposition, registry)

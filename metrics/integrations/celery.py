@@ -29,8 +29,8 @@ On a Prometheus page these are `celery_task_succeeded_total{name="program.add"}`
 `celery_task_runtime_seconds`. The name of a task that no module has registered is `_OTHER`.
 
 A process of the prefork pool records the tasks that it runs. A page that the main process serves
-shows them with the pools threads, solo and gevent; with prefork, name a reporter in `children`, so
-that each process reports its own values.
+shows them with the pools threads, solo and gevent; with prefork, declare `processes.share`, so that
+the main process answers for all, or name a reporter in `children`, so that each reports its own.
 """
 
 from collections.abc import Iterable, Iterator

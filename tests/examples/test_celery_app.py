@@ -25,7 +25,7 @@ def test_the_example_counts_its_tasks_and_ends_after_them(tmp_path, monkeypatch)
     broker = f"sqla+sqlite:///{tmp_path}/broker.sqlite"
     celery = [sys.executable, "-m", "celery", "-A", "celery_app", "-b", broker]
     celery += ["--workdir", str(EXAMPLES)]
-    options = ["--pool", "threads", "-l", "INFO", "--without-gossip", "--without-mingle"]
+    options = ["-c", "2", "-l", "INFO", "--without-gossip", "--without-mingle"]
 
     def page():
         return fetch(f"http://{LOOPBACK}:{port}/metrics").decode().splitlines()
