@@ -1,13 +1,16 @@
 """What the README shows works as it stands there."""
 
 import asyncio
+import atexit
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 from textwrap import indent
+from typing import Any
 
+import httpx
 import pytest
 from dependency_injector.wiring import Closing, Provide, inject
 
@@ -28,6 +31,7 @@ from metrics.lifecycle import (
 from tests.forks import in_child
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+URL = "http://127.0.0.1"
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -69,6 +73,108 @@ def test_the_example_of_a_test_is_that_of_the_test_kit():
 def test_the_example_of_a_test_passes(pytester: pytest.Pytester):
     pytester.makepyfile(block_with("def test_"))
     pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=1)
+
+
+def test_the_example_of_fastapi_measures_requests():
+    names = run_block("app = FastAPI(")
+    app: Any = names["app"]
+    app.get("/items/{number}")(lambda number: number)
+    assert state(names["container"]) is State.NEW
+
+    async def page_after_a_request() -> str:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=URL) as client:
+            await client.get("/items/5")
+            return (await client.get("/metrics")).text
+
+    with running(names["container"]):
+        page = asyncio.run(page_after_a_request())
+    assert 'http_route="/items/{number}",http_response_status_code="200"' in page
+    assert "/metrics" not in page
+    assert state(names["container"]) is State.STOPPED
+
+
+def test_the_example_of_flask_starts_the_container_with_the_first_request(monkeypatch):
+    at_exit: list[Any] = []
+    monkeypatch.setattr(atexit, "register", at_exit.append)
+    container = run_block("app = FastAPI(")["container"]
+    app: Any = run_block("app = Flask(", container=container)["app"]
+    app.add_url_rule("/items/<number>", view_func=lambda number: number)
+    assert state(container) is State.NEW
+    client = app.test_client()
+    client.get("/items/5")
+    assert 'http_route="/items/<number>"' in client.get("/metrics").text
+    for stop in at_exit:
+        stop()
+    assert state(container) is State.STOPPED
+
+
+def test_the_example_of_django_measures_requests(tmp_path):
+    settings, urls = block_with("METRICS_CONTAINER =").split("# urls.py\n")
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / "containers.py").write_text(block_with("app = FastAPI("))
+    (shop / "settings.py").write_text(
+        f"ROOT_URLCONF = 'shop.urls'\nALLOWED_HOSTS = ['*']\n{settings}"
+    )
+    (shop / "urls.py").write_text(urls)
+    program = """
+import django
+from django.test import Client
+django.setup()
+from metrics.lifecycle import state
+from shop.containers import container
+print(state(container))
+Client().get("/items/5")
+print(Client().get("/metrics").content.decode())
+"""
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "shop.settings",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert not ended.returncode, ended.stderr
+    assert ended.stdout.startswith("NEW\n")
+    assert 'http_route="",http_response_status_code="404"' in ended.stdout
+
+
+def test_the_example_of_celery_measures_tasks(monkeypatch):
+    started: list[str] = []
+    names = run_block(
+        "celery.attach(app",
+        MetricsContainer=MetricsContainer,
+        Resource=Resource,
+        connect=lambda: started.append("database"),
+    )
+    app: Any = names["app"]
+    container: Any = names["container"]
+    app.conf.update(broker_url="memory://", task_always_eager=True)
+
+    @app.task(name="double")
+    def double(number: int) -> int:
+        return 2 * number
+
+    assert state(container) is State.NEW
+    with running(container):
+        assert double.delay(4).get() == 8
+        succeeded = container.registry().get("celery_task_succeeded")
+        assert succeeded.labels("double").count == 1
+    assert started == ["database"]
+
+
+def test_the_example_of_several_processes_declares_a_group():
+    container = run_block("app = FastAPI(")["Container"]
+    shared: Any = run_block("processes.share", Container=container, Resource=Resource)
+    with running(shared["SharedContainer"]()) as own:
+        assert own.registry().get("processes/workers").value == 1
 
 
 def test_the_example_of_a_block_runs_and_stops_a_container():

@@ -35,7 +35,7 @@ GZIP_LEVEL = 1
 
 GZIP_FORMAT = 31
 
-LIBRARY = str(Path(__file__).parents[1])
+LIBRARY = str(Path(__file__).parents[2])
 """Directory of the library's modules."""
 
 OVERDUE: WeakKeyDictionary[Registry, dict[str, object]] = WeakKeyDictionary()
