@@ -8,7 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from functools import partial
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutine
 from typing import Any, NamedTuple, TypeAlias, TypeGuard, cast
 
 from dependency_injector import containers, providers
@@ -32,6 +32,7 @@ from metrics.lifecycle._graph import (
     related,
     reset_singleton,
 )
+from metrics.lifecycle._hooks import is_async_hook
 from metrics.lifecycle._lifecycle import Lifecycle, lifecycles
 from metrics.lifecycle._ownership import Ownership
 from metrics.lifecycle._record import ResourceRecord
@@ -178,7 +179,7 @@ def stops(
     resources: Iterable[AnyResource],
     records: Iterable[ResourceRecord],
     among: Collection[AnyContainer],
-    limiting: LifecycleInstance,
+    seconds: float | None,
     error: BaseException | None,
 ) -> list[Callable[[], Awaitable[None]]]:
     """Return functions that stop resources, one for each container that owns some.
@@ -187,7 +188,7 @@ def stops(
         resources: resources that run.
         records: further ones.
         among: the containers that may own dependency-injector's own resources among them.
-        limiting: the container whose `shutdown_timeout` is the time for each.
+        seconds: the time limit of each; None for no limit.
         error: the exception that ends the program, for context managers.
     """
     stock: dict[AnyResource, ResourceRecord] = {}
@@ -205,13 +206,13 @@ def stops(
     for record in records:
         if isinstance(record.keeper, Lifecycle):
             chosen[record.keeper][record] = None
-    found += [partial(stop, *each, limiting, error) for each in chosen.items()]
+    found += [partial(stop, *each, seconds, error) for each in chosen.items()]
     return found
 
 
 def needs_loop(transition: Awaitable[None]) -> TypeGuard[Coroutine[Any, Any, None]]:
     """Return whether a start or stop is only made when it is awaited in an event loop."""
-    return isinstance(transition, Awaited)
+    return isinstance(transition, Awaited) or iscoroutine(transition)
 
 
 class InUse(NamedTuple):
@@ -296,17 +297,25 @@ def release(ownership: Ownership, resource: AnyResource) -> None:
 def stop(
     lifecycle: Lifecycle,
     records: Iterable[ResourceRecord],
-    limiting: LifecycleInstance,
+    seconds: float | None,
     error: BaseException | None,
 ) -> Awaitable[None]:
     """Stop some resources of a container, which can be requested again."""
     chosen = tuple(records)
     why = lifecycle.why_awaited([record for record in chosen if record.in_loop])
-    seconds = limiting.stop_seconds(None)
     return perform(StopSome(lifecycle, chosen, seconds, error, why, "shutdown()"))
 
 
 def stop_stock(resource: AnyResource) -> Awaitable[None]:
     """Stop a resource of dependency-injector's own that no container with a lifecycle has."""
+    if resource.is_async_mode_enabled() or is_async_hook(resource.provides):
+        return stop_in_loop(resource)
+    resource.shutdown()
+    return DONE
+
+
+async def stop_in_loop(resource: AnyResource) -> None:
+    """Stop an async resource of dependency-injector's own in the running event loop."""
     stopping: Any = resource.shutdown()
-    return stopping if isawaitable(stopping) else DONE
+    if isawaitable(stopping):
+        await stopping

@@ -19,6 +19,10 @@ class Application(LifecycleContainer):
     service = providers.Singleton(dict, clock=metrics.clock)
 
 
+class Stock(containers.DeclarativeContainer):
+    service = providers.Object(1)
+
+
 @pytest.fixture
 def application():
     container = Application()
@@ -56,8 +60,8 @@ def test_what_does_not_fit_is_an_error(application):
         (TypeError, "takes a value", lambda: overridden(
             application, {"config.debug": providers.Object(1)})),
         (TypeError, r"call the class, Application\(\)", lambda: overridden(Application, service=1)),
-        (TypeError, "derive its class", lambda: overridden(
-            containers.DynamicContainer(), service=1)),
+        (TypeError, r"call the class, Stock\(\)", lambda: overridden(Stock, service=1)),
+        (TypeError, "takes an instance of a container, got 3", lambda: overridden(3, service=1)),
         (TypeError, "functions and classes", lambda: overridden(
             application, service=1)(staticmethod(len))),
         (ValueError, "by itself", lambda: overridden(application, service=application.service)),

@@ -107,32 +107,6 @@ def test_async_fakes_are_entered_and_left_in_the_event_loop():
     asyncio.run(main())
 
 
-def test_what_can_be_entered_either_way_is_entered_as_the_block_is():
-    calls = Calls()
-
-    class Session:
-        def __enter__(self):
-            calls.run("start sync")
-
-        def __exit__(self, *_) -> None:
-            calls.run("stop sync")
-
-        async def __aenter__(self):
-            calls.run("start async")
-
-        async def __aexit__(self, *_) -> None:
-            calls.run("stop async")
-
-    async def main() -> None:
-        async with overridden(container, other=Session()):
-            pass
-        with overridden(container, other=Session()):
-            pass
-
-    asyncio.run(main())
-    assert calls.lines == ["start async", "stop async", "start sync", "stop sync"]
-
-
 def test_an_async_resource_that_holds_a_fake_is_stopped_by_an_async_block_and_reported_by_another():
     async def main() -> None:
         asynchronous = AsyncContainer()

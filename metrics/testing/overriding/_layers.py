@@ -1,16 +1,15 @@
-"""Overrides of providers, which blocks put on and take away in any order."""
+"""Overrides of providers, which blocks add and remove in any order."""
 
 import asyncio
 import threading
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias, final
 
 from dependency_injector import providers
 
 from metrics.errors import LifecycleError
+from metrics.testing.overriding._options import Provider, location
 
-Provider: TypeAlias = providers.Provider[Any]
-Needs: TypeAlias = Callable[[Provider], Iterable[Provider]]
 Stack: TypeAlias = tuple[Provider, ...]
 
 
@@ -22,7 +21,7 @@ class Caller(NamedTuple):
     in_loop: bool
 
     @property
-    def gone(self) -> bool:
+    def over(self) -> bool:
         """Whether it has ended, as the task of an async fixture has after its setup."""
         if self.task is not None and (self.task.done() or self.task.get_loop().is_closed()):
             return True
@@ -35,7 +34,7 @@ class Caller(NamedTuple):
         return other.task in {None, self.task} or not self.in_loop
 
 
-def caller() -> Caller:
+def current_caller() -> Caller:
     """Return the calling thread and task."""
     try:
         asyncio.get_running_loop()
@@ -46,69 +45,73 @@ def caller() -> Caller:
 
 @final
 class Layer:
-    """Override of one provider by a block."""
+    """Override of one provider by a block.
 
-    __slots__ = ("before", "provider", "replacement")
+    Args:
+        provider: the overridden provider.
+        replacement: the provider in its place.
+        changed: the provider, or the options of it that the replacement changes.
+    """
 
-    def __init__(self, provider: Provider, replacement: Provider) -> None:
+    __slots__ = ("before", "changed", "provider", "replacement")
+
+    def __init__(
+        self, provider: Provider, replacement: Provider, changed: Collection[Provider]
+    ) -> None:
         self.provider = provider
         self.replacement = replacement
-        # The overrides before it, without those that other blocks have taken away since.
+        self.changed = changed
+        # The overrides before it, without the ones that other blocks have removed since.
         self.before: Stack = ()
 
 
 changing = threading.RLock()
-"""Held while layers are put on and taken away; never while code of the program runs."""
+"""Held while layers are added and removed; never while code of the program runs."""
 
 _layers: dict[Provider, list[Layer]] = {}
 _callers: dict[Provider, list[Caller]] = {}
 
 
-def reserve(named: Mapping[str, Provider]) -> Caller:
+def reserve(by_name: Mapping[str, Provider]) -> Caller:
     """Keep other threads and tasks from overriding the same providers; return the caller.
 
     Raises:
         LifecycleError: another one overrides them already, and goes on.
     """
-    mine = caller()
+    mine = current_caller()
     with changing:
-        for name, provider in named.items():
+        for name, provider in by_name.items():
             for other in _callers.get(provider, ()):
-                if not other.gone and not mine.is_within(other):
+                if not other.over and not mine.is_within(other):
                     by = other.thread.name if other.task is None else other.task.get_name()
                     raise LifecycleError(
                         f"{name!r} is overridden by {by!r} at the same time, and an override "
                         "holds for the whole process: give each test a container of its own"
                     )
-        for provider in named.values():
+        for provider in by_name.values():
             _callers.setdefault(provider, []).append(mine)
     return mine
 
 
-def release(named: Mapping[str, Provider], mine: Caller) -> None:
+def release(by_name: Mapping[str, Provider], mine: Caller) -> None:
     """Let others override the same providers."""
     with changing:
-        for provider in named.values():
+        for provider in by_name.values():
             _callers[provider].remove(mine)
             if not _callers[provider]:
                 del _callers[provider]
 
 
-def put_on(layer: Layer) -> None:
+def add(layer: Layer) -> None:
     """Override a provider."""
     with changing:
         layer.before = layer.provider.overridden
         _layers.setdefault(layer.provider, []).append(layer)
-        pile(layer.provider, (*layer.before, layer.replacement))
+        restore(layer.provider, (*layer.before, layer.replacement))
 
 
-def is_on_top(layer: Layer) -> bool:
-    """Return whether a layer is the last override of its provider."""
-    return layer.provider.last_overriding is layer.replacement
-
-
-def take_away(layer: Layer) -> None:
-    """Restore the overrides before it and, of those since, the ones of other blocks."""
+def remove(layer: Layer) -> None:
+    """Restore the overrides before a layer and, of later ones, the overrides of other blocks."""
     with changing:
         layers = _layers[layer.provider]
         place = layers.index(layer)
@@ -122,19 +125,41 @@ def take_away(layer: Layer) -> None:
         del layers[place]
         if not layers:
             del _layers[layer.provider]
-        pile(layer.provider, stack)
+        restore(layer.provider, stack)
+
+
+def visible(layer: Layer) -> list[Provider]:
+    """Return the changed provider, or options, that no later override hides."""
+    place = len(layer.before)
+    stack = layer.provider.overridden
+    if stack[place : place + 1] != (layer.replacement,):
+        return []
+    changed_by = {other.replacement: other.changed for other in _layers[layer.provider]}
+    above = [changed_by.get(other, (layer.provider,)) for other in stack[place + 1 :]]
+    return [one for one in layer.changed if not any(map(hides(one), above))]
+
+
+def hides(one: Provider) -> Callable[[Collection[Provider]], bool]:
+    """Return a function that returns whether changes replace the value of a provider or option."""
+    _, path = location(one)
+
+    def replace_it(changed: Iterable[Provider]) -> bool:
+        others = [location(other)[1] for other in changed]
+        return any(path[: len(other)] == other for other in others)
+
+    return replace_it
 
 
 def without(layer: Layer, stack: Stack) -> Stack:
-    """Return a stack with the layer taken out of its place."""
+    """Return a stack with the layer removed from its place."""
     place = len(layer.before)
     if stack[place : place + 1] != (layer.replacement,):
         return stack
     return stack[:place] + stack[place + 1 :]
 
 
-def put_under(provider: Provider, copies: Container[Provider], copy: Provider) -> None:
-    """Override a provider by a copy of it, above its other copies and under all other overrides."""
+def insert_copy(provider: Provider, copies: Container[Provider], copy: Provider) -> None:
+    """Override a provider by a copy of it, above its other copies and below all other overrides."""
     with changing:
 
         def over_copies(stack: Stack) -> Stack:
@@ -144,28 +169,28 @@ def put_under(provider: Provider, copies: Container[Provider], copy: Provider) -
         restack(provider, over_copies)
 
 
-def take_out(provider: Provider, copy: Provider) -> None:
-    """Take a copy of a provider away, wherever it is among the overrides."""
+def remove_copy(provider: Provider, copy: Provider) -> None:
+    """Remove a copy of a provider, wherever it is among the overrides."""
     with changing:
         restack(provider, lambda stack: tuple(one for one in stack if one is not copy))
 
 
 def restack(provider: Provider, change: Callable[[Stack], Stack]) -> None:
-    """Change the overrides of a provider, now and when layers have been taken away."""
+    """Change the overrides of a provider, now and after the removal of layers."""
     for layer in _layers.get(provider, ()):
         layer.before = change(layer.before)
-    pile(provider, change(provider.overridden))
+    restore(provider, change(provider.overridden))
 
 
-def pile(provider: Provider, stack: Iterable[Provider]) -> None:
-    """Override a provider by a stack and nothing else; the part that differs is replaced."""
+def restore(provider: Provider, stack: Iterable[Provider]) -> None:
+    """Override a provider by a stack and nothing else; overrides in common stay."""
     wanted = tuple(stack)
     same = 0
     for one, other in zip(provider.overridden, wanted, strict=False):
         if one is not other:
             break
         same += 1
-    # The methods of the class: those of containers also override the providers in them.
+    # The methods of the class: the ones of containers also override the providers in them.
     while len(provider.overridden) > same:
         providers.Provider.reset_last_overriding(provider)
     for replacement in wanted[same:]:

@@ -1,14 +1,12 @@
 """Fakes: resources of a test in place of others, which their block starts and stops."""
 
-import sys
 from types import FunctionType
 from typing import Any, cast, final
 
-from dependency_injector import providers
-
 from metrics.lifecycle import LifecycleContainer, Resource
 from metrics.lifecycle._testing import LifecycleInstance
-from metrics.testing.overriding.layers import Provider
+from metrics.testing.overriding._options import Provider
+from metrics.testing.ticker import ManualTicker
 
 
 @final
@@ -29,31 +27,29 @@ def new_fakes() -> LifecycleInstance:
 
 
 def is_entered(given: object) -> bool:
-    """Return whether a value is a context manager, and not a mock of everything."""
-    kind = type(given)
-    manager = hasattr(kind, "__enter__") or hasattr(kind, "__aenter__")
-    mock = sys.modules.get("unittest.mock")
-    return manager and not (mock is not None and isinstance(given, mock.NonCallableMock))
+    """Return whether a value is entered for the block.
+
+    Only values that exist to be entered are: objects made by `contextlib`, and manual tickers.
+    Others, such as locks, clients and files, can be entered as well, but a container provides them
+    as they are, and the program enters them.
+    """
+    return type(given).__module__ == "contextlib" or isinstance(given, ManualTicker)
 
 
-def enter(fakes: LifecycleInstance, name: str, given: object, *, in_loop: bool) -> Provider:
-    """Return a provider of a value; a context manager becomes a fake, to be started.
+def enter(fakes: LifecycleInstance, name: str, given: object) -> Provider:
+    """Return a provider of the value that a context manager gives, to be started with the fakes.
 
     Args:
         fakes: starts and stops it.
         name: name of the overridden provider.
-        given: the value.
-        in_loop: whether one that is both kinds of context manager is entered as an async one.
+        given: the context manager.
     """
-    if not is_entered(given):
-        return providers.Object(given)
 
     async def hand_over() -> object:
         return given
 
     kind = type(given)
-    asynchronous = hasattr(kind, "__aenter__") and (in_loop or not hasattr(kind, "__enter__"))
-    hook: Any = hand_over if asynchronous else lambda: given
+    hook: Any = (lambda: given) if hasattr(kind, "__enter__") else hand_over
     # Messages name the hook: the class, or the function that `contextlib` has decorated.
     function = getattr(given, "func", None)
     named = function if isinstance(function, FunctionType) else kind

@@ -4,15 +4,16 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Generic, TypeVar, final
 
-from metrics.errors import LifecycleError, ShutdownError
-from metrics.lifecycle import LifecycleContainer
-from metrics.lifecycle._testing import drive, instance_of
-from metrics.testing.decorated import decorate
-from metrics.testing.overriding.block import Block
-from metrics.testing.overriding.replacements import replacements
-from metrics.testing.overriding.shared_clock import share_clock
+from dependency_injector import containers
 
-C = TypeVar("C", bound=LifecycleContainer)
+from metrics.errors import LifecycleError, ShutdownError
+from metrics.lifecycle._testing import drive
+from metrics.testing.decorated import decorate
+from metrics.testing.overriding._block import Block
+from metrics.testing.overriding._manual_time import check_tickers, share_clock
+from metrics.testing.overriding._replacements import replacements
+
+C = TypeVar("C", bound=containers.Container)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -25,18 +26,19 @@ def overridden(
     decorator of a test, a class of tests or, below `@pytest.fixture`, a fixture. All names are
     replaced, or none. At the end everything is as it was, in whatever order such blocks end.
 
-    - a context manager is entered for the block, once, and provides the value that it gives. It
-      takes `async with` to enter an async one, or to enter one that is both as an async one. A mock
-      is a value, and so is the value of `providers.Object(x)`. A decorator enters it in every call,
-      which one made by `contextlib` allows only once.
+    - a value is provided as it is, also if it could be entered or closed: a lock, a client, a mock
+    - an object that `contextlib` has made, such as the result of a function decorated by
+      `@contextmanager`, is entered for the block, once, and provides the value that it gives; an
+      async one takes `async with`. A decorator enters it in every call, which a generator allows
+      only once. A `ManualTicker` is started for the block.
     - a provider takes the place of the other. Resources in it start when the container starts, or
       on demand, and stop at the end of the block, not when the container stops. A resource that
       runs already, or belongs to another container, is left alone.
-    - anything else is a value, and is provided as it is
     - "inner.name" is the provider `name` of the embedded container `inner`; for `inner` itself,
       another container is given, which replaces all providers that are declared in both; the
       resources in it that the block starts are stopped at its end
-    - "config.name" is an option of a configuration; the others stay
+    - "config.name" is an option of a configuration, and takes a value; the other options stay, and
+      running resources may use them
 
     A `ManualTicker` that was made without a clock goes by the `ManualClock` that is given with it.
 
@@ -44,21 +46,29 @@ def overridden(
     afterwards. Resources that start inside and are given a fake are stopped at the end, before the
     fake, and can be requested again.
 
-    An override holds for all threads and tasks of the process. Those that run at the same time may
-    not override the same provider. To isolate them, give each a container of its own.
+    An override holds for all threads and tasks of the process. Threads or tasks that run at the
+    same time may not override the same provider, or options of the same configuration. To isolate
+    them, give each a container of its own.
+
+    All this holds for dependency-injector's own containers as well, `DeclarativeContainer` and
+    `DynamicContainer`, with these differences: they do not know that they are being started or
+    stopped, so that an override during that time is no error; their `shutdown_resources()` also
+    stops the resources of given providers; and at the end of the block resources are stopped one by
+    one, without a time limit.
 
     Args:
         container: a container, not its class: an override of a class holds for the containers that
-            are made of it later, and cannot be undone in those.
+            are made of it later, and cannot be undone in those containers.
         replaced: dotted names to replacements of their providers.
         more: the same, for names without a dot.
 
     Raises:
-        TypeError: `container` is no instance of a `LifecycleContainer`, a name is no string, or a
-            replacement does not fit; here, and not at the beginning of the block, as the next two.
-        KeyError: there is no provider of a name.
-        ValueError: a provider is named twice, or replaced by itself or by its dependent, or a
-            `ManualTicker` moves another clock than the `ManualClock` that is given with it.
+        TypeError: `container` is no instance of a container, a name is no string, or a replacement
+            does not fit; here, and not at the beginning of the block, as the next two.
+        KeyError: there is no provider of a name, or a configuration that is strict or has defaults
+            has no such option.
+        ValueError: a provider is named twice, or replaced by itself or by its dependent; or a
+            `ManualClock` is given without a `ManualTicker`, or with one that moves another clock.
         LifecycleError: at the beginning of the block, when running resources use the providers,
             when the container is being started or stopped, or when another thread or task overrides
             the same. At the end of a sync block, when an async resource has to be stopped.
@@ -83,11 +93,12 @@ class Overriding(Generic[C]):
 
     def __init__(self, container: C, given: Mapping[str, object]) -> None:
         self._container = container
-        self._instance = instance_of(container, "overridden()")
+        self._instance = instance_of(container)
         self._given = given
         self._block: Block | None = None
-        replacements(self._instance, given)  # raises errors of the names and values
+        self._replaced = replacements(self._instance, given)
         share_clock(given)
+        check_tickers(self._instance, self._replaced)
 
     def __enter__(self) -> C:
         drive(self._begin(in_loop=False))
@@ -125,7 +136,7 @@ class Overriding(Generic[C]):
     async def _begin(self, *, in_loop: bool) -> None:
         if self._block is not None:
             raise LifecycleError("this block has begun already: call overridden() for each block")
-        block = Block(self._instance, replacements(self._instance, self._given))
+        block = Block(self._instance, self._replaced)
         try:
             await block.begin(in_loop=in_loop)
         except BaseException as error:
@@ -151,6 +162,16 @@ class Overriding(Generic[C]):
 
     def __repr__(self) -> str:
         return f"<overridden {', '.join(self._given)} of {self._container!r}>"
+
+
+def instance_of(container: object) -> containers.DynamicContainer:
+    """Return a container as an instance; raise TypeError if it is none."""
+    if isinstance(container, containers.DynamicContainer):
+        return container
+    hint = ""
+    if isinstance(container, type) and issubclass(container, containers.Container):
+        hint = f": call the class, {container.__name__}()"
+    raise TypeError(f"overridden() takes an instance of a container, got {container!r}{hint}")
 
 
 def raise_all(failures: list[BaseException]) -> None:

@@ -6,36 +6,37 @@ from typing import Any, cast
 from dependency_injector import providers
 
 from metrics.lifecycle._testing import is_singleton, reset_singleton
-from metrics.testing.overriding.layers import Provider, put_under, take_out
+from metrics.testing.overriding._layers import insert_copy, remove_copy
+from metrics.testing.overriding._options import Provider
 
-# The copies that override singletons at present.
 _copies: set[Provider] = set()
+"""The copies that override singletons at present."""
 
 
-def copy_singletons(among: Iterable[Provider], made: dict[Provider, Provider]) -> None:
+def copy_singletons(among: Iterable[Provider], copies: dict[Provider, Provider]) -> None:
     """Have singletons recreated, by a copy over each; enter the copies by their singletons."""
     for provider in among:
         if is_singleton(provider) and provider not in _copies:
-            copy = made[provider] = copy_of(provider)
-            put_under(provider, _copies, copy)
+            copy = copies[provider] = copy_of(provider)
+            insert_copy(provider, _copies, copy)
             _copies.add(copy)
 
 
 def copy_of(singleton: providers.BaseSingleton[Any]) -> providers.BaseSingleton[Any]:
     """Return a singleton that is declared like another, without a product."""
-    made_of: Any = singleton
+    declared: Any = singleton
     copy: Any = type(singleton)()
-    copy.set_provides(made_of.provides)
-    copy.set_args(*made_of.args)
-    copy.set_kwargs(**made_of.kwargs)
-    copy.set_attributes(**made_of.attributes)
+    copy.set_provides(declared.provides)
+    copy.set_args(*declared.args)
+    copy.set_kwargs(**declared.kwargs)
+    copy.set_attributes(**declared.attributes)
     return cast("providers.BaseSingleton[Any]", copy)
 
 
-def take_back(copies: dict[Provider, Provider]) -> None:
+def remove_copies(copies: dict[Provider, Provider]) -> None:
     """Let the singletons provide the products that they have kept."""
     for singleton, copy in copies.items():
-        take_out(singleton, copy)
+        remove_copy(singleton, copy)
         _copies.discard(copy)
 
 
