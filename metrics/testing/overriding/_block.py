@@ -219,7 +219,9 @@ class Block:
         recreate(stale, late)
         dependencies.reset_options(self._by_name.values())
         for provider in self._undecided:
-            provider.reset_async_mode()
+            # A resource that could not be stopped from here has to be awaited when it stops.
+            if not (isinstance(provider, providers.BaseResource) and provider.initialized):
+                provider.reset_async_mode()
 
 
 async def complete(transition: Awaitable[None], *, in_loop: bool) -> None:

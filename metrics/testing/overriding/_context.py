@@ -179,9 +179,9 @@ def raise_all(failures: list[BaseException]) -> None:
 
     Raises:
         ShutdownError: resources failed to stop.
-        LifecycleError: they could not be stopped from here.
+        LifecycleError: they are async, and were not stopped.
     """
-    if len(failures) == 1:
+    if len(failures) == 1 or all(isinstance(failure, LifecycleError) for failure in failures):
         raise failures[0]
     errors: list[Exception] = []
     for failure in failures:

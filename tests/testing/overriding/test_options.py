@@ -207,6 +207,7 @@ def test_an_option_whose_name_is_provided_may_be_any():
         assert container.resource() == "two"
     container.init_resources()
     assert container.resource() == "one"
+    container.shutdown_resources()
 
 
 def strict():
