@@ -61,7 +61,7 @@ def test_all_names_are_replaced_or_none_and_put_back(container):
         assert container.made() == {"value": 1, "user": "fake"}
     assert stacks(container) == before
     assert container.made() is made
-    with pytest.raises(KeyError, match="did you mean 'inner.base'"):
+    with pytest.raises(KeyError, match=r"did you mean 'inner\.base'"):
         overridden(container, {"value": 1, "inner.bse": 2})
     assert stacks(container) == before
 
@@ -69,7 +69,9 @@ def test_all_names_are_replaced_or_none_and_put_back(container):
 def test_a_running_resource_that_uses_a_provider_is_named(container):
     container.init_resources()
     with (
-        pytest.raises(LifecycleError, match="'inner.base': running resources 'inner.pool', 'user'"),
+        pytest.raises(
+            LifecycleError, match=r"'inner\.base': running resources 'inner.pool', 'user'"
+        ),
         overridden(container, {"inner.base": "fake"}),
     ):
         pytest.fail("the block was begun")
