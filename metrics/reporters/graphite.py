@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Unpack
 
-from metrics.clock import SYSTEM_CLOCK
 from metrics.exporters import graphite
 from metrics.registry import Registry
 from metrics.reporters._push.lifetime import reporting
@@ -16,6 +15,7 @@ from metrics.reporters._push.options import (
     ConnectionOptions,
     Option,
     chosen,
+    clock_of,
     connect_timeout,
     constant_labels,
     list_options,
@@ -84,7 +84,7 @@ def tcp(
         chosen(host, HOST),
         chosen(port, PORT),
         connect_timeout=connect_timeout(options),
-        clock=chosen(options.get("clock"), SYSTEM_CLOCK),
+        clock=clock_of(registry, options),
     )
 
     def read(report: Report) -> Iterable[bytes]:

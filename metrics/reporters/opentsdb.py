@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Unpack
 
-from metrics.clock import SYSTEM_CLOCK
 from metrics.exporters import opentsdb
 from metrics.registry import Registry
 from metrics.reporters._push.lifetime import reporting
@@ -18,6 +17,7 @@ from metrics.reporters._push.options import (
     HttpOptions,
     Option,
     chosen,
+    clock_of,
     connect_timeout,
     constant_labels,
     list_options,
@@ -91,7 +91,7 @@ def tcp(
         chosen(host, HOST),
         chosen(port, PORT),
         connect_timeout=connect_timeout(options),
-        clock=chosen(options.get("clock"), SYSTEM_CLOCK),
+        clock=clock_of(registry, options),
     )
 
     def read(report: Report) -> Iterable[bytes]:

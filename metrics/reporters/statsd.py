@@ -7,7 +7,6 @@ from functools import lru_cache
 from logging import getLogger
 from typing import Any, Unpack
 
-from metrics.clock import SYSTEM_CLOCK
 from metrics.exporters import statsd
 from metrics.exporters._encoding.framing import CHUNK, SIZE, datagrams
 from metrics.exporters._series.deltas import Deltas
@@ -21,6 +20,7 @@ from metrics.reporters._push.options import (
     Option,
     Options,
     chosen,
+    clock_of,
     connect_timeout,
     constant_labels,
     list_options,
@@ -131,9 +131,7 @@ def udp(
         texts = statsd.lines(registry, deltas=deltas, reader=report.reader, **events)
         return datagrams(texts, dropped=too_long, size=size)
 
-    transport = Udp(
-        chosen(host, HOST), chosen(port, PORT), clock=chosen(options.get("clock"), SYSTEM_CLOCK)
-    )
+    transport = Udp(chosen(host, HOST), chosen(port, PORT), clock=clock_of(registry, options))
     codec = udp_codec(events["samples"], size)
     return reporting(registry, "statsd", read, transport, options, StatsdUdpOptions, codec)
 
@@ -181,7 +179,7 @@ def tcp(
         chosen(host, HOST),
         chosen(port, PORT),
         connect_timeout=connect_timeout(options),
-        clock=chosen(options.get("clock"), SYSTEM_CLOCK),
+        clock=clock_of(registry, options),
     )
     codec = tcp_codec(events["samples"])
     return reporting(registry, "statsd", read, transport, options, StatsdTcpOptions, codec)

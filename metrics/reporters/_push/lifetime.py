@@ -4,12 +4,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
-from metrics.clock import SYSTEM_CLOCK
 from metrics.deadline import remaining
 from metrics.options import seconds
 from metrics.registry import Registry
 from metrics.registry._inner import Store, store_of
-from metrics.reporters._push.options import Options, check_known, checked_name, chosen
+from metrics.reporters._push.options import (
+    Options,
+    check_known,
+    checked_name,
+    chosen,
+    clock_of,
+)
 from metrics.reporters._push.payloads import Codec, Read, Report
 from metrics.reporters._push.reporter import (
     BUFFERED,
@@ -57,7 +62,7 @@ def reporting(
     """
     check_known(options, accepted)
     name = checked_name(options.get("name"), kind)
-    clock = chosen(options.get("clock"), SYSTEM_CLOCK)
+    clock = clock_of(registry, options)
     # The prefix distinguishes reporters of two children of one registry.
     reader = f"{registry.prefix}reporter/{name}"
     with statistics(registry, name) as counted:

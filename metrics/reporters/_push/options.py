@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, TypedDict, TypeVar, get_type_hints
 
-from metrics.clock import SYSTEM_CLOCK, Clock
+from metrics.clock import Clock
 from metrics.options import labels, seconds
+from metrics.registry import Registry
 from metrics.reporters._push.reporter import BUFFERED, BUFFERED_BYTES, INTERVAL, TIMEOUT
 
 CONNECT_TIMEOUT = 3.0
@@ -33,7 +34,7 @@ SHARED = {
     "timeout": Option(TIMEOUT, "seconds one delivery may take, or a duration"),
     "buffered": Option(BUFFERED, "number of payloads kept for a server that is unavailable"),
     "buffered_bytes": Option(BUFFERED_BYTES, "bytes kept for it, all payloads together"),
-    "clock": Option(SYSTEM_CLOCK, "source of time"),
+    "clock": Option(None, "source of time; the registry's if None"),
     "connect_timeout": Option(CONNECT_TIMEOUT, "seconds a connection may take, or a duration"),
     "compress": Option(True, "whether payloads are compressed with gzip"),
     "ca_file": Option(None, "path of the trusted certificates, in PEM; the system's if None"),
@@ -153,6 +154,11 @@ def checked_bool(option: str, value: object) -> bool:
 def chosen(value: T | None, default: T) -> T:
     """Return an option, or its default if a configuration left it out."""
     return default if value is None else value
+
+
+def clock_of(registry: Registry, options: Options) -> Clock:
+    """Return the source of time of a reporter: the option, or else the registry's clock."""
+    return chosen(options.get("clock"), registry.clock)
 
 
 def connect_timeout(options: ConnectionOptions) -> float:

@@ -5,11 +5,15 @@ from contextlib import contextmanager
 from ssl import SSLContext
 from typing import NamedTuple
 
-from metrics.clock import SYSTEM_CLOCK
 from metrics.options import boolean, is_unset
 from metrics.registry import Registry
 from metrics.reporters._push.lifetime import reporting
-from metrics.reporters._push.options import HttpOptions, checked_bool, chosen, connect_timeout
+from metrics.reporters._push.options import (
+    HttpOptions,
+    checked_bool,
+    clock_of,
+    connect_timeout,
+)
 from metrics.reporters._push.payloads import Codec, Read, compress_payloads, gzip_codec
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import Endpoint
@@ -56,12 +60,12 @@ def posting(
         codec = codec._replace(describe=lambda series: redaction.shown(describe(series)))
     if checked_bool("compress", options.get("compress")):
         read, codec = compress_payloads(read), codec and gzip_codec(codec)
-    transport = transport or http_transport(request, options)
+    transport = transport or http_transport(registry, request, options)
     with reporting(registry, kind, read, transport, options, accepted, codec) as reporter:
         yield reporter
 
 
-def http_transport(request: Request, options: HttpOptions) -> Http:
+def http_transport(registry: Registry, request: Request, options: HttpOptions) -> Http:
     """Return the transport that sends each payload as the body of a request.
 
     Raises:
@@ -80,7 +84,7 @@ def http_transport(request: Request, options: HttpOptions) -> Http:
         proxy=proxy_to(request.endpoint, options, trust_env),
         problem=request.problem,
         retried=request.retried,
-        clock=chosen(options.get("clock"), SYSTEM_CLOCK),
+        clock=clock_of(registry, options),
         took_rest=request.took_rest,
     )
 

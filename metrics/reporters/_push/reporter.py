@@ -33,6 +33,9 @@ STOP_TIMEOUT = 10.0
 WORKING = 0.8
 """Share of the time of a stop that the last report may take."""
 
+POLL_SECONDS = 0.05
+"""Seconds between two readings of a clock other than the machine's, which a test may advance."""
+
 BUFFERED = 1000
 """Default number of payloads kept for a server that is unavailable."""
 
@@ -227,6 +230,8 @@ class Reporter:
                 wait = min(self._due, self._sender.due) - self._clock.monotonic()
                 if wait <= 0.0:
                     return True
+                if self._clock is not SYSTEM_CLOCK:
+                    wait = min(wait, POLL_SECONDS)
                 self._changed.wait(min(wait, threading.TIMEOUT_MAX))
             return False
 
