@@ -404,7 +404,9 @@ async def release_async(holding: AsyncGenerator[object, None], error: Exception 
     except StopAsyncIteration:
         return
     except RuntimeError as raised:
-        raise exit_error(raised) from None
+        failure = exit_error(raised)
+        if failure is not error:
+            raise failure from None
     except BaseException as raised:
         if raised is not error:
             raise

@@ -250,7 +250,9 @@ def release(holding: Generator[object, None, object], error: Exception | None) -
     except StopIteration:
         return
     except RuntimeError as raised:
-        raise exit_error(raised) from None
+        failure = exit_error(raised)
+        if failure is not error:
+            raise failure from None
     except BaseException as raised:
         if raised is not error:
             raise

@@ -1,6 +1,7 @@
 """What `overridden` refuses, and what it reports: all is put back in any case."""
 
-from contextlib import contextmanager
+import asyncio
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 from dependency_injector import containers, providers
@@ -8,7 +9,7 @@ from dependency_injector import containers, providers
 from metrics import resources
 from metrics.errors import LifecycleError, ShutdownError
 from metrics.lifecycle import LifecycleContainer, MetricsContainer, Resource, State, state
-from metrics.testing import overridden
+from metrics.testing import ManualTicker, overridden
 from tests.lifecycle.calls import Calls
 
 
@@ -200,3 +201,31 @@ def test_fakes_that_fail_to_stop_are_reported_and_all_is_put_back(application):
     assert [str(error) for error in raised.value.exceptions] == ["stop b", "stop a"]
     assert "stop c" in calls.lines
     assert stacks(application) == before
+
+
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError, LifecycleError, StopIteration])
+@pytest.mark.parametrize("manual", [ManualTicker, lambda: Calls().part("fake")])
+def test_the_block_s_exception_is_no_failure_of_a_fake(application, kind, manual, caplog):
+    with pytest.raises(kind) as raised, overridden(application, service=manual()):
+        raise kind("of the test")
+    assert not getattr(raised.value, "__notes__", [])
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError, LifecycleError])
+def test_the_block_s_exception_is_no_failure_of_an_async_fake(application, kind, caplog):
+    caplog.set_level("ERROR")
+
+    async def main() -> None:
+        with pytest.raises(kind) as raised:
+            async with overridden(application, service=async_fake()):
+                raise kind("of the test")
+        assert not getattr(raised.value, "__notes__", [])
+
+    asyncio.run(main())
+    assert not caplog.records
+
+
+@asynccontextmanager
+async def async_fake():
+    yield "fake"
