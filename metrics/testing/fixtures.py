@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from metrics.lifecycle import MetricsContainer
     from metrics.testing import ManualClock, ManualTicker
-    from metrics.testing.recording.changes import Changes
+    from metrics.testing.recording import Changes
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def metrics_container(
 @pytest.fixture
 def recorded_metrics(metrics_container: MetricsContainer) -> Iterator[Changes]:
     """What changed in `metrics_container` since the test began: recorded_metrics["name"].count."""
-    from metrics.testing.recording.block import recorded
+    from metrics.testing.recording import recorded
 
     with recorded(metrics_container) as changes:
         yield changes

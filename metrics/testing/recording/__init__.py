@@ -1,11 +1,11 @@
-"""Recording: what changes in a registry while a `block` runs.
+"""Recording: the changes of a registry's instruments while a block runs.
 
-`changes` are those of the whole registry, a `change` is that of one instrument. `tracks` follow
-each instrument from the beginning to the end, and `tapes` write down every value of a histogram.
+`Changes` are the whole registry's, a `Change` is one instrument's. Tracks follow each instrument
+from the beginning to the end, and tapes record every value of a histogram.
 """
 
-from metrics.testing.recording.block import assert_recorded, recorded
-from metrics.testing.recording.change import Change, FamilyChange
-from metrics.testing.recording.changes import Changes
+from metrics.testing.recording._block import assert_recorded, recorded
+from metrics.testing.recording._change import Change, FamilyChange
+from metrics.testing.recording._changes import Changes
 
 __all__ = ["Change", "Changes", "FamilyChange", "assert_recorded", "recorded"]

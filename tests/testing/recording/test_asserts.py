@@ -49,18 +49,18 @@ def test_a_failure_shows_what_was_asked_and_got_and_what_else_changed(registry):
         registry.counters("http", labels=("method",)).labels("GET").inc()
         registry.counters("http", labels=("method",)).labels("PUT").inc()
     assert message(changes, "rpc/sizes", count=3, sum=1.0, values=[2.0]) == (
-        "'rpc/sizes' was not recorded as asked:\n"
-        "  count: asked 3, got 1\n"
-        "  values: asked [2.0], got [1.0]\n"
-        "what else changed:\n"
+        "'rpc/sizes' was not recorded as expected:\n"
+        "  count: expected 3, got 1\n"
+        "  values: expected [2.0], got [1.0]\n"
+        "other changes:\n"
         '  http{method="GET"}: count=1\n'
         '  http{method="PUT"}: count=1\n'
         "  rpc/requests: count=2"
     )
     assert message(changes, "http", {"method": "GET"}, count=5) == (
-        "'http' with method='GET' was not recorded as asked:\n"
-        "  count: asked 5, got 1\n"
-        "what else changed:\n"
+        "'http' with method='GET' was not recorded as expected:\n"
+        "  count: expected 5, got 1\n"
+        "other changes:\n"
         '  http{method="PUT"}: count=1\n'
         "  rpc/requests: count=2\n"
         "  rpc/sizes: count=1, sum=1.0, values=(1.0,)"
@@ -128,7 +128,7 @@ def test_the_innermost_block_that_is_open_is_meant(registry):
 def test_outside_of_any_block_there_is_nothing_to_assert(registry):
     with recorded(registry):
         pass
-    with pytest.raises(RuntimeError, match=r"^assert_recorded\(\) found 0 `recorded` blocks"):
+    with pytest.raises(RuntimeError, match="no `recorded` block is open here"):
         assert_recorded("rpc/requests", count=0)
 
 
@@ -140,7 +140,7 @@ def test_where_the_context_does_not_tell_the_only_open_block_is_meant_and_none_o
             assert_recorded("rpc/requests", count=0)
             outcomes.append("passed")
         except RuntimeError as error:
-            outcomes.append(str(error).partition(";")[0])
+            outcomes.append(str(error).partition(" here;")[0])
 
     def run_elsewhere() -> None:
         thread = threading.Thread(target=contextvars.Context().run, args=(elsewhere,))
@@ -153,7 +153,7 @@ def test_where_the_context_does_not_tell_the_only_open_block_is_meant_and_none_o
             run_elsewhere()
     assert outcomes == [
         "passed",
-        "assert_recorded() found 2 `recorded` blocks that are open",
+        "assert_recorded() means the block that it is called in, and 2 `recorded` blocks are open",
     ]
 
 
@@ -188,5 +188,5 @@ def test_a_tuple_that_was_asked_for_is_shown_as_one():
     with recorded(registry) as changes:
         registry.histogram("x").update(1)
         changes.assert_recorded("x", values=(1.0,))
-        assert "values: asked (2,), got (1.0,)" in message(changes, "x", values=(2,))
+        assert "values: expected (2,), got (1.0,)" in message(changes, "x", values=(2,))
         assert repr(changes["x"]) == "<Change count=1, sum=1.0, values=(1.0,)>"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from metrics import Registry
 from metrics.testing import ManualClock, ManualTicker, assert_recorded, recorded
-from metrics.testing.recording import block as recording
+from metrics.testing.recording import _block as recording
 
 
 @settings(deadline=None)
@@ -164,7 +164,8 @@ def test_a_name_may_have_the_prefix_of_its_registry_or_not():
     [
         ("rpc/request", "did you mean 'rpc/requests'"),
         ("geth/rpc/reqests", "did you mean 'geth/rpc/requests'"),
-        ("zzz", "there is geth/http, geth/rpc/requests"),
+        ("requests", "did you mean 'rpc/requests'"),
+        ("rpc.Requests", "did you mean 'rpc/requests'"),
         ('http{method="GTE"}', """did you mean 'http{method="GET"}'"""),
     ],
 )

@@ -237,6 +237,6 @@ def test_a_family_as_a_whole_has_no_values():
         pass
     with pytest.raises(AttributeError, match=r"has no 'values', it has count, sum; ask a child"):
         changes["f"].values  # noqa: B018 - it raises
-    with pytest.raises(AttributeError, match=r"has no 'value', it has none; ask a child"):
+    with pytest.raises(AttributeError, match=r"has no 'value', it has delta; ask a child"):
         changes["g"].value  # noqa: B018 - it raises
     assert changes["g"].labels(1).value == 3.0

@@ -1,7 +1,7 @@
-"""Recording what changes in a registry while a test runs."""
+"""Recording of the changes in a registry while a block runs."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
@@ -12,7 +12,7 @@ from dependency_injector import providers
 from metrics.errors import NotRunningError
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
-from metrics.testing.recording.changes import Changes
+from metrics.testing.recording._changes import Changes
 
 _recordings: ContextVar[tuple[Changes, ...]] = ContextVar("metrics-recordings", default=())
 """The recordings of this context, the innermost last."""
@@ -26,22 +26,22 @@ _reader_numbers: set[int] = set()
 
 @contextmanager
 def recorded(source: Registry | Any) -> Iterator[Changes]:
-    """Record what changes in a registry while the `with` block runs, in any thread or task.
+    """Record the changes in a registry while the `with` block runs, in any thread or task.
 
         with recorded(registry) as changes:
             serve(request)
         assert changes["rpc/requests"].count == 1
 
-    Updates are seen from the beginning of the block to its end, those of instruments that are
-    registered in it, or unregistered, too; what stands under a name last stands for it. Nobody else
-    who reads the registry notices. Histograms and timers have all their updates written down
-    meanwhile, which makes these slower; all others are only read.
+    Updates are recorded from the beginning of the block to its end, also of instruments that are
+    registered or unregistered in it; of several instruments with one name, the last one counts.
+    Other readers of the registry are not affected. All updates of histograms and timers are
+    recorded, which makes them slower meanwhile; other instruments are only read.
 
     Blocks may overlap and nest, and `await` may be in them.
 
     Args:
-        source: a registry, or a running container: its `registry` is recorded, or that of the
-            one container embedded in it that has one.
+        source: a registry, or a running container: its `registry` is recorded, or the registry
+            of the one embedded container that has one.
 
     Raises:
         NotRunningError: the registry of the container does not run.
@@ -64,29 +64,53 @@ def recorded(source: Registry | Any) -> Iterator[Changes]:
 
 
 def assert_recorded(
-    name: str, labels: Mapping[str, object] | None = None, /, **expected: object
+    name: str,
+    labels: Mapping[str, object] | None = None,
+    /,
+    *misplaced: object,
+    **expected: object,
 ) -> None:
-    """Fail unless an instrument changed as expected in the innermost `recorded` block we are in.
+    """Fail unless an instrument changed as expected in the innermost open `recorded` block.
 
         with recorded(registry):
             serve(request)
             assert_recorded("rpc/requests", count=1)
             assert_recorded("http/requests", {"method": "GET"}, count=1)
 
-    After the block, and wherever it is not clear which block is meant, `changes.assert_recorded` of
-    the block's own `changes` does the same. See there for arguments and errors.
+    After the block, and in a thread that could mean several blocks, write
+    `changes.assert_recorded(...)`, which has the same arguments and errors.
 
     Raises:
         RuntimeError: no block is open, or more than one and none of them by this context.
+        TypeError: the first argument is a `Changes`.
     """
     __tracebackhide__ = True
+    if isinstance(name, Changes):
+        arguments = [each for each in (labels, *misplaced) if each is not None]
+        raise TypeError(
+            "assert_recorded() takes the name of an instrument, got a Changes; write "
+            f"changes.{call(arguments, expected)}"
+        )
+    if misplaced:
+        raise TypeError(
+            f"assert_recorded() takes a name and a dict of labels, got {misplaced[0]!r} as well; "
+            f"expected values have a name, as in assert_recorded({name!r}, count=1)"
+        )
     ours = still_open() or _everywhere
     if not ours or (len(ours) > 1 and not still_open()):
+        count = f"{len(ours)} `recorded` blocks are open" if ours else "no `recorded` block is open"
+        arguments = [name] if labels is None else [name, labels]
         raise RuntimeError(
-            f"assert_recorded() found {len(ours)} `recorded` blocks that are open; call it in the "
-            "block, or call changes.assert_recorded() of the block you mean"
+            f"assert_recorded() means the block that it is called in, and {count} here; write "
+            f"changes.{call(arguments, expected)}, with the `changes` of its block"
         )
     ours[-1].assert_recorded(name, labels, **expected)
+
+
+def call(arguments: Sequence[object], expected: Mapping[str, object]) -> str:
+    """Return the text of a call of `assert_recorded`."""
+    texts = [*map(repr, arguments), *[f"{name}={value!r}" for name, value in expected.items()]]
+    return f"assert_recorded({', '.join(texts)})"
 
 
 def still_open() -> tuple[Changes, ...]:
@@ -96,9 +120,9 @@ def still_open() -> tuple[Changes, ...]:
 
 @contextmanager
 def reader_name() -> Iterator[str]:
-    """Give a name that nobody else reads under now; it is given again later.
+    """Reserve a reader's name while the block runs; it is reused later.
 
-    Instruments remember every reader for ever, so that names must not be without number.
+    Instruments remember every reader for ever, so that the number of names must be limited.
     """
     with _readers:
         number = next(n for n in count() if n not in _reader_numbers)
@@ -111,7 +135,7 @@ def reader_name() -> Iterator[str]:
 
 
 def registry_of(source: Any) -> Registry:
-    """Return a registry, or that of a running container."""
+    """Return a registry itself, or the registry of a running container."""
     if isinstance(source, Registry):
         return source
     if isinstance(source, type) and hasattr(source, "providers"):

@@ -1,10 +1,10 @@
-"""Tapes: every value that a histogram is updated with while somebody listens, in order.
+"""Tapes: every value that a histogram is updated with while it has listeners, in order.
 
-A histogram keeps a sample, and buckets keep no values at all. While a histogram is listened to, a
-tape stands in its reservoir's place, which passes everything on and writes the values down for
-every listener; buckets are given the listeners. What nobody listens to costs what it did. All this
-reaches into instruments and families: a way in from outside would be every program's, for the sake
-of tests.
+A histogram keeps a sample, and buckets keep no values at all. While a histogram has listeners, a
+tape takes the place of its reservoir, passes every call on, and appends the values to every
+listener; buckets are given the listeners. A histogram without listeners costs as much as ever. The
+private attributes of instruments and families are used, because a public way in would be in every
+program, for the sake of tests.
 """
 
 import threading
@@ -22,16 +22,16 @@ from metrics.instruments import (
 )
 from metrics.instruments._inner import Real, Reservoir, Shared
 
-# Guards which tapes are in place. A program may make an instrument in a signal handler.
+# Guards the placement of tapes. A program may create an instrument in a signal handler.
 _placing = threading.RLock()
 
 Listener = list[float]
-"""What values are appended to."""
+"""List that values are appended to."""
 
 
 @final
 class Tape(Shared):
-    """A reservoir that passes everything on to another one, and to listeners."""
+    """Reservoir that passes every call on to another one, and every value to listeners."""
 
     __slots__ = ("listeners", "reservoir")
 
@@ -46,7 +46,7 @@ class Tape(Shared):
         return self.reservoir.count
 
     def update(self, value: Real) -> None:
-        """Pass `value` on, and write it down if it is one."""
+        """Pass `value` on, and append it to the listeners if it is accepted."""
         self.reservoir.update(value)
         for listener in self.listeners:
             listener.append(float(value))
@@ -56,7 +56,7 @@ class Tape(Shared):
         self.reservoir.tick()
 
     def clear(self) -> None:
-        """Have the reservoir forget everything; what is written down stays."""
+        """Clear the reservoir; the recorded values stay."""
         self.reservoir.clear()
 
     def _after_fork(self) -> None:
@@ -74,8 +74,8 @@ class Tape(Shared):
 
 
 @final
-class Births:
-    """The factory of a family, which tells what it makes to listeners."""
+class AnnouncedChildren:
+    """Factory of a family that calls listeners with every new child."""
 
     __slots__ = ("factory", "listeners")
 
@@ -107,13 +107,13 @@ def listen(histogram: Histogram | BucketHistogram, listener: Listener) -> None:
 def stop_listening(histogram: Histogram | BucketHistogram, listener: Listener) -> None:
     """Undo `listen`; with the last listener the histogram is as it was."""
     with _placing:
-        # By identity: two lists that have heard the same are equal.
+        # By identity: two lists of the same values are equal.
         left = [other for other in listeners_of(histogram) if other is not listener]
         set_listeners(histogram, tuple(left))
 
 
 def listeners_of(histogram: Histogram | BucketHistogram) -> tuple[Listener, ...]:
-    """Return who listens."""
+    """Return the listeners of a histogram."""
     if isinstance(histogram, BucketHistogram):
         return histogram._listeners
     tape = histogram._reservoir
@@ -121,7 +121,7 @@ def listeners_of(histogram: Histogram | BucketHistogram) -> tuple[Listener, ...]
 
 
 def set_listeners(histogram: Histogram | BucketHistogram, listeners: tuple[Listener, ...]) -> None:
-    """Have these listen from now on, and nobody else."""
+    """Replace the listeners of a histogram."""
     if isinstance(histogram, BucketHistogram):
         histogram._listen(listeners)
         return
@@ -137,28 +137,28 @@ def set_listeners(histogram: Histogram | BucketHistogram, listeners: tuple[Liste
     histogram._decaying = reservoir if isinstance(reservoir, ExpDecayReservoir) else None
 
 
-def attend(family: Family[Any], listener: Callable[[Any], object]) -> None:
-    """Call `listener` with every child that a family makes from now on, before anybody has it."""
+def listen_to_children(family: Family[Any], listener: Callable[[Any], object]) -> None:
+    """Call `listener` with every child that a family creates from now on, before its first use."""
     with _placing:
-        births = family._factory
-        if not isinstance(births, Births):
-            births = Births(births)
-            family._factory = births
-        births.listeners = (*births.listeners, listener)
+        factory = family._factory
+        if not isinstance(factory, AnnouncedChildren):
+            factory = AnnouncedChildren(factory)
+            family._factory = factory
+        factory.listeners = (*factory.listeners, listener)
 
 
-def stop_attending(family: Family[Any], listener: Callable[[Any], object]) -> None:
-    """Undo `attend`; with the last listener the family has its own factory back."""
+def stop_listening_to_children(family: Family[Any], listener: Callable[[Any], object]) -> None:
+    """Undo `listen_to_children`; with the last listener the family has its own factory back."""
     with _placing:
-        births = family._factory
-        if not isinstance(births, Births):
+        factory = family._factory
+        if not isinstance(factory, AnnouncedChildren):
             return
-        births.listeners = tuple([other for other in births.listeners if other != listener])
-        if not births.listeners:
-            family._factory = births.factory
+        factory.listeners = tuple([other for other in factory.listeners if other != listener])
+        if not factory.listeners:
+            family._factory = factory.factory
 
 
-def unheard(family: Family[Any]) -> Any:
-    """Return a new instrument as a family's children are, without telling a listener."""
-    births = family._factory
-    return births.factory() if isinstance(births, Births) else births()
+def new_child(family: Family[Any]) -> Any:
+    """Return a new instrument as a family's children are, without calling a listener."""
+    factory = family._factory
+    return factory.factory() if isinstance(factory, AnnouncedChildren) else factory()
