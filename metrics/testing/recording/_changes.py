@@ -270,7 +270,7 @@ def similar_names(name: str, known: Iterable[str]) -> list[str]:
     for other in known:
         others = words_of(other)
         is_end = len(words) < len(others) and others[-len(words) :] == words
-        if is_end or "".join(words) == "".join(others) or are_similar(words, others):
+        if words and (is_end or "".join(words) == "".join(others) or are_similar(words, others)):
             found.append(other)
     return found
 

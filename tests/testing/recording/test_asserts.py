@@ -190,3 +190,44 @@ def test_a_tuple_that_was_asked_for_is_shown_as_one():
         changes.assert_recorded("x", values=(1.0,))
         assert "values: expected (2,), got (1.0,)" in message(changes, "x", values=(2,))
         assert repr(changes["x"]) == "<Change count=1, sum=1.0, values=(1.0,)>"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected", "text"),
+    [
+        (("rpc/requests",), {"count": 1}, "changes.assert_recorded('rpc/requests', count=1)"),
+        (("http", {"method": "GET"}), {}, "changes.assert_recorded('http', {'method': 'GET'})"),
+        ((), {}, "changes.assert_recorded()"),
+    ],
+)
+def test_who_passes_the_changes_reads_what_to_write(registry, arguments, expected, text):
+    with recorded(registry) as changes:
+        for _ in range(2):
+            with pytest.raises(TypeError) as caught:
+                assert_recorded(changes, *arguments, **expected)
+            assert str(caught.value) == (
+                f"assert_recorded() takes the name of an instrument, got a Changes; write {text}"
+            )
+
+
+def test_who_asserts_after_the_block_reads_what_to_write(registry):
+    with recorded(registry):
+        pass
+    for arguments, text in (
+        (("rpc/requests",), "changes.assert_recorded('rpc/requests', count=1)"),
+        (
+            ("http", {"method": "GET"}),
+            "changes.assert_recorded('http', {'method': 'GET'}, count=1)",
+        ),
+    ):
+        with pytest.raises(RuntimeError) as caught:
+            assert_recorded(*arguments, count=1)
+        assert f"no `recorded` block is open here; write {text}, with" in str(caught.value)
+
+
+def test_a_third_argument_is_refused_in_words(registry):
+    with (
+        recorded(registry),
+        pytest.raises(TypeError, match=r"got 3 as well; .*, as in assert_recorded\('x', count=1\)"),
+    ):
+        assert_recorded("x", {}, 3)

@@ -240,3 +240,81 @@ def test_a_family_as_a_whole_has_no_values():
     with pytest.raises(AttributeError, match=r"has no 'value', it has delta; ask a child"):
         changes["g"].value  # noqa: B018 - it raises
     assert changes["g"].labels(1).value == 3.0
+
+
+@pytest.mark.parametrize("make", HISTOGRAMS)
+def test_values_equal_a_list_and_a_tuple_of_the_same_numbers(make):
+    registry = Registry()
+    histogram = registry.register("h", make())
+    with recorded(registry) as changes:
+        histogram.update(3)
+        histogram.update(5)
+    values = changes["h"].values
+    assert values == [3, 5]
+    assert [3, 5] == values  # noqa: SIM300 - the other way round
+    assert values == (3.0, 5.0)
+    assert values == pytest.approx([3, 5])
+    assert values != [3]
+    assert values != (5, 3)
+    assert values != {3, 5}
+    assert not values != [3, 5]  # noqa: SIM202 - the operator itself
+    assert hash(values) == hash((3.0, 5.0))
+    assert (repr(values), list(values), values[0], len(values)) == ("(3.0, 5.0)", [3, 5], 3, 2)
+
+
+@pytest.mark.parametrize("make", [*HISTOGRAMS, ResettingTimer])
+@given(inside=st.lists(st.floats(0, 100), max_size=20), p=st.floats(0, 1))
+def test_percentiles_are_those_of_a_snapshot_of_all_values(make, inside, p):
+    registry = Registry()
+    instrument = registry.register("h", make())
+    instrument.update(1e6)
+    with recorded(registry) as changes:
+        for value in inside:
+            instrument.update(value)
+    sample = Histogram(UniformReservoir(1000))
+    for value in inside:
+        sample.update(value)
+    assert changes["h"].percentile(p) == sample.snapshot().percentile(p)
+
+
+def test_a_fraction_that_is_none_and_an_instrument_without_values_have_no_percentile():
+    registry = Registry()
+    registry.histogram("h")
+    registry.counter("c")
+    with recorded(registry) as changes:
+        pass
+    assert changes["h"].percentile(0.5) == 0.0
+    for change in (changes["h"], changes["other"]):
+        with pytest.raises(ValueError, match="fraction between 0 and 1, got 50"):
+            change.percentile(50)
+    with pytest.raises(
+        AttributeError, match="the change of a Counter has no 'values'; it has count"
+    ):
+        changes["c"].percentile(0.5)
+
+
+@given(before=st.floats(-1e9, 1e9), inside=st.lists(st.floats(-1e9, 1e9)))
+def test_a_gauge_has_the_difference_between_its_last_and_its_first_value(before, inside):
+    registry = Registry()
+    gauge = registry.gauge("g")
+    gauge.set(before)
+    with recorded(registry) as changes:
+        for value in inside:
+            gauge.set(value)
+        registry.gauge("new").set(before)
+    last = inside[-1] if inside else before
+    assert (changes["g"].value, changes["g"].delta) == (last, last - before)
+    assert (changes["new"].value, changes["new"].delta) == (before, before)
+    changes.assert_recorded("g", delta=last - before)
+
+
+def test_a_gauge_with_a_function_has_a_delta_too_and_an_info_has_none():
+    registry = Registry()
+    sizes = [1, 2]
+    registry.gauge("size", function=lambda: len(sizes))
+    registry.info("build")
+    with recorded(registry) as changes:
+        sizes.append(3)
+    assert changes["size"].delta == 1.0
+    with pytest.raises(AttributeError, match="the change of a Info has no 'delta'; it has value"):
+        changes["build"].delta  # noqa: B018 - it raises
