@@ -198,11 +198,7 @@ class Ticker(Shared):
             idle = not self.running or not self._members
         if idle or ticked_at is None:
             return
-        silence = self._clock.monotonic() - ticked_at
-        if silence > 3 * self._interval + 1.0:
-            raise RuntimeError(
-                f"no tick for {silence:.1f} s, though one is due every {self._interval} s"
-            )
+        check_silence(self._clock.monotonic() - ticked_at, self._interval)
 
     def _tick(self, expected: type[BaseException]) -> None:
         self._renew()
@@ -394,6 +390,12 @@ class Ticker(Shared):
     def __repr__(self) -> str:
         state = "running" if self.running else "stopped"
         return f"<Ticker every {self._interval} s, {state}, {len(self._members)} members>"
+
+
+def check_silence(silence: float, interval: float) -> None:
+    """Raise RuntimeError if the last tick was more than three intervals and a second ago."""
+    if silence > 3 * interval + 1.0:
+        raise RuntimeError(f"no tick for {silence:.1f} s, though one is due every {interval} s")
 
 
 def next_due(started_at: float, interval: float, now: float) -> float:

@@ -1,4 +1,4 @@
-"""A clock that a test moves by hand."""
+"""Clock that a test moves by hand."""
 
 import threading
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -12,12 +12,11 @@ NANOSECONDS = 1_000_000_000
 
 @final
 class ManualClock:
-    """A `Clock` that stands still until a test moves it, by exact nanoseconds.
+    """`Clock` that stands still until a test moves it, by exact nanoseconds.
 
     `advance` moves monotonic and wall-clock time together, `set_time` the wall clock alone. Seconds
-    are taken as they are written: ten times 0.1 is 1. A copy of the clock is the clock itself, so
-    that a container and the test that overrides its clock hold the same one. Safe to use from any
-    thread.
+    are read as decimals: ten times 0.1 is 1. copy and deepcopy return the clock itself, so that a
+    container and the test that overrides its clock hold the same one. Safe to use from any thread.
 
     Args:
         monotonic: seconds that the monotonic clock shows at first.

@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from metrics.testing.leaks.check import Check
 
-pytest_plugins = ["metrics.testing.fixtures"]
+pytest_plugins = ["metrics.testing._fixtures"]
 
 MARKER = (
     "leakcheck(enabled=True, ignore=(), grace=None): fail the test if it leaves threads, tasks, "

@@ -1,4 +1,4 @@
-"""A ticker that a test drives by hand."""
+"""Ticker that a test drives by hand."""
 
 import threading
 from decimal import ROUND_FLOOR
@@ -8,22 +8,22 @@ from typing import Self, final
 from metrics.errors import StopTimeoutError
 from metrics.instruments._inner import INTERVAL, Real, Shared, Tickable, amount, positive
 from metrics.testing.clock import NANOSECONDS, ManualClock, nanoseconds
-from metrics.ticker import Ticker
+from metrics.ticker import Ticker, check_silence
 
 
 @final
 class ManualTicker(Shared):
-    """Stands in for a `Ticker` in a test: ticks in the calling thread, when `advance` is called.
+    """`Ticker` of a test that ticks in the calling thread, when `advance` is called.
 
-    It has no thread and never waits, so that a 15-minute rate is tested in microseconds. All else
-    is as with a `Ticker`: it has to be started, the k-th tick is due at start + k * interval, the
-    newest addition is ticked first, and something that raises is logged and does not keep the
-    others from their tick. Safe to use from any thread, from a tick too.
+    It has no thread and never waits, so that a 15-minute rate is tested in microseconds. In all
+    other respects it is like a `Ticker`: it has to be started, the k-th tick is due at start + k *
+    interval, the newest member is ticked first, and a member that raises is logged and does not
+    keep the others from their tick. Safe to use from any thread, from a tick too.
 
     Args:
         interval: seconds between two ticks, above 0.
-        clock: what `advance` moves; when not given, the one that is given to `overridden` with the
-            ticker, or else one of its own.
+        clock: the clock that `advance` moves; None for the clock that is given to `overridden` with
+            the ticker, or else a clock of its own.
 
     Raises:
         TypeError: `interval` is not a number.
@@ -45,14 +45,14 @@ class ManualTicker(Shared):
     def __init__(self, interval: Real = INTERVAL, clock: ManualClock | None = None) -> None:
         self._clock_is_given = clock is not None
         self._clock = ManualClock() if clock is None else clock
-        # Never started, so without a thread; it has the members, and knows how to tick them.
+        # Never started, so without a thread: it holds the members, and ticks them.
         self._ticker = Ticker(positive("ManualTicker(interval)", interval), self._clock)
-        # Rounded down, so that no rounding of what is advanced by falls short of a tick.
+        # Rounded down, so that no rounding of advanced seconds falls short of a tick.
         self._interval_ns = max(nanoseconds(self._ticker.interval, ROUND_FLOOR), 1)
         self._started_ns: int | None = None
         self._due_ns = 0
         self._ticked_ns = 0
-        # Held while time passes and things are ticked.
+        # Held while time passes and members are ticked.
         self._advancing = threading.RLock()
         self._ticking = False
 
@@ -68,14 +68,14 @@ class ManualTicker(Shared):
 
     @property
     def running(self) -> bool:
-        """Whether the ticker is started, be there something to tick or not."""
+        """Whether the ticker is started, with members or without."""
         return self._started_ns is not None
 
     def __len__(self) -> int:
         return len(self._ticker)
 
     def __bool__(self) -> bool:
-        # A ticker is a thing, not a container that is false when empty.
+        # Unlike a collection, a ticker is not false when empty.
         return True
 
     def add(self, member: Tickable) -> None:
@@ -87,25 +87,24 @@ class ManualTicker(Shared):
         idle = not len(self)
         self._ticker.add(member)
         if idle:
-            self._expect()  # a ticker with nothing to tick has missed nothing
+            self._expect()  # without members there was no tick to miss
 
     def discard(self, member: Tickable) -> None:
-        """Tick `member` no more, if it was ticked at all."""
+        """Stop ticking `member`, if it was ticked."""
         self._ticker.discard(member)
 
     def start(self) -> None:
-        """Begin to tick, the first time one interval from now. Does nothing when started."""
+        """Begin to tick, the first time one interval from now; no-op when started."""
         with self._advancing:
             if self._started_ns is None:
                 self._started_ns = self._clock.monotonic_ns()
                 self._expect()
 
     def stop(self, timeout: float | None = None) -> None:
-        """Stop ticking. Does nothing when stopped; called from a tick, it returns at once.
+        """Stop ticking; no-op when stopped. Called from a tick, it returns at once.
 
         Args:
-            timeout: seconds to wait for a tick that is going on in another thread; None waits for
-                its end.
+            timeout: seconds to wait for a tick under way in another thread; None waits for its end.
 
         Raises:
             StopTimeoutError: the tick has not ended in that time; it is the last one all the same.
@@ -117,7 +116,7 @@ class ManualTicker(Shared):
         self._advancing.release()
 
     def tick(self) -> None:
-        """Tick everything once, now, in the calling thread, whether started or not.
+        """Tick all members once, now, in the calling thread, whether started or not.
 
         Raises:
             RuntimeError: called from inside a tick.
@@ -130,9 +129,9 @@ class ManualTicker(Shared):
     def advance(self, seconds: Real) -> None:
         """Let `seconds` pass, and tick in the calling thread, in order, whenever a tick is due.
 
-        The clock shows the time at which a tick is due while it is ticked, and all of `seconds`
-        in the end. If the clock was moved past a tick by somebody else, that tick comes late, and
-        those missed after it are skipped, as after the machine was suspended.
+        During a tick the clock shows the time at which it is due. If the clock itself was advanced
+        past a tick, that tick comes late, and further missed ticks are skipped, as after the
+        machine was suspended.
 
         Raises:
             RuntimeError: the ticker is not started, or this is called from inside a tick.
@@ -158,19 +157,16 @@ class ManualTicker(Shared):
             self._move_to(end)
 
     def check(self) -> None:
-        """Raise if ticks are overdue: a function for a `Healthcheck`.
+        """Check that no tick is overdue, as the function of a `Healthcheck`.
 
         Raises:
-            RuntimeError: the ticker is started and has members, but its clock was moved by three
+            RuntimeError: the ticker is started and has members, and its clock has advanced by three
                 intervals and a second without a tick.
         """
         if not self.running or not len(self):
             return
-        silence = (self._clock.monotonic_ns() - self._ticked_ns) / NANOSECONDS
-        if silence > 3 * self.interval + 1.0:
-            raise RuntimeError(
-                f"no tick for {silence:.1f} s, though one is due every {self.interval} s"
-            )
+        silence_ns = self._clock.monotonic_ns() - self._ticked_ns
+        check_silence(silence_ns / NANOSECONDS, self.interval)
 
     def _go_by(self, clock: ManualClock) -> bool:
         """Move another clock from now on, unless one was given; return whether it does."""

@@ -22,7 +22,9 @@ def test_a_reporter_delivers_after_an_hour_without_its_server(caplog):
 
         class Application(MetricsContainer):
             registry = MetricsContainer.registry
-            report = Resource(influxdb.v2, registry, server.url, token="t", org="o", bucket="b", interval="1m")
+            report = Resource(
+                influxdb.v2, registry, server.url, token="t", org="o", bucket="b", interval="1m"
+            )
 
         container = Application()
         with overridden(container, clock=clock, ticker=ManualTicker()):

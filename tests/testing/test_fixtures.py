@@ -5,7 +5,7 @@ import sys
 
 pytest_plugins = ["pytester"]
 
-PLUGIN = ("-p", "metrics.testing.fixtures", "-p", "no:cacheprovider", "-p", "no:asyncio")
+PLUGIN = ("-p", "metrics.testing._fixtures", "-p", "no:cacheprovider", "-p", "no:asyncio")
 
 
 def test_the_resources_of_the_container_are_those_of_the_other_fixtures(pytester):
@@ -123,20 +123,20 @@ def test_every_fixture_is_documented(pytester):
     result.stdout.fnmatch_lines(
         [
             "manual_clock*",
-            "*A clock that stands still*",
+            "*Return a clock that stands still*",
             "manual_ticker*",
-            "*A started ticker without a thread*",
+            "*Provide a started ticker whose*",
             "metrics_container*",
-            "*A running MetricsContainer with*",
+            "*Provide a running MetricsContainer with*",
             "recorded_metrics*",
-            "*What changed in `metrics_container`*",
+            "*Provide the changes in `metrics_container`*",
         ]
     )
 
 
 def test_loading_the_fixtures_loads_nothing_that_they_need():
     code = (
-        "import pytest, sys; before = set(sys.modules); import metrics.testing.fixtures; "
+        "import pytest, sys; before = set(sys.modules); import metrics.testing._fixtures; "
         "print(sorted(name for name in set(sys.modules) - before))"
     )
     done = subprocess.run(
@@ -149,4 +149,4 @@ def test_loading_the_fixtures_loads_nothing_that_they_need():
         "decimal",
     ):
         assert repr(name) not in done.stdout
-    assert "'metrics.testing.fixtures'" in done.stdout
+    assert "'metrics.testing._fixtures'" in done.stdout

@@ -255,7 +255,7 @@ class NoLeaks:
         Raises:
             TypeError: it is something else, such as what another decorator has made of a function.
         """
-        from metrics.testing.decorated import decorate  # noqa: PLC0415 - few decorate
+        from metrics.testing._decorated import decorate  # noqa: PLC0415 - few decorate
 
         # Each call has a block of its own, because there may be several at a time.
         return decorate(decorated, lambda: NoLeaks(self._ignored, self._grace))

@@ -35,7 +35,7 @@ from metrics.testing.overriding._replacements import Replacement
 
 
 @final
-class Block:
+class OverridingBlock:
     """Overrides of one block, and the resources that it has started."""
 
     def __init__(self, container: containers.DynamicContainer, replaced: list[Replacement]) -> None:

@@ -8,8 +8,8 @@ from dependency_injector import containers
 
 from metrics.errors import LifecycleError, ShutdownError
 from metrics.lifecycle._testing import drive
-from metrics.testing.decorated import decorate
-from metrics.testing.overriding._block import Block
+from metrics.testing._decorated import decorate
+from metrics.testing.overriding._block import OverridingBlock
 from metrics.testing.overriding._manual_time import check_tickers, share_clock
 from metrics.testing.overriding._replacements import replacements
 
@@ -58,7 +58,7 @@ def overridden(
 
     Args:
         container: a container, not its class: an override of a class holds for the containers that
-            are made of it later, and cannot be undone in those containers.
+            are made of it later, and cannot be undone in these.
         replaced: dotted names to replacements of their providers.
         more: the same, for names without a dot.
 
@@ -95,7 +95,7 @@ class Overriding(Generic[C]):
         self._container = container
         self._instance = instance_of(container)
         self._given = given
-        self._block: Block | None = None
+        self._block: OverridingBlock | None = None
         self._replaced = replacements(self._instance, given)
         share_clock(given)
         check_tickers(self._instance, self._replaced)
@@ -128,7 +128,7 @@ class Overriding(Generic[C]):
         """Decorate a function, sync or async, a generator, or a class with methods `test...`.
 
         Raises:
-            TypeError: it is something else, such as the result of another decorator.
+            TypeError: it is another object, such as the result of another decorator.
         """
         # Each call has a block of its own, because there may be several at a time.
         return decorate(decorated, lambda: Overriding(self._container, self._given))
@@ -136,7 +136,7 @@ class Overriding(Generic[C]):
     async def _begin(self, *, in_loop: bool) -> None:
         if self._block is not None:
             raise LifecycleError("this block has begun already: call overridden() for each block")
-        block = Block(self._instance, self._replaced)
+        block = OverridingBlock(self._instance, self._replaced)
         try:
             await block.begin(in_loop=in_loop)
         except BaseException as error:

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, TypeAlias, final
+from typing import Any, final
 
 from metrics.instruments import (
     BucketHistogramSnapshot,
@@ -130,7 +130,6 @@ class Change(Shared):
         return f"<Change {listing(self._numbers)}>"
 
 
-@final
 class FamilyChange(Shared):
     """Change of a family's children, all of them or the ones with some labels. Immutable.
 
@@ -237,48 +236,36 @@ class FamilyChange(Shared):
 
 
 @final
-class Unregistered(Shared):
+class Unregistered(FamilyChange):
     """Change under a name that was never registered: nothing was counted, with any labels."""
 
     __slots__ = ("_name",)
 
-    changed = False
-    numbers: Mapping[str, Any] = MappingProxyType(
-        {"count": 0, "sum": 0.0, "values": RecordedValues()}
-    )
-
     def __init__(self, name: str) -> None:
+        super().__init__((), {}, Change(None, HistogramSnapshot(0, 0.0, ()), ()))
         self._name = name
+        # The numbers of any kind of instrument that counts, without an update.
+        self._numbers = MappingProxyType({**self._unmade.numbers})
 
     def labels(self, *_values: object, **_named: object) -> "Unregistered":
         """Return this change."""
         return self
 
-    def percentile(self, p: float) -> float:
-        """Return 0; raise ValueError if `p` is not between 0 and 1."""
-        return percentile_of((), p)
-
     def to_dict(self, **_durations: bool) -> dict[str, object]:
         """Return the numbers in the types of JSON."""
-        return {name: plain(value) for name, value in self.numbers.items()}
-
-    def __getitem__(self, key: object) -> "Unregistered":
-        return self
+        return self._unmade.to_dict()
 
     def __getattr__(self, name: str) -> Any:
         try:
-            return self.numbers[name]
+            return self._numbers[name]
         except KeyError:
             raise AttributeError(
                 f"{self._name!r} was never registered, and so has no {name!r}; "
-                f"it has {', '.join(self.numbers)}"
+                f"it has {', '.join(self._numbers)}"
             ) from None
 
     def __repr__(self) -> str:
         return f"<Unregistered {self._name!r}>"
-
-
-AnyChange: TypeAlias = Change | FamilyChange | Unregistered
 
 
 def difference(

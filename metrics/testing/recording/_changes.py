@@ -10,7 +10,6 @@ from metrics.instruments._inner import Shared
 from metrics.registry import Registry
 from metrics.registry._inner import Entry
 from metrics.testing.recording._change import (
-    AnyChange,
     Change,
     FamilyChange,
     Unregistered,
@@ -57,7 +56,7 @@ class Changes(Shared):
         # Guards the tracks, and whether any more are added.
         self._lock = threading.RLock()
 
-    def __getitem__(self, key: Key) -> AnyChange:
+    def __getitem__(self, key: Key) -> Change | FamilyChange:
         """Return the change of an instrument, or of a family's children.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Functions, generators and classes of tests that run within a block whenever they are called."""
+"""Decorated functions, generators and test classes, each call of which runs within a block."""
 
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -15,7 +15,7 @@ FUNCTIONS = (FunctionType, MethodType, BuiltinFunctionType, partial)
 
 
 class Around(AbstractContextManager[Any], AbstractAsyncContextManager[Any], Protocol):
-    """A block that is entered either way."""
+    """Block that is entered by `with` or by `async with`."""
 
 
 def decorate(decorated: F, block: Callable[[], Around]) -> F:
@@ -30,7 +30,7 @@ def decorate(decorated: F, block: Callable[[], Around]) -> F:
     if not isinstance(decorated, FUNCTIONS):
         raise TypeError(
             f"only functions and classes can be decorated, got {decorated!r}: put this below the "
-            "decorators that make something else of a function"
+            "decorators that return another object"
         )
     kinds = {
         inspect.isasyncgenfunction: async_generator,
@@ -42,7 +42,7 @@ def decorate(decorated: F, block: Callable[[], Around]) -> F:
 
 
 def decorate_tests(tests: type, block: Callable[[], Around]) -> None:
-    """Decorate the methods `test...` of a class, those that it inherits too."""
+    """Decorate the methods `test...` of a class, inherited ones too."""
     for name in (name for name in dir(tests) if name.startswith("test")):
         method = inspect.getattr_static(tests, name)
         if isinstance(method, staticmethod | classmethod):
@@ -66,7 +66,7 @@ def async_generator(function: Function, block: Callable[[], Around]) -> Function
                     sent = yield value
                 except GeneratorExit:
                     raise
-                except BaseException as error:  # noqa: BLE001 - it is the function's to handle
+                except BaseException as error:  # noqa: BLE001 - the function handles it
                     step = values.athrow(error)
                 else:
                     step = values.asend(sent)

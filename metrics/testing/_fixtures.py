@@ -1,7 +1,7 @@
-"""Fixtures for pytest: a container, its clock and its ticker, and what was recorded of it.
+"""Fixtures for pytest: a container, its clock and its ticker, and the recording of its registry.
 
-Each may be overridden in a conftest.py by a fixture of the same name, and those that use it then
-have that one. What a fixture needs is imported when it is used: every run of pytest loads this.
+A fixture of the same name in a conftest.py replaces one of these, for the other ones too. Imports
+are made when a fixture is used, because every run of pytest loads this module.
 """
 
 # ruff: noqa: PLC0415
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def manual_clock() -> ManualClock:
-    """A clock that stands still until the test calls its `advance(seconds)`."""
+    """Return a clock that stands still until the test calls its `advance(seconds)`."""
     from metrics.testing.clock import ManualClock
 
     return ManualClock()
@@ -30,7 +30,7 @@ def manual_clock() -> ManualClock:
 
 @pytest.fixture
 def manual_ticker(manual_clock: ManualClock) -> Iterator[ManualTicker]:
-    """A started ticker without a thread: `advance(seconds)` moves `manual_clock` and ticks."""
+    """Provide a started ticker whose `advance(seconds)` moves `manual_clock`, and ticks."""
     from metrics.testing.ticker import ManualTicker
 
     with ManualTicker(clock=manual_clock) as ticker:
@@ -41,9 +41,9 @@ def manual_ticker(manual_clock: ManualClock) -> Iterator[ManualTicker]:
 def metrics_container(
     manual_clock: ManualClock, manual_ticker: ManualTicker
 ) -> Iterator[MetricsContainer]:
-    """A running MetricsContainer with `manual_clock` and `manual_ticker`, stopped after the test.
+    """Provide a running MetricsContainer with `manual_clock` and `manual_ticker`.
 
-    Override it to have your own container started, stopped and recorded.
+    It is stopped after the test. Override this fixture to have your own container recorded.
     """
     from dependency_injector import providers
 
@@ -62,7 +62,7 @@ def metrics_container(
 
 @pytest.fixture
 def recorded_metrics(metrics_container: MetricsContainer) -> Iterator[Changes]:
-    """What changed in `metrics_container` since the test began: recorded_metrics["name"].count."""
+    """Provide the changes in `metrics_container` in the test: recorded_metrics["name"].count."""
     from metrics.testing.recording import recorded
 
     with recorded(metrics_container) as changes:
