@@ -11,9 +11,10 @@ from metrics.errors import LifecycleError, NotRunningError
 from metrics.lifecycle import LifecycleContainer, Resource, State, state
 from metrics.testing import overridden
 
-NAMES = ["inner.clock", "inner.base", "user", "keeper", "inner"]
+NAMES = ["inner.clock", "inner.base", "user", "keeper", "inner", "config", "config.a", "config.b"]
 KINDS = ["value", "manager", "resource", "derived", "same"]
-RESOURCES = ["inner.base", "user", "other"]
+RESOURCES = ["inner.base", "user", "other", "of_a", "of_b", "of_all"]
+OWN = {"base", "user", "other", "of_a", "of_b", "of_all"}
 
 
 class Made:
@@ -54,6 +55,11 @@ class Machine(RuleBasedStateMachine):
             keeper = providers.Singleton(Made, inner.clock)
             holder = providers.Singleton(Made, user, keeper)
             other = Resource(self.hook, "other")
+            config = providers.Configuration(default={"a": 0, "b": 0})
+            of_a = Resource(self.hook, "of_a", config.a)
+            of_b = Resource(self.hook, "of_b", config.b)
+            of_all = Resource(self.hook, "of_all", config)
+            made_of_a = providers.Singleton(Made, config.a)
 
         self.inner = Inner
         self.container = Outer()
@@ -84,6 +90,9 @@ class Machine(RuleBasedStateMachine):
             inner = self.inner()
             self.inners.add(inner.base)
             return inner
+        if name.startswith("config"):
+            self.count += 1
+            return self.count if "." in name else {"a": self.count, "b": self.count}
         if kind == "same":
             return self.shared
         if kind == "manager":
@@ -106,6 +115,8 @@ class Machine(RuleBasedStateMachine):
     def begin(self, named) -> None:
         if "inner" in named:
             named = {name: kind for name, kind in named.items() if not name.startswith("inner.")}
+        if "config" in named:
+            named = {name: kind for name, kind in named.items() if not name.startswith("config.")}
         given = {name: self.replacement(name, kind) for name, kind in named.items()}
         block = overridden(self.container, given)
         before = self.stacks()
@@ -135,7 +146,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def stop(self) -> None:
         self.container.shutdown_resources()
-        assert not any(name in {"base", "user", "other"} for name, _ in self.own_running())
+        assert not any(name in OWN for name, _ in self.own_running())
 
     def own_running(self):
         declared = [self.provider(name) for name in RESOURCES]
@@ -161,6 +172,15 @@ class Machine(RuleBasedStateMachine):
             assert self.running[user.record.value] == (self.container.inner.base(),)
 
     @invariant()
+    def what_is_up_was_given_the_options_that_are_provided(self) -> None:
+        config = self.container.config
+        for name, given in (("of_a", config.a()), ("of_b", config.b()), ("of_all", config())):
+            resource = self.provider(name)
+            if is_up(resource):
+                assert self.running[resource.record.value] == (given,)
+        assert self.container.made_of_a().given == (config.a(),)
+
+    @invariant()
     def singletons_are_made_of_what_is_provided(self) -> None:
         keeper = self.container.keeper()
         if isinstance(keeper, Made):
@@ -177,7 +197,7 @@ class Machine(RuleBasedStateMachine):
             return
         assert set(self.stacks().values()) == {()}
         assert self.container.keeper() is self.kept
-        assert all(name in {"base", "user", "other"} for name, _ in self.running)
+        assert all(name in OWN for name, _ in self.running)
         assert set(self.running) == set(self.own_running())
 
     def teardown(self) -> None:
