@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Generic, TypeVar, final
 
-from dependency_injector import containers
+from dependency_injector import containers, providers
 
 from metrics.errors import LifecycleError, ShutdownError
 from metrics.lifecycle._testing import drive
@@ -171,6 +171,8 @@ def instance_of(container: object) -> containers.DynamicContainer:
     hint = ""
     if isinstance(container, type) and issubclass(container, containers.Container):
         hint = f": call the class, {container.__name__}()"
+    elif isinstance(container, providers.Container):
+        hint = ": name providers of an embedded container with a dot, {'inner.name': ...}"
     raise TypeError(f"overridden() takes an instance of a container, got {container!r}{hint}")
 
 

@@ -62,6 +62,8 @@ def test_what_does_not_fit_is_an_error(application):
             application, {"config.debug": providers.Object(1)})),
         (TypeError, r"call the class, Application\(\)", lambda: overridden(Application, service=1)),
         (TypeError, r"call the class, Stock\(\)", lambda: overridden(Stock, service=1)),
+        (TypeError, r"with a dot, {'inner\.name'", lambda: overridden(
+            application.metrics, clock=1)),
         (TypeError, "takes an instance of a container, got 3", lambda: overridden(3, service=1)),
         (TypeError, "functions and classes", lambda: overridden(
             application, service=1)(staticmethod(len))),

@@ -90,9 +90,6 @@ class Machine(RuleBasedStateMachine):
             inner = self.inner()
             self.inners.add(inner.base)
             return inner
-        if name.startswith("config"):
-            self.count += 1
-            return self.count if "." in name else {"a": self.count, "b": self.count}
         if kind == "same":
             return self.shared
         if kind == "manager":
@@ -103,6 +100,10 @@ class Machine(RuleBasedStateMachine):
             return Resource(self.hook, "derived", self.container.inner.clock)
         self.count += 1
         return ("value", self.count)
+
+    def options(self, name):
+        self.count += 1
+        return self.count if "." in name else {"a": self.count, "b": self.count}
 
     def provider(self, name):
         *path, last = name.split(".")
@@ -117,7 +118,10 @@ class Machine(RuleBasedStateMachine):
             named = {name: kind for name, kind in named.items() if not name.startswith("inner.")}
         if "config" in named:
             named = {name: kind for name, kind in named.items() if not name.startswith("config.")}
-        given = {name: self.replacement(name, kind) for name, kind in named.items()}
+        given = {
+            name: self.options(name) if name.startswith("config") else self.replacement(name, kind)
+            for name, kind in named.items()
+        }
         block = overridden(self.container, given)
         before = self.stacks()
         managers, running = set(self.managers), set(self.running)

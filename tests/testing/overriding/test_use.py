@@ -10,6 +10,7 @@ from dependency_injector import providers
 from metrics.errors import LifecycleError
 from metrics.lifecycle import LifecycleContainer, Resource, State, state
 from metrics.testing import overridden
+from metrics.testing.overriding import _dependents, _replacements
 from tests.lifecycle.calls import Calls
 
 PATIENCE = 10.0
@@ -165,3 +166,18 @@ def test_a_block_is_put_back_when_its_task_is_cancelled():
         assert container.resource.overridden == ()
 
     asyncio.run(main())
+
+
+def test_the_graph_is_traversed_once_at_the_beginning_and_once_at_the_end(monkeypatch):
+    traversals = []
+
+    def in_order(*arguments):
+        traversals.append(arguments)
+        return traverse(*arguments)
+
+    traverse = _dependents.in_order
+    for module in (_dependents, _replacements):
+        monkeypatch.setattr(module, "in_order", in_order)
+    with overridden(container, other="fake"):
+        assert len(traversals) == 1
+    assert len(traversals) == 2
