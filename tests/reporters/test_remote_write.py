@@ -37,6 +37,7 @@ def test_prometheus_answers_what_was_recorded(prometheus: Prometheus):
         labels={"job": "all", "instance": "", "zone": "eu"},
         stale_at_end=False,
         interval=FOREVER,
+        clock=SYSTEM_CLOCK,
     ):
         pass
     expected = {
@@ -48,7 +49,7 @@ def test_prometheus_answers_what_was_recorded(prometheus: Prometheus):
 
 def test_victoria_metrics_has_what_was_recorded(victoria: Victoria):
     labels = {"job": "all", "instance": ""}
-    options = {"stale_at_end": False, "interval": FOREVER}
+    options = {"stale_at_end": False, "interval": FOREVER, "clock": SYSTEM_CLOCK}
     with remote_write.http(everything(), victoria.url, labels=labels, **options):
         pass
     expected = page(everything())
@@ -108,7 +109,7 @@ def test_all_series_end_with_the_reporter_unless_they_are_to_stay(
     job = f"end {stale_at_end} {interval}"
     registry = everything()
     options = {"labels": {"job": job}, "stale_at_end": stale_at_end, "interval": interval}
-    with remote_write.http(registry, prometheus.url, **options):
+    with remote_write.http(registry, prometheus.url, clock=SYSTEM_CLOCK, **options):
         if interval != FOREVER:
             sent = registry.counter("reporter/remote-write/sent")
             until(lambda: sent.count > 1, "reports")
