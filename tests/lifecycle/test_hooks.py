@@ -244,25 +244,34 @@ def test_the_rest_of_a_generator_runs_whatever_the_program_ends_with(hook, kind)
     assert state(container) is State.STOPPED
 
 
-def test_a_decorated_generator_sees_what_the_program_ends_with():
-    seen: list[BaseException] = []
+seen: list[BaseException] = []
 
-    @contextmanager
-    def hook():
-        try:
-            yield
-        except OSError as error:
-            seen.append(error)
-            raise
 
-    class Container(LifecycleContainer):
-        part = Resource(hook)
+@contextmanager
+def decorated(*_given):
+    try:
+        yield
+    except BaseException as error:
+        seen.append(error)
+        raise
 
-    container = Container()
-    container.init_resources()
-    ending = OSError("the end")
-    container.shutdown_resources(error=ending)
+
+@asynccontextmanager
+async def decorated_async(*_given):
+    with decorated():
+        yield
+
+
+@pytest.mark.parametrize("hook", [decorated, decorated_async])
+@pytest.mark.parametrize("kind", [OSError, RuntimeError, RecursionError, StopIteration])
+def test_a_decorated_generator_sees_what_the_program_ends_with_and_that_is_no_failure(hook, kind):
+    seen.clear()
+    container = container_of(hook)
+    run(container, hook, "init_resources")
+    ending = kind("the end")
+    run(container, hook, "shutdown_resources", error=ending)
     assert seen == [ending]
+    assert not hasattr(ending, "__notes__")
     assert state(container) is State.STOPPED
 
 
