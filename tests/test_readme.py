@@ -67,12 +67,12 @@ def test_the_example_of_a_program_runs(capsys):
 
 
 def test_the_example_of_a_test_is_that_of_the_test_kit():
-    assert indent(block_with("def test_"), "    ") in metrics.testing.__doc__
+    assert indent(block_with("def test_requests"), "    ") in metrics.testing.__doc__
 
 
-def test_the_example_of_a_test_passes(pytester: pytest.Pytester):
-    pytester.makepyfile(block_with("def test_"))
-    pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=1)
+def test_the_examples_of_tests_pass(pytester: pytest.Pytester):
+    pytester.makepyfile(block_with("def test_requests") + block_with("def test_the_container"))
+    pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=2)
 
 
 def test_the_example_of_fastapi_measures_requests():

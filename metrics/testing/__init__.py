@@ -1,4 +1,4 @@
-"""What tests need: a leak check, providers overridden, time driven by hand, metrics recorded.
+"""Test kit: a leak check, overridden providers, time driven by hand, and recorded metrics.
 
     from dependency_injector import providers
     from metrics import Meter, resources
@@ -17,17 +17,20 @@
 
 
     def test_requests_are_metered() -> None:
-        container, ticker = Container(), ManualTicker()
-        with no_leaks(), overridden(container, ticker=ticker, clock=ticker.clock):
+        with no_leaks(), ManualTicker() as ticker:
+            container = Container(
+                ticker=providers.Object(ticker), clock=providers.Object(ticker.clock)
+            )
             with recorded(container.registry()) as changes:
                 container.handle()
                 ticker.advance(60)  # twelve ticks, in this thread
                 assert changes["rpc/requests"].count == 1
+                assert changes["rpc/errors"].count == 0  # never registered
             assert 0 < container.requests().snapshot().rate1 < 0.2
             container.shutdown_resources()
 
-Loading this loads none of it, because pytest loads it in every run: each name is there, with what
-it needs, as soon as it is asked for.
+The import of this package loads none of its modules, because pytest imports it in every run; each
+name is loaded at its first use.
 """
 
 from importlib import import_module
