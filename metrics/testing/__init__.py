@@ -18,9 +18,7 @@
 
     def test_requests_are_metered() -> None:
         with no_leaks(), ManualTicker() as ticker:
-            container = Container(
-                ticker=providers.Object(ticker), clock=providers.Object(ticker.clock)
-            )
+            container = Container(ticker=providers.Object(ticker))
             with recorded(container.registry()) as changes:
                 container.handle()
                 ticker.advance(60)  # twelve ticks, in this thread
