@@ -7,6 +7,7 @@ are constants of the binary, and importing it runs no code for them.
 The form is that of Argument Clinic, which `inspect` reads: `name($self, n=1)`, a line of two dashes
 and the docstring. It has no annotations, and only literals as defaults: a name becomes the literal
 that it stands for, and a default that is an object (a clock) becomes `...`, as in a stub file.
+Objects that mypyc makes for coroutine functions show neither docstrings nor signatures.
 """
 
 import ast

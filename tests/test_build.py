@@ -96,7 +96,8 @@ for path in sys.argv[1:]:
             found[f"{path}.{name}"] = doc(item), signature(item, False)
             for name, member in [(f"{path}.{name}.{key}", getattr(item, key))
                                  for key in vars(item) if not key.startswith("__")]:
-                if inspect.isroutine(member):
+                # Coroutine functions of mypyc have no attributes for either.
+                if inspect.isroutine(member) and not inspect.iscoroutinefunction(member):
                     found[name] = doc(member), signature(member, True)
                 elif inspect.isdatadescriptor(member) and member.__doc__:
                     found[name] = doc(member)
