@@ -164,7 +164,7 @@ def test_the_example_of_celery_measures_tasks(monkeypatch):
 
     assert state(container) is State.NEW
     with running(container):
-        assert double.delay(4).get() == 8
+        assert double.delay(4).result == 8
         succeeded = container.registry().get("celery_task_succeeded")
         assert succeeded.labels("double").count == 1
     assert started == ["database"]
