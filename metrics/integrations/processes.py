@@ -84,9 +84,9 @@ def share(
             the collectors of this process have one series for each worker.
         reporters: "each" process reports its own values under an identity of its own, or "one"
             reports for all under the identity of the group: the living one that has joined first.
-            When another takes its place, increments of one interval may be missing, or counted
-            twice, in formats that have increments; totals are exact. Destinations that do not
-            distinguish processes, such as Pushgateway and Graphite, need "one".
+            When another takes its place, increments of one interval may be counted twice in formats
+            that have increments; totals are exact. Destinations that do not distinguish processes,
+            such as Pushgateway and Graphite, need "one".
         name: distinguishes several groups of one program, such as two registries in a process.
         group: identity of the program, for processes with no common ancestor; the processes of one
             user with the same text are one group.

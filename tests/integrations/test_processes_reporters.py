@@ -13,6 +13,7 @@ from metrics import Registry
 from metrics.integrations import processes
 from metrics.integrations._group import member as members
 from metrics.reporters import otlp, pushgateway, remote_write, statsd
+from metrics.reporters._push.lifetime import own_payloads
 from tests.exporters.write_requests import read
 from tests.forks import forking
 from tests.integrations.workers import Worker, Workers, names_of, workers
@@ -201,6 +202,31 @@ def test_one_elected_worker_reports_for_all_and_is_replaced(workers: Workers):
     group[0].kill()
     assert [worker.run(reporting) for worker in group[1:]] == [True, False]
     assert group[2].run("registry.snapshot('reporter')['requests'].count") == 3
+
+
+def test_increments_that_are_read_while_a_worker_is_elected_are_sent():
+    store = members.store_of(Registry())
+    elected: list[bool] = []
+    store.groups.append(Elected(elected))
+
+    def payloads():
+        yield b"before"
+        elected.append(True)
+        yield b"after"
+
+    assert list(own_payloads(store, "reporter", payloads())) == [b"before", b"after"]
+    elected.clear()
+    assert not list(own_payloads(store, "reporter", [b"of another worker"]))
+
+
+class Elected:
+    """Group in which this process reports as soon as a list is not empty."""
+
+    def __init__(self, elected: list[bool]) -> None:
+        self._elected = elected
+
+    def is_reporting(self, _reader: str) -> bool:
+        return bool(self._elected)
 
 
 def test_the_elected_reporters_send_every_increment_once(workers: Workers):

@@ -99,9 +99,11 @@ def own_payloads(store: Store, reader: str, payloads: Iterable[T]) -> Iterator[T
     """Yield payloads, unless another process reports for this one.
 
     They are read in any case: increments since the last report must not be sent a second time when
-    that process ends and this one takes its place.
+    that process ends and this one takes its place. If it ends during the read, the increments that
+    were read are for this process to send.
     """
-    reports = store.is_reporting(reader)
-    for payload in payloads:
-        if reports:
-            yield payload
+    if store.groups:
+        payloads = list(payloads)
+        if not store.is_reporting(reader):
+            return
+    yield from payloads
