@@ -11,8 +11,10 @@ from metrics.testing.leaks.allowances import GRACE, Ignored, patterns, seconds
 from metrics.testing.leaks.check import Check, LeakError
 from metrics.testing.leaks.inventory import Inventory, take
 from metrics.testing.leaks.origins import recorded
+from metrics.testing.leaks.process_wide import register
 from metrics.testing.leaks.runners import unwatch, watch
 from metrics.testing.plugin import has_fixture
+from metrics.testing.session import SessionBaseline, advice
 
 if TYPE_CHECKING:
     from metrics.testing.leaks.naming import Leak
@@ -61,10 +63,23 @@ class LeakCheck:
         self._everywhere = everywhere
         self._ignore = tuple(config.getini("leakcheck_ignore"))
         self._grace = GRACE
-        if grace := config.getoption("leakcheck_grace") or config.getini("leakcheck_grace"):
+        # Before a conftest.py is imported, the options are not complete.
+        options = getattr(config, "known_args_namespace", config.option)
+        if grace := options.leakcheck_grace or config.getini("leakcheck_grace"):
             self._grace = setting(grace)
+        self._config = config
         self._recording = ExitStack()
         self._recording.enter_context(recorded())
+        self._recording.enter_context(register(self._is_process_wide))
+        self._baseline = SessionBaseline(self._ignore, self._grace) if everywhere else None
+        # What is left at the end of the run, and the workers of xdist in which it is.
+        self._session_leaks: dict[str, list[str]] = {}
+        # What failed tests have left, for the next report.
+        self._notes: list[str] = []
+        # The report of the phase of the test that has failed, if any has.
+        self._failure: Any = None
+        # What was there before a test that is not checked.
+        self._unchecked: Inventory | None = None
         self.check: Check | None = None
         """The check of the test that runs, if it is checked or asks for the fixture."""
         # What each wider fixture has started, as long as it is set up, and how it is checked.
@@ -82,6 +97,8 @@ class LeakCheck:
     def pytest_unconfigure(self) -> None:
         """Stop recording."""
         unwatch(self._on_close)
+        if self._baseline is not None:
+            self._baseline.close()
         self._recording.close()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -93,6 +110,9 @@ class LeakCheck:
         except (TypeError, ValueError) as error:
             self._settings, wrong = OFF, str(error)
         self.check, self._cancelled, self._blamed = None, [], []
+        self._failure, self._notes, self._unchecked = None, [], None
+        if self._baseline is not None and not self._settings.enabled:
+            self._unchecked = take()
         if self._settings.enabled or has_fixture(item):
             self.check = Check(self._settings.ignore, self._settings.grace)
             watch(self._on_close)
@@ -107,7 +127,8 @@ class LeakCheck:
         try:
             result = yield
         except (Exception, pytest.fail.Exception) as error:
-            for failure in self._failures(item):
+            self._failed_check()
+            for failure, _ in self._failures(item):
                 error.add_note(str(failure))
             raise
         except pytest.skip.Exception:
@@ -120,12 +141,56 @@ class LeakCheck:
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Wrapper:
         """Report what was left, for the summary; a test that was to fail was not to leave it."""
         report = yield
-        if self._blamed and call.when == "teardown":
+        if call.when != "teardown":
+            if report.failed:
+                self._failure = report
+                self._failed_check()
+            elif call.excinfo is not None and hasattr(report, "wasxfail"):
+                self._failed_check()
+            return report
+        if self._notes:
+            report.sections += (("left behind in teardown", note) for note in self._notes)
+            if self._failure is not None and self._failure.when == "setup":
+                # pytest shows the sections of a teardown after a failed call only.
+                self._failure.sections += (("left behind", note) for note in self._notes)
+        if self._blamed:
             report.leaks = self._blamed
-            report.outcome = "failed"
-            if hasattr(report, "wasxfail"):
-                del report.wasxfail
+            if call.excinfo is not None:
+                report.outcome = "failed"
+                if hasattr(report, "wasxfail"):
+                    del report.wasxfail
         return report
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Wrapper:
+        """Compare the end of the run with its beginning, when all fixtures are torn down."""
+        result = yield
+        config = self._config
+        # xdist's own process runs no tests: each of its workers compares for itself.
+        if self._baseline is not None and not config.pluginmanager.has_plugin("dsession"):
+            for leak in self._baseline.leaks():
+                self._session_leaks[f"{leak}\n{advice(leak.kind)}"] = []
+        output: dict[str, Any] | None = getattr(config, "workeroutput", None)
+        if output is not None:
+            output["leakcheck"] = list(self._session_leaks)
+        fails = config.getini("leakcheck_session") and session.exitstatus == pytest.ExitCode.OK
+        if self._session_leaks and fails:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return result
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Collect what a worker of xdist has left at its end."""
+        for text in getattr(node, "workeroutput", {}).get("leakcheck", ()):
+            self._session_leaks.setdefault(text, []).append(node.gateway.id)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Report what is left at the end of the run."""
+        if self._session_leaks:
+            terminalreporter.section("leaks of the session", red=True, bold=True)
+            for text, workers in self._session_leaks.items():
+                within = f" ({', '.join(workers)})" if workers else ""
+                terminalreporter.write_line(f"the session{within} left behind: {text}")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: "FixtureDef") -> Wrapper:
@@ -158,27 +223,62 @@ class LeakCheck:
         if self.check is not None:
             self._cancelled += self.check.tasks(loop)
 
+    def _is_process_wide(self, kind: str, thing: Any) -> bool:
+        """Return whether a plugin or a conftest.py knows an object as a process-wide helper."""
+        hook = self._config.hook.pytest_leakcheck_process_wide
+        return bool(hook(kind=kind, thing=thing))
+
+    def _failed_check(self) -> None:
+        """Compare no descriptors after a test that has failed."""
+        if self.check is not None:
+            self.check.skip_descriptors()
+
     def _fail(self, item: pytest.Item) -> None:
-        if failures := list(self._failures(item)):
+        failures = []
+        for failure, is_own in self._failures(item):
+            if is_own and self._failure is not None:
+                self._notes.append(str(failure))
+            else:
+                failures.append(failure)
+        if failures:
             pytest.fail("\n\n".join(map(str, failures)), pytrace=False)
 
-    def _failures(self, item: pytest.Item) -> Iterator[LeakError]:
-        """Yield what a test has left, and what the fixtures have that ended with it."""
-        for error in self._errors(item):
-            self._blamed += ((leak.pattern, leak.place) for leak in error.leaks)
-            yield error
+    def _failures(self, item: pytest.Item) -> Iterator[tuple[LeakError, bool]]:
+        """Yield what a test has left, and what the fixtures have that ended with it.
 
-    def _errors(self, item: pytest.Item) -> Iterator[LeakError]:
+        Each comes with whether it is the test's own.
+        """
+        for error, is_own in self._errors(item):
+            self._blamed += ((leak.pattern, leak.place) for leak in error.leaks)
+            yield error, is_own
+
+    def _errors(self, item: pytest.Item) -> Iterator[tuple[LeakError, bool]]:
         check, self.check = self.check, None
         ended, self._ended = self._ended, []
         leaks, self._cancelled = self._cancelled, []
-        if check is not None and self._settings.enabled and (leaks := leaks + check.leaks()):
-            opened = any(leak.kind in OPENED for leak in leaks)
-            yield LeakError(leaks, item.name, LATER if opened else "")
+        if check is not None and self._settings.enabled:
+            # The values of its fixtures are of no use any more, and may hold what they have opened.
+            leaks = leaks + check.leaks(getattr(item, "funcargs", {}).clear)
+            self._answer(check.found)
+            if leaks:
+                opened = any(leak.kind in OPENED for leak in leaks)
+                yield LeakError(leaks, item.name, LATER if opened else ""), True
+        if self._unchecked is not None:
+            self._answer(
+                {key: thing for key, thing in take().items() if key not in self._unchecked}
+            )
+            self._unchecked = None
         for name, started, settings in ended:
             among = Check(settings.ignore, settings.grace, {}, among=started)
-            if leaks := among.leaks():
-                yield LeakError(leaks, name)
+            leaks = among.leaks()
+            self._answer(among.found)
+            if leaks:
+                yield LeakError(leaks, name), False
+
+    def _answer(self, things: Inventory) -> None:
+        """Report at the end of the run nothing that a test was blamed or excused for."""
+        if self._baseline is not None and things:
+            self._baseline.answer(things)
 
     def _settings_of(self, item: pytest.Item) -> Settings:
         """Return how a test is checked: the closest marker decides, patterns add up."""

@@ -6,7 +6,7 @@ until a test asks for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 import pytest
 
@@ -47,26 +47,72 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "leakcheck_grace", "seconds that what is ending may take to end, 0.5 by default", default=""
     )
+    parser.addini(
+        "leakcheck_session",
+        "fail the run when imports, or servers of wider fixtures, leave something behind at its "
+        "end; true by default, where every test is checked",
+        type="bool",
+        default=True,
+    )
+
+
+@final
+class Hooks:
+    """Hooks that a conftest.py or a plugin may implement."""
+
+    @pytest.hookspec(firstresult=True)
+    def pytest_leakcheck_process_wide(self, kind: str, thing: Any) -> bool | None:
+        """Return True for an object of a helper that is started once for the whole process.
+
+        Args:
+            kind: thread, task, event loop, process, descriptor, container or resource.
+            thing: the object; the number of a process, descriptor or thread that has none.
+        """
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the hook for process-wide helpers."""
+    pluginmanager.add_hookspecs(Hooks)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Take the baseline of the run before a conftest.py is imported."""
+    options = early_config.known_args_namespace
+    check_everywhere(early_config, options.leakcheck, options.collectonly)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     config.addinivalue_line("markers", MARKER)
+    # A plugin that a conftest.py loads comes too late for the hook above.
+    check_everywhere(config, config.option.leakcheck, config.option.collectonly)
+
+
+def check_everywhere(config: pytest.Config, option: bool, collecting: bool) -> None:  # noqa: FBT001
+    """Load the check when every test is to be checked, unless it is loaded."""
+    wanted = option or config.getini("leakcheck")
+    if wanted and not collecting and not config.pluginmanager.has_plugin("leakcheck"):
+        from metrics.testing.leakcheck import LeakCheck  # noqa: PLC0415 - few runs need it
+
+        config.pluginmanager.register(LeakCheck(config, everywhere=True), "leakcheck")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Load the check when a test asks for it."""
     config = session.config
-    wanted = config.getoption("leakcheck") or config.getini("leakcheck")
-    if not config.option.collectonly and (wanted or any(map(asks, session.items))):
+    if config.option.collectonly or config.pluginmanager.has_plugin("leakcheck"):
+        return
+    if any(map(asks, session.items)):
         from metrics.testing.leakcheck import LeakCheck  # noqa: PLC0415 - few runs need it
 
-        config.pluginmanager.register(LeakCheck(config, everywhere=wanted), "leakcheck")
+        config.pluginmanager.register(LeakCheck(config, everywhere=False), "leakcheck")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Tell what was left most often, and where it was started."""
-    reports = terminalreporter.getreports("error")
+    # The report of what a failed test has left is none of an error.
+    reports = [*terminalreporter.getreports("error"), *terminalreporter.getreports("")]
     if tests := [report.leaks for report in reports if hasattr(report, "leaks")]:
         from metrics.testing.summary import summary  # noqa: PLC0415 - few runs need it
 

@@ -11,9 +11,11 @@ from typing import Any, Self, TypeVar, final
 from metrics.testing.leaks.allowances import GRACE, Ignored, patterns, seconds
 from metrics.testing.leaks.excuses import without_excused
 from metrics.testing.leaks.inventory import (
+    HIDDEN,
     Inventory,
     Key,
     is_single_threaded,
+    native_threads,
     running_containers,
     take,
     tasks_of,
@@ -33,7 +35,17 @@ IN_COROUTINE = (
 )
 
 PATIENCE = 0.01
-"""Seconds after which garbage is collected, because it may hold what is left."""
+"""Seconds after which young garbage is collected, because it may hold what is left."""
+
+THREADS_PATIENCE = 0.05
+"""Seconds after which all garbage is collected although threads are left, which mostly end late. A
+collection looks at every object of the process, and takes longer than most tests."""
+
+OLDEST = 2
+"""The garbage collector's generation of all objects."""
+
+START_PAUSES = 3
+"""Pauses in which a thread may begin to run that the system has and Python does not list yet."""
 
 
 class LeakError(AssertionError):
@@ -115,6 +127,7 @@ class Check:
         before: what there was; what there is now by default.
         among: what may be left; everything by default.
         descriptors: whether files and sockets are compared.
+        excusing: whether the threads and tasks that were there answer for what they have started.
     """
 
     def __init__(
@@ -125,6 +138,7 @@ class Check:
         *,
         among: Inventory | None = None,
         descriptors: bool = True,
+        excusing: bool = True,
     ) -> None:
         self._ignored = patterns(ignore)
         self._grace = seconds(grace)
@@ -133,11 +147,19 @@ class Check:
         self._before = take(descriptors=descriptors) if before is None else before
         # What was left when last looked at.
         self._left: list[Leak] = []
+        self._found: Inventory = {}
+        self._skipped: Inventory = {}
+        self._threads: list[threading.Thread] = []
+        self._native = native_threads()
+        self._opened = True
+        self._excusing = excusing
         # What runs the block; kept, so that no other can have its identity.
         self._here = here()
         # Threads and tasks are not asked for equality: it may be defined in odd ways.
         self._own = {id(each) for each in self._here}
         self._known = identities(self._before) | {id(threading.main_thread())} - self._own
+        if not excusing:
+            self._known = set()
 
     def ignore(self, *ignored: Ignored) -> None:
         """Blame nobody for what one of these patterns is for."""
@@ -146,13 +168,38 @@ class Check:
     def lend(self, things: Inventory) -> None:
         """Blame nobody for things that somebody else answers for."""
         self._before |= things
-        self._known |= identities(things)
+        if self._excusing:
+            self._known |= identities(things)
 
-    def leaks(self) -> list[Leak]:
-        """Return what is left, when what is ending has been given its time to end."""
+    def skip_descriptors(self) -> None:
+        """Compare no files and sockets any more, because a traceback may keep them open."""
+        self._opened = False
+
+    @property
+    def found(self) -> Inventory:
+        """All that the latest comparison has found, also what a pattern is for."""
+        return self._found | self._skipped
+
+    def leaks(self, release: Callable[[], object] | None = None) -> list[Leak]:
+        """Return what is left, when what is ending has been given its time to end.
+
+        Args:
+            release: called before the second comparison, to drop references that keep things alive.
+        """
         for pause in self._pauses():
-            sleep(pause)
+            if release is not None:
+                release()
+                release = None
+            self._wait(pause)
         return self._left
+
+    def _wait(self, pause: float) -> None:
+        """Wait until a thread ends that is left, or for a pause."""
+        # A thread's end is noticed at once; a sleep would take twice as long on average.
+        if self._threads:
+            self._threads[0].join(pause)
+        elif pause:
+            sleep(pause)
 
     async def leaks_async(self) -> list[Leak]:
         """Return what is left; the event loop goes on meanwhile."""
@@ -176,20 +223,37 @@ class Check:
 
         Pauses are added up, instead of asking a clock that a test may have stopped.
         """
-        spent, pause, collected = 0.0, FIRST_PAUSE, False
-        while left := self._look(loop):
+        spent, pause, collected = 0.0, FIRST_PAUSE, -1
+        starting = 0
+        while (left := self._look(loop)) or (starting < START_PAUSES and self._has_starting(loop)):
+            if not left:
+                starting += 1
+                yield FIRST_PAUSE
+                continue
             # Nothing ends by itself but threads, what threads close, processes and tasks.
             runs = in_loop or loop is not None or any(leak.kind == "process" for leak in left)
             over = spent >= self._grace or not (runs or not is_single_threaded())
-            if not collected and (spent >= PATIENCE or over):
+            patience = THREADS_PATIENCE if self._threads else PATIENCE
+            if collected < 0:
+                # What only a cycle of the test itself keeps, or a value of one of its fixtures.
+                collected = 0
+                yield 0.0
+            elif collected < 1 and (spent >= PATIENCE or over):
+                gc.collect(1)
+                collected = 1
+            elif collected < OLDEST and (spent >= patience or over):
                 gc.collect()
-                collected = True
+                collected = OLDEST
             elif over:
                 return
             else:
                 yield pause
                 spent += pause
                 pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _has_starting(self, loop: Any) -> bool:
+        """Return whether the system has more threads than before, none of which Python lists."""
+        return loop is None and native_threads() > self._native
 
     def _look(self, loop: Any) -> list[Leak]:
         """Return what is left now, or only the tasks that are left in an event loop."""
@@ -205,6 +269,12 @@ class Check:
             left = {key: thing for key, thing in now.items() if key not in self._before}
             # The tasks of their resources end with the loop, and the resources stay entered.
             now.update((Key("container", which), use) for which, use in running_containers())
+        self._found, self._threads = {}, []
+        if not self._opened:
+            self._skipped = {key: left[key] for key in left if key.kind == "descriptor"}
+            left = {key: left[key] for key in left if key.kind != "descriptor"}
+        if left and loop is None:
+            self._drop_known_without_frame(left, now)
         if not left:
             return []
         belonging = owners(now)
@@ -215,8 +285,22 @@ class Check:
                 if key in among or belonging.get(key) in among
             }
         left = without_excused(left, belonging, self._known, self._own)
-        leaks = [named(key, thing) for key, thing in left.items()]
-        return [leak for leak in leaks if not leak.is_ignored(self._ignored)]
+        self._found = left
+        leaks = []
+        for key, thing in left.items():
+            leak = named(key, thing)
+            if not leak.is_ignored(self._ignored):
+                leaks.append(leak)
+                if isinstance(thing, threading.Thread) and thing is not threading.current_thread():
+                    self._threads.append(thing)
+        return leaks
+
+    def _drop_known_without_frame(self, left: Inventory, now: Inventory) -> None:
+        """Drop threads that were there before without a frame, and have one now."""
+        hidden = [key for key in self._before if is_hidden(key) and key not in now]
+        shown = [key for key in left if key.kind == "thread" and isinstance(left[key], int)]
+        for key, _ in zip(shown, hidden, strict=False):
+            del left[key]
 
 
 @final
@@ -285,6 +369,11 @@ async def run_for(seconds: float) -> None:
         sleep(FIRST_PAUSE)  # noqa: ASYNC251 - time has to pass, and asyncio's may stand still
         spent += FIRST_PAUSE
     await asyncio.sleep(0)
+
+
+def is_hidden(key: Key) -> bool:
+    """Return whether a key is of a thread without a frame, of which only the number is known."""
+    return isinstance(key.identity, tuple) and key.identity[0] == HIDDEN
 
 
 def identities(things: Inventory) -> set[int]:

@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Container, Iterator
+from types import FrameType
 from typing import Any
 
 from metrics.testing.leaks.inventory import Inventory, Key, process_of
 from metrics.testing.leaks.naming import holder_of
 from metrics.testing.leaks.origins import Origin, origin_of
-from metrics.testing.leaks.places import is_a_tools
+from metrics.testing.leaks.places import STARTERS, TOOLS, is_a_tools
+from metrics.testing.leaks.process_wide import is_process_wide
 
 
 def without_excused(
@@ -40,7 +42,11 @@ def without_excused(
         if owner is not None and (owner not in left or key.kind in {"descriptor", "task"}):
             return True
         origin = started_by(key, thing)
-        return origin is not None and (is_a_tools(origin) or is_theirs(origin))
+        if origin is None and key.kind == "thread" and is_tools_thread(thing):
+            return True
+        if origin is not None and (is_a_tools(origin) or is_theirs(origin)):
+            return True
+        return is_process_wide(key.kind, thing)
 
     def is_theirs(origin: Origin) -> bool:
         """Return whether it was started by what was there before, or by what that has started."""
@@ -57,6 +63,28 @@ def without_excused(
         return False
 
     return {key: thing for key, thing in left.items() if not excused(key, thing)}
+
+
+def is_tools_thread(thread: Any) -> bool:
+    """Return whether a thread that was started unseen runs code of a tool that runs the tests."""
+    target = getattr(thread, "_target", None) or getattr(thread, "function", None)
+    target = getattr(target, "func", target)
+    if package_of(getattr(target, "__module__", None)) in TOOLS:
+        return True
+    ident = thread if isinstance(thread, int) else thread.ident
+    frame: FrameType | None = sys._current_frames().get(ident)
+    outermost = ""
+    while frame is not None:
+        package = package_of(frame.f_globals.get("__name__"))
+        if package not in STARTERS | {"threading"}:
+            outermost = package
+        frame = frame.f_back
+    return outermost in TOOLS
+
+
+def package_of(module: str | None) -> str:
+    """Return the first component of a module's name."""
+    return (module or "").partition(".")[0]
 
 
 def started_by(key: Key, thing: Any) -> Origin | None:

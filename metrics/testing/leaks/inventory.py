@@ -1,5 +1,6 @@
 """What runs and what is open at this moment, as a check compares it before and after."""
 
+import _thread
 import os
 import sys
 import threading
@@ -16,6 +17,9 @@ STANDARD_STREAMS = 3
 
 OPEN_FILES = next((path for path in ("/proc/self/fd", "/dev/fd") if Path(path).is_dir()), "")
 TASKS = "/proc/self/task"
+
+HIDDEN = "without a frame"
+"""First part of the identity of a thread that runs no Python code."""
 
 
 _resources: WeakKeyDictionary[Any, tuple[list[Any], list[Any]]] = WeakKeyDictionary()
@@ -66,6 +70,7 @@ def threads() -> Iterator[tuple[object, Any]]:
     running = sys._current_frames()
     here = threading.get_ident()
     main = threading.main_thread()
+    started = _thread._count()
     for thread in threading.enumerate():
         ident = thread.ident
         if isinstance(thread, threading._DummyThread):
@@ -74,11 +79,30 @@ def threads() -> Iterator[tuple[object, Any]]:
                 yield ("without an object", ident), thread
         elif thread is not main and ident != here:
             yield id(thread), thread
+        if not isinstance(thread, threading._DummyThread) and thread is not main:
+            started -= 1
+        elif ident in running and thread is not main:
+            started -= 1
         if ident is not None:
             running.pop(ident, None)
     for ident in running:
+        started -= 1
         if ident != here:
             yield ("without an object", ident), ident
+    yield from hidden_threads(started)
+
+
+def hidden_threads(count: int) -> Iterator[tuple[object, Any]]:
+    """Yield threads of `_thread` that run no Python code, which nothing but a number shows.
+
+    Args:
+        count: the threads that Python has started, less the ones that are listed.
+    """
+    if count > 0:
+        # A child process inherits the number of its parent, and not the threads.
+        count = min(count, native_threads() - 1)
+    for number in range(count):
+        yield (HIDDEN, number), -1 - number
 
 
 def executors() -> list[Any]:
@@ -94,6 +118,7 @@ def open_loops() -> Iterator[Any]:
     for key, loop in list(origins.loops.items()):
         if loop.is_closed():
             origins.loops.pop(key, None)
+            origins.opened.pop(key, None)
         else:
             yield loop
 
@@ -134,10 +159,15 @@ def listed_children() -> list[int] | None:
 
 def is_single_threaded() -> bool:
     """Return whether there is no thread but this one, not even one that Python does not know."""
+    return native_threads() == 1
+
+
+def native_threads() -> int:
+    """Return the number of the process' threads, large where the system does not list them."""
     try:
-        return len(os.listdir(TASKS)) == 1  # noqa: PTH208 - as above
+        return len(os.listdir(TASKS))  # noqa: PTH208 - as above
     except OSError:
-        return False
+        return sys.maxsize
 
 
 def known_processes() -> list[Any]:

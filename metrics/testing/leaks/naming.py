@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 
 from metrics.testing.leaks.allowances import Ignored
 from metrics.testing.leaks.dropped import Dropped
-from metrics.testing.leaks.inventory import OPEN_FILES, Key, known_processes, process_of, read
+from metrics.testing.leaks.inventory import (
+    OPEN_FILES,
+    Key,
+    known_processes,
+    process_of,
+    read,
+    tasks_of,
+)
 from metrics.testing.leaks.origins import living, origin_of
 from metrics.testing.leaks.owners import descriptors_of_process
 from metrics.testing.leaks.places import Place, is_foreign, places
@@ -73,6 +80,8 @@ def named(key: Key, thing: Any) -> Leak:
 
 def named_thread(thread: Any) -> Leak:
     """Name a thread, or the number of one that Python has no object for."""
+    if isinstance(thread, int) and thread < 0:
+        return Leak("thread", "without a frame", "started by _thread, runs no Python code")
     if isinstance(thread, int):
         return Leak("thread", str(thread), "started without threading")
     origin = origin_of(thread)
@@ -90,8 +99,15 @@ def named_task(task: Any) -> Leak:
 
 def named_loop(loop: Any) -> Leak:
     """Name an event loop after its class."""
-    running = "running" if loop.is_running() else "not closed"
-    return Leak("event loop", type(loop).__name__, running, stack_of(loop))
+    detail = "running" if loop.is_running() else "not closed"
+    # A task of a running loop may end at any time; the others wait for ever.
+    pending = [] if loop.is_running() else sorted(task.get_name() for task in tasks_of(loop))
+    if pending:
+        detail = f"{detail}, pending tasks: {', '.join(map(repr, pending))}"
+    kind = type(loop)
+    known = kind.__module__.startswith("asyncio.")
+    name = kind.__qualname__ if known else f"{kind.__module__}.{kind.__qualname__}"
+    return Leak("event loop", name, detail, stack_of(loop))
 
 
 def named_process(pid: int) -> Leak:

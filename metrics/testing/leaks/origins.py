@@ -7,6 +7,7 @@ cost every one of its calls. A file has its path for a name, which says nearly a
 
 import functools
 import gc
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -61,6 +62,8 @@ class Start(NamedTuple):
     """Whether what it makes is kept, because it is left behind even when nobody has it."""
     earlier: bool = False
     """Whether what was made before a check is looked for: it may start something within."""
+    opens: bool = False
+    """Whether the descriptors that it opens belong to what it makes, which does not list them."""
     then: Callable[[Any], None] = lambda _: None
     """Who else is told of what starts."""
 
@@ -74,6 +77,8 @@ STARTS = (
     Start("concurrent.futures.process", "ProcessPoolExecutor", "__init__", earlier=True),
     Start("asyncio.base_events", "BaseEventLoop", "__init__", kept=True),
     Start("asyncio.base_events", "BaseEventLoop", "create_task", gives=True),
+    Start("uvloop", "Loop", "__new__", gives=True, kept=True, opens=True),
+    Start("uvloop", "Loop", "create_task", gives=True),
     Start("metrics.lifecycle._lifecycle", "Lifecycle", "claim", then=dropped.watch),
     Start("metrics.lifecycle._async_hook", "ResourceTask", "__init__"),
     Start("dependency_injector.containers", "DynamicContainer", "__init__", earlier=True),
@@ -81,6 +86,9 @@ STARTS = (
 
 loops: dict[int, Any] = {}
 """The event loops that were made and not closed; kept, because a loop nobody closes is a leak."""
+
+opened: dict[int, frozenset[int]] = {}
+"""Descriptors of the loops that do not list them, by the identity of the loop."""
 
 # What was started by identity, because equality may be defined in odd ways; per class.
 _started: dict[str, dict[int, tuple[ref[Any], Origin | None]]] = {
@@ -172,6 +180,7 @@ def put_back() -> None:
             setattr(owner, start.method, original)
     _replaced.clear()
     loops.clear()
+    opened.clear()
     dropped.forget()
 
 
@@ -182,6 +191,8 @@ def find(wanted: dict[Start, Any]) -> None:
         # Asked of its type, because a proxy lies about its class, and may fail to tell.
         if issubclass(type(found), kinds):
             start = next(each for each, kind in wanted.items() if issubclass(type(found), kind))
+            if start.opens and id(found) not in opened:
+                opened[id(found)] = frozenset(filter(is_anonymous, descriptors()))
             if start.kept:
                 loops[id(found)] = found
             else:
@@ -201,14 +212,45 @@ def recording(original: Method, start: Start) -> Method:
             enter(self, origin, start)
             start.then(self)
             return original(self, *args, **kwargs)
+        before = descriptors() if start.opens else frozenset()
         result = original(self, *args, **kwargs)
         started = result if start.gives else self
         enter(started, origin, start)
+        if start.opens:
+            opened[id(started)] = descriptors() - before
         if start.kept:
             loops[id(started)] = started
         return result
 
     return method
+
+
+def descriptors() -> frozenset[int]:
+    """Return the open descriptors, where the system lists them."""
+    try:
+        listed = list(map(int, os.listdir("/proc/self/fd")))  # noqa: PTH208 - is faster
+    except OSError:
+        return frozenset()
+    # One of them was open to list the others, and its number is the next that is given.
+    return frozenset(descriptor for descriptor in listed if is_open(descriptor))
+
+
+def is_anonymous(descriptor: int) -> bool:
+    """Return whether a descriptor is a pipe, or what waits for others, such as an epoll object."""
+    try:
+        target = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - it is no file's path
+    except OSError:
+        return False
+    return target.startswith(("pipe:", "anon_inode:"))
+
+
+def is_open(descriptor: int) -> bool:
+    """Return whether a descriptor is open."""
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def enter(started: Any, origin: Origin | None, start: Start) -> None:

@@ -9,6 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 from metrics.testing.leaks.inventory import Inventory, Key, process_of
+from metrics.testing.leaks.origins import opened
+from metrics.testing.leaks.process_wide import is_token_pipe
 
 
 def owners(now: Inventory) -> dict[Key, Key]:
@@ -31,6 +33,10 @@ def owners(now: Inventory) -> dict[Key, Key]:
 
 def descriptors_of_loop(loop: Any) -> Iterator[int]:
     """Yield the descriptors that an event loop opens for itself."""
+    # The pipe that libuv keeps for all of its loops was opened with the first one.
+    for descriptor in opened.get(id(loop), ()):
+        if not is_token_pipe(descriptor):
+            yield descriptor
     for name in ("_selector", "_ssock", "_csock"):
         own = getattr(loop, name, None)
         # Another thread may be closing it.

@@ -1,0 +1,66 @@
+"""Comparison of a whole run of pytest: what imports and excused objects leave, at its end."""
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, final
+
+from metrics.testing.leaks.allowances import Ignored
+from metrics.testing.leaks.check import Check
+from metrics.testing.leaks.inventory import Inventory, take
+from metrics.testing.leaks.naming import holder_of
+from metrics.testing.leaks.origins import recorded
+
+if TYPE_CHECKING:
+    from metrics.testing.leaks.naming import Leak
+
+POOL = (
+    "A pool of a module lives as long as the process: shut it down in a session-scoped fixture, or "
+    "allow it in leakcheck_ignore"
+)
+IMPORTED = (
+    "Start it in a function instead of an import, or allow it in leakcheck_ignore; "
+    "leakcheck_session = false reports it without failing the run"
+)
+
+
+@final
+class SessionBaseline:
+    """Baseline of a run, taken before a conftest.py or a test module is imported.
+
+    Args:
+        ignore: see `no_leaks`.
+        grace: see `no_leaks`.
+    """
+
+    def __init__(self, ignore: tuple[Ignored, ...], grace: float) -> None:
+        self._recording = ExitStack()
+        self._recording.enter_context(recorded())
+        self._check = Check(ignore, grace, excusing=False)
+
+    def close(self) -> None:
+        """Stop recording where threads and the like are started."""
+        self._recording.close()
+
+    def answer(self, things: Inventory) -> None:
+        """Drop objects from the comparison that a test has been blamed or excused for."""
+        self._check.lend(things)
+
+    def leaks(self) -> "list[Leak]":
+        """Return what is left at the end of the run, also what was excused in its tests."""
+        # A log file of a module is open for the life of the process, and pytest has files as well.
+        unknown = {
+            key: thing
+            for key, thing in take().items()
+            if key.kind == "descriptor" and holder_of(thing) is None
+        }
+        self._check.lend(unknown)
+        return [leak for leak in self._check.leaks() if not is_of_plugin(leak)]
+
+
+def is_of_plugin(leak: "Leak") -> bool:
+    """Return whether it was started in `pytest_configure`, and may end in `pytest_unconfigure`."""
+    return any(place.function == "pytest_configure" for place in leak.stack)
+
+
+def advice(kind: str) -> str:
+    """Return the remedy for an object that is left at the end of a run, by its kind."""
+    return POOL if kind == "executor thread" else IMPORTED
