@@ -104,7 +104,7 @@ def test_the_session_may_be_reported_without_failing(suite: Suite):
 
 
 def test_nothing_is_reported_twice_or_against_an_allowance(suite: Suite):
-    suite.configured(leakcheck_ignore="of-*\nsocket 127.0.0.1:*", leakcheck_grace="0")
+    suite.configured(leakcheck_ignore="of-*\n  socket 127.0.0.1:*", leakcheck_grace="0")
     modules(suite, imported=IMPORTED, answered=ANSWERED)
     run = suite.checked(NONE)
     run.assert_outcomes(passed=6, failed=1, errors=1)

@@ -233,11 +233,11 @@ class Check:
             # Nothing ends by itself but threads, what threads close, processes and tasks.
             runs = in_loop or loop is not None or any(leak.kind == "process" for leak in left)
             over = spent >= self._grace or not (runs or not is_single_threaded())
-            patience = THREADS_PATIENCE if self._threads else PATIENCE
+            thread = self._threads[0] if self._threads else None
+            patience = PATIENCE if thread is None else THREADS_PATIENCE
             if collected < 0:
-                # What only a cycle of the test itself keeps, or a value of one of its fixtures.
                 collected = 0
-                yield 0.0
+                yield 0.0 if thread is None else min(PATIENCE, self._grace)
             elif collected < 1 and (spent >= PATIENCE or over):
                 gc.collect(1)
                 collected = 1
@@ -247,8 +247,10 @@ class Check:
             elif over:
                 return
             else:
-                yield pause
-                spent += pause
+                yield pause if thread is None else LONGEST_PAUSE
+                # A thread that has ended did not take the whole pause, and others may follow.
+                if thread is None or thread.is_alive():
+                    spent += pause if thread is None else LONGEST_PAUSE
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     def _has_starting(self, loop: Any) -> bool:

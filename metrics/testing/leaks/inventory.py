@@ -165,7 +165,10 @@ def is_single_threaded() -> bool:
 def native_threads() -> int:
     """Return the number of the process' threads, large where the system does not list them."""
     try:
-        return len(os.listdir(TASKS))  # noqa: PTH208 - as above
+        # The links of a folder: one each of its folders, its own, and the one of its parent. To
+        # list them takes ten times as long.
+        links = os.stat(TASKS).st_nlink  # noqa: PTH116 - is faster
+        return links - 2 if links > 2 else len(os.listdir(TASKS))  # noqa: PLR2004, PTH208 - as above
     except OSError:
         return sys.maxsize
 
