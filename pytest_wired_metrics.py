@@ -7,8 +7,6 @@ pytest aborts when an entry point cannot be imported, and a project may have a `
 from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
-
 
 def disabled_reason() -> str:
     """Return why the plugin cannot be loaded, or an empty string."""
@@ -31,6 +29,6 @@ DISABLED = disabled_reason()
 pytest_plugins = [] if DISABLED else ["metrics.testing.plugin"]
 
 
-def pytest_report_header(config: pytest.Config) -> list[str]:
+def pytest_report_header() -> list[str]:
     """Report in one line why the plugin is disabled."""
     return [f"wired-metrics: pytest plugin disabled, {DISABLED}"] if DISABLED else []

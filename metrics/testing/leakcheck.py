@@ -32,6 +32,7 @@ class Settings(NamedTuple):
     enabled: bool
     ignore: tuple[Ignored, ...]
     grace: float
+    expected: tuple[Ignored, ...] = ()
 
 
 OPENED = {"descriptor", "file", "pipe", "socket"}
@@ -74,6 +75,10 @@ class LeakCheck:
         self._baseline = SessionBaseline(self._ignore, self._grace) if everywhere else None
         # What is left at the end of the run, and the workers of xdist in which it is.
         self._session_leaks: dict[str, list[str]] = {}
+        # Patterns that were for something in any test, and the expected ones of this test that were
+        # for nothing.
+        self._used: set[Ignored] = set()
+        self._missing: list[Ignored] = []
         # What failed tests have left, for the next report.
         self._notes: list[str] = []
         # The report of the phase of the test that has failed, if any has.
@@ -111,6 +116,7 @@ class LeakCheck:
             self._settings, wrong = OFF, str(error)
         self.check, self._cancelled, self._blamed = None, [], []
         self._failure, self._notes, self._unchecked = None, [], None
+        self._missing = []
         if self._baseline is not None and not self._settings.enabled:
             self._unchecked = take()
         if self._settings.enabled or has_fixture(item):
@@ -170,9 +176,11 @@ class LeakCheck:
         if self._baseline is not None and not config.pluginmanager.has_plugin("dsession"):
             for leak in self._baseline.leaks():
                 self._session_leaks[f"{leak}\n{advice(leak.kind)}"] = []
+            self._used |= self._baseline.used
         output: dict[str, Any] | None = getattr(config, "workeroutput", None)
         if output is not None:
             output["leakcheck"] = list(self._session_leaks)
+            output["leakcheck_used"] = [each for each in self._used if isinstance(each, str)]
         fails = config.getini("leakcheck_session") and session.exitstatus == pytest.ExitCode.OK
         if self._session_leaks and fails:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -181,7 +189,9 @@ class LeakCheck:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Collect what a worker of xdist has left at its end."""
-        for text in getattr(node, "workeroutput", {}).get("leakcheck", ()):
+        output: dict[str, Any] = getattr(node, "workeroutput", {})
+        self._used.update(output.get("leakcheck_used", ()))
+        for text in output.get("leakcheck", ()):
             self._session_leaks.setdefault(text, []).append(node.gateway.id)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -191,6 +201,11 @@ class LeakCheck:
             for text, workers in self._session_leaks.items():
                 within = f" ({', '.join(workers)})" if workers else ""
                 terminalreporter.write_line(f"the session{within} left behind: {text}")
+        unused = [each for each in self._ignore if each not in self._used]
+        if unused and self._baseline is not None and is_whole(self._config):
+            terminalreporter.write_line(
+                f"leakcheck_ignore has patterns that nothing has matched: {unused!r}; remove them"
+            )
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: "FixtureDef") -> Wrapper:
@@ -234,12 +249,17 @@ class LeakCheck:
             self.check.skip_descriptors()
 
     def _fail(self, item: pytest.Item) -> None:
-        failures = []
+        failures: list[object] = []
         for failure, is_own in self._failures(item):
             if is_own and self._failure is not None:
                 self._notes.append(str(failure))
             else:
                 failures.append(failure)
+        if self._missing and self._failure is None:
+            failures.append(
+                f"{item.name} did not leave behind what its marker expects: {self._missing!r}; "
+                "remove expected="
+            )
         if failures:
             pytest.fail("\n\n".join(map(str, failures)), pytrace=False)
 
@@ -260,6 +280,8 @@ class LeakCheck:
             # The values of its fixtures are of no use any more, and may hold what they have opened.
             leaks = leaks + check.leaks(getattr(item, "funcargs", {}).clear)
             self._answer(check.found)
+            self._used |= check.used
+            self._missing = [each for each in self._settings.expected if each not in check.used]
             if leaks:
                 opened = any(leak.kind in OPENED for leak in leaks)
                 yield LeakError(leaks, item.name, LATER if opened else ""), True
@@ -272,6 +294,7 @@ class LeakCheck:
             among = Check(settings.ignore, settings.grace, {}, among=started)
             leaks = among.leaks()
             self._answer(among.found)
+            self._used |= among.used
             if leaks:
                 yield LeakError(leaks, name), False
 
@@ -284,24 +307,40 @@ class LeakCheck:
         """Return how a test is checked: the closest marker decides, patterns add up."""
         enabled = self._everywhere or has_fixture(item)
         grace, ignore = self._grace, self._ignore
+        expected: tuple[Ignored, ...] = ()
         for marker in reversed(list(item.iter_markers("leakcheck"))):
-            enabled, more, own_grace = leakcheck(*marker.args, **marker.kwargs)
+            enabled, more, own_grace, known = leakcheck(*marker.args, **marker.kwargs)
             ignore += patterns(more)
+            expected += patterns(known)
             grace = grace if own_grace is None else seconds(own_grace)
-        return Settings(enabled, ignore, grace)
+        return Settings(enabled, ignore + expected, grace, expected)
 
 
 def leakcheck(
-    enabled: bool = True, *, ignore: Ignored | Iterable[Ignored] = (), grace: float | None = None
-) -> tuple[bool, Ignored | Iterable[Ignored], float | None]:
-    """Return what a marker says, which may say nothing else.
+    enabled: bool = True,
+    *,
+    ignore: Ignored | Iterable[Ignored] = (),
+    grace: float | None = None,
+    expected: Ignored | Iterable[Ignored] = (),
+    reason: str = "",
+) -> tuple[bool, Ignored | Iterable[Ignored], float | None, Ignored | Iterable[Ignored]]:
+    """Return what a marker says, which may say nothing else; the reason is for its reader.
 
     Raises:
         TypeError: it says something else; it has this function's name, which Python's message has.
     """
     if not isinstance(enabled, bool):
         raise TypeError(f"enabled is True or False, and patterns are ignore=; got {enabled!r}")
-    return enabled, ignore, grace
+    if not isinstance(reason, str):
+        raise TypeError(f"reason is a string; got {reason!r}")
+    return enabled, ignore, grace, expected
+
+
+def is_whole(config: pytest.Config) -> bool:
+    """Return whether a run has all tests of a suite, and none is selected or deselected."""
+    source = pytest.Config.ArgsSource
+    selected = config.option.keyword or config.option.markexpr
+    return not selected and config.args_source in {source.INVOCATION_DIR, source.TESTPATHS}
 
 
 def called(fixturedef: "FixtureDef") -> str:

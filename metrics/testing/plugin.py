@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 pytest_plugins = ["metrics.testing._fixtures"]
 
 MARKER = (
-    "leakcheck(enabled=True, ignore=(), grace=None): fail the test if it leaves threads, tasks, "
-    "event loops, processes, sockets, files, running containers or initialized resources behind; "
-    "ignore takes patterns for their names, grace the seconds that they may take to end"
+    "leakcheck(enabled=True, *, ignore=(), grace=None, expected=(), reason=''): fail the test if "
+    "it leaves threads, tasks, event loops, processes, sockets, files, running containers or "
+    "initialized resources behind; ignore takes patterns for their names or for the code that "
+    "started them, grace the seconds that they may take to end; expected takes patterns for known "
+    "leaks, and fails the test when there is none any more; reason says why"
 )
 
 
@@ -39,8 +41,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("leakcheck", "check every test for leaks", type="bool", default=False)
     parser.addini(
         "leakcheck_ignore",
-        "what tests may leave behind: a pattern a line, for a name or a kind and a name, such as "
-        "'worker-*' or 'socket 127.0.0.1:*'",
+        "what tests may leave behind: a pattern a line, for a name, a kind or both, such as "
+        "'worker-*' or 'socket 127.0.0.1:*', or for the code that started it, such as "
+        "'@ package/module.py' or 'thread @ module:function'",
         type="linelist",
         default=[],
     )
@@ -89,7 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
     check_everywhere(config, config.option.leakcheck, config.option.collectonly)
 
 
-def check_everywhere(config: pytest.Config, option: bool, collecting: bool) -> None:  # noqa: FBT001
+def check_everywhere(config: pytest.Config, option: bool, collecting: bool) -> None:
     """Load the check when every test is to be checked, unless it is loaded."""
     wanted = option or config.getini("leakcheck")
     if wanted and not collecting and not config.pluginmanager.has_plugin("leakcheck"):

@@ -40,6 +40,11 @@ class SessionBaseline:
         """Stop recording where threads and the like are started."""
         self._recording.close()
 
+    @property
+    def used(self) -> set[Ignored]:
+        """Patterns that were for something at the end of the run."""
+        return self._check.used
+
     def answer(self, things: Inventory) -> None:
         """Drop objects from the comparison that a test has been blamed or excused for."""
         self._check.lend(things)

@@ -1,8 +1,12 @@
 """What a check lets pass: names that match a pattern, and what ends within the grace period."""
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
 from re import Pattern
 from typing import Any
+
+from metrics.testing.leaks.origins import Frame
 
 Ignored = str | Pattern[str]
 
@@ -20,6 +24,36 @@ def seconds(grace: Any) -> float:
     if not isinstance(grace, int | float) or not grace >= 0:
         raise ValueError(f"grace is a number of seconds, 0 or more; got {grace!r}")
     return float(grace)
+
+
+def location_of(pattern: Ignored) -> tuple[str, str] | None:
+    """Return the pattern for the object and the location of "thread @ package/module.py".
+
+    Returns:
+        None for a pattern without a location.
+    """
+    if not isinstance(pattern, str):
+        return None
+    what, separator, location = f" {pattern}".partition(" @ ")
+    return (what.strip(), location.strip()) if separator else None
+
+
+def is_in(frame: Frame, location: str) -> bool:
+    """Return whether a function is at a location.
+
+    Args:
+        frame: the function.
+        location: the end of a path that ends in ".py", "module:function" or "module"; each may have
+            the wildcards of `fnmatch`.
+    """
+    if location.endswith(".py"):
+        file = Path(frame.code.co_filename).as_posix()
+        return fnmatchcase(file, location) or fnmatchcase(file, f"*/{location}")
+    module, _, function = location.partition(":")
+    names = (frame.code.co_name, frame.code.co_qualname)
+    return fnmatchcase(frame.module, module) and (
+        not function or any(fnmatchcase(name, function) for name in names)
+    )
 
 
 def patterns(ignore: Ignored | Iterable[Ignored]) -> tuple[Ignored, ...]:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, final
 
 from metrics.testing.leaks.allowances import GRACE, Ignored, patterns, seconds
-from metrics.testing.leaks.excuses import without_excused
+from metrics.testing.leaks.excuses import started_by, without_excused
 from metrics.testing.leaks.inventory import (
     HIDDEN,
     Inventory,
@@ -63,7 +63,7 @@ class LeakError(AssertionError):
         self._advice = advice
         named = ", ".join(f"{leak.kind} {leak.name!r}" for leak in self.leaks)
         listed = "".join(f"  {leak}\n" for leak in self.leaks)
-        allowed = list(dict.fromkeys(leak.pattern for leak in self.leaks))
+        allowed = list(dict.fromkeys(leak.allowance for leak in self.leaks))
         message = (
             f"{what} left behind: {named}\n{listed}"
             f"Stop or close what was started, or allow it: ignore={allowed!r}"
@@ -88,7 +88,8 @@ def no_leaks(*, ignore: Ignored | Iterable[Ignored] = (), grace: float = GRACE) 
 
     Args:
         ignore: patterns for what may be left: `fnmatch` patterns or compiled regular expressions,
-            for a name (`"worker-*"`) or a kind and a name (`"socket 127.0.0.1:*"`).
+            for a name (`"worker-*"`), a kind (`"pipe"`), or both (`"socket 127.0.0.1:*"`); or for
+            the stack that started it (`"@ package/module.py"`, `"thread @ module:function"`).
         grace: seconds that things may take to end; it takes no longer than they do.
 
     Raises:
@@ -149,6 +150,8 @@ class Check:
         self._left: list[Leak] = []
         self._found: Inventory = {}
         self._skipped: Inventory = {}
+        self.used: set[Ignored] = set()
+        """Patterns that were for something."""
         self._threads: list[threading.Thread] = []
         self._native = native_threads()
         self._opened = True
@@ -291,7 +294,11 @@ class Check:
         leaks = []
         for key, thing in left.items():
             leak = named(key, thing)
-            if not leak.is_ignored(self._ignored):
+            origin = started_by(key, thing)
+            stack = origin.stack if origin else ()
+            matching = [each for each in self._ignored if leak.is_ignored(each, stack)]
+            self.used.update(matching)
+            if not matching:
                 leaks.append(leak)
                 if isinstance(thing, threading.Thread) and thing is not threading.current_thread():
                     self._threads.append(thing)

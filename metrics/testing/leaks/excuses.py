@@ -2,14 +2,16 @@
 
 import sys
 from collections.abc import Container, Iterator
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metrics.testing.leaks.inventory import Inventory, Key, process_of
 from metrics.testing.leaks.naming import holder_of
 from metrics.testing.leaks.origins import Origin, origin_of
 from metrics.testing.leaks.places import STARTERS, TOOLS, is_a_tools
 from metrics.testing.leaks.process_wide import is_process_wide
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 def without_excused(
@@ -35,18 +37,17 @@ def without_excused(
     }
 
     def excused(key: Key, thing: Any) -> bool:
-        if key.kind == "executor" or (key.kind in kept and thing in kept[key.kind]):
+        if key.kind == "executor" or thing in kept.get(key.kind, ()):
             return True
         owner = owners.get(key)
         # A descriptor, or the task of a resource, is reported with its owner.
         if owner is not None and (owner not in left or key.kind in {"descriptor", "task"}):
             return True
         origin = started_by(key, thing)
-        if origin is None and key.kind == "thread" and is_tools_thread(thing):
-            return True
         if origin is not None and (is_a_tools(origin) or is_theirs(origin)):
             return True
-        return is_process_wide(key.kind, thing)
+        unseen = origin is None and key.kind == "thread"
+        return (unseen and is_tools_thread(thing)) or is_process_wide(key.kind, thing)
 
     def is_theirs(origin: Origin) -> bool:
         """Return whether it was started by what was there before, or by what that has started."""

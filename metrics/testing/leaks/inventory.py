@@ -79,9 +79,9 @@ def threads() -> Iterator[tuple[object, Any]]:
                 yield ("without an object", ident), thread
         elif thread is not main and ident != here:
             yield id(thread), thread
-        if not isinstance(thread, threading._DummyThread) and thread is not main:
-            started -= 1
-        elif ident in running and thread is not main:
+        if thread is not main and (
+            ident in running or not isinstance(thread, threading._DummyThread)
+        ):
             started -= 1
         if ident is not None:
             running.pop(ident, None)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
+from re import Pattern
 from textwrap import indent
 from typing import Any, NamedTuple
 
-from metrics.testing.leaks.allowances import Ignored
+from metrics.testing.leaks.allowances import Ignored, is_in, location_of
 from metrics.testing.leaks.dropped import Dropped
 from metrics.testing.leaks.inventory import (
     OPEN_FILES,
@@ -20,12 +21,16 @@ from metrics.testing.leaks.inventory import (
     read,
     tasks_of,
 )
-from metrics.testing.leaks.origins import living, origin_of
+from metrics.testing.leaks.origins import Stack, living, origin_of
 from metrics.testing.leaks.owners import descriptors_of_process
 from metrics.testing.leaks.places import Place, is_foreign, places
 
 # One that stands for itself: not of an address or a version, and not of a word.
-NUMBER = re.compile(r"(?<![A-Za-z\d.])\d+(?![A-Za-z\d.])")
+NUMBER = re.compile(r"(?<![A-Za-z\d.])(?<!::)\d+(?![A-Za-z\d.])")
+
+
+DEFAULT_NAME = re.compile(r"(?:Thread|Task|Process|Dummy)-\d+.*")
+"""Names that Python makes when a program has none for a thread, task or process."""
 
 
 class Leak(NamedTuple):
@@ -45,8 +50,9 @@ class Leak(NamedTuple):
     @property
     def pattern(self) -> str:
         """What ignores this one in every run: numbers differ from one to the next."""
-        name, numbers = NUMBER.subn("*", self.name)
-        return f"{self.kind} {name.replace('[', '?') if numbers else name}"
+        if self.name.startswith(f"{self.kind}:[") or self.name.startswith("anon_inode:"):
+            return self.kind if self.kind == "pipe" else f"{self.kind} {self.name}"
+        return f"{self.kind} {NUMBER.sub('*', self.name)}"
 
     @property
     def place(self) -> str:
@@ -55,17 +61,32 @@ class Leak(NamedTuple):
         place = next(own, self.stack[0] if self.stack else None)
         return f"{place.file}:{place.line}" if place else ""
 
-    def is_ignored(self, patterns: tuple[Ignored, ...]) -> bool:
-        """Return whether a pattern is for this one: by its name, or by its kind and name."""
+    @property
+    def allowance(self) -> str:
+        """Pattern that an error proposes: by location, where the name says nothing."""
+        if DEFAULT_NAME.fullmatch(self.name) and self.stack:
+            return f"{self.kind} @ {'/'.join(Path(self.stack[0].file).parts[-2:])}"
+        return self.pattern
+
+    def is_ignored(self, pattern: Ignored, stack: Stack = ()) -> bool:
+        """Return whether a pattern is for this one: by name, kind, kind and name, or location.
+
+        Args:
+            pattern: the pattern; see `no_leaks`.
+            stack: the whole stack that started the object.
+        """
+        if isinstance(pattern, Pattern):
+            return pattern.search(f"{self.kind} {self.name}") is not None
+        if located := location_of(pattern):
+            what, location = located
+            return (not what or self.is_ignored(what)) and any(
+                is_in(frame, location) for frame in stack
+            )
         # The last one is as the error has it.
-        texts = self.name, f"{self.kind} {self.name}", f"{self.kind} {self.name!r}"
-        return any(
-            # As it is written as well: an address like [::1]:80 would be a set of characters.
-            any(pattern == text or fnmatchcase(text, pattern) for text in texts)
-            if isinstance(pattern, str)
-            else pattern.search(texts[1])
-            for pattern in patterns
-        )
+        texts = self.kind, self.name, f"{self.kind} {self.name}", f"{self.kind} {self.name!r}"
+        # An address like [::1]:80 would be a set of characters.
+        written = pattern.replace("[", "[[]")
+        return any(fnmatchcase(text, each) for text in texts for each in (pattern, written))
 
     def __str__(self) -> str:
         text = f"{self.kind} {self.name!r}{self.detail and f' ({self.detail})'}"

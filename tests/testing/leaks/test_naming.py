@@ -138,25 +138,25 @@ def test_a_command_is_known_where_the_system_does_not_tell(
 @pytest.mark.parametrize("name", ["[::1]:80", "pipe:[12]", "a*b", "worker-?"])
 def test_what_the_error_proposes_to_ignore_is_ignored(name: str):
     leak = Leak("socket", name)
-    assert leak.is_ignored((f"socket {name}",))
-    assert leak.is_ignored((name,))
-    assert not leak.is_ignored((f"{name}0",))
-    assert leak.is_ignored((f"socket {name!r}",))
-    assert str(LeakError([leak])).endswith(f"allow it: ignore=['{leak.pattern}']")
+    assert leak.is_ignored(f"socket {name}")
+    assert leak.is_ignored(name)
+    assert not leak.is_ignored(f"{name}0")
+    assert leak.is_ignored(f"socket {name!r}")
+    assert str(LeakError([leak])).endswith(f"allow it: ignore=['{leak.allowance}']")
 
 
 @given(st.sampled_from(["thread", "socket"]), st.text(st.characters(codec="utf-8")))
 def test_a_leak_is_ignored_by_its_own_pattern(kind: str, name: str):
     leak = Leak(kind, name)
-    assert leak.is_ignored((leak.pattern,))
+    assert leak.is_ignored(leak.pattern)
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "pattern", "again"),
     [
         ("socket", "127.0.0.1:80", "socket 127.0.0.1:*", "127.0.0.1:8080"),
-        ("socket", "[::1]:80", "socket ?::*]:*", "[::1]:1"),
-        ("pipe", "pipe:[12]", "pipe pipe:?*]", "pipe:[345]"),
+        ("socket", "[::1]:80", "socket [::1]:*", "[::1]:1"),
+        ("pipe", "pipe:[12]", "pipe", "pipe:[345]"),
         ("thread", "Thread-1 (work)", "thread Thread-* (work)", "Thread-12 (work)"),
         ("executor thread", "Pool-0_0", "executor thread Pool-*_*", "Pool-10_2"),
         ("file", "/tmp/pytest-3/x0/l", "file /tmp/pytest-*/x0/l", "/tmp/pytest-4/x0/l"),
@@ -167,8 +167,9 @@ def test_a_leak_is_ignored_by_its_own_pattern(kind: str, name: str):
 )
 def test_a_pattern_is_for_the_next_run_as_well(kind: str, name: str, pattern: str, again: str):
     assert Leak(kind, name).pattern == pattern
-    assert Leak(kind, again).is_ignored((pattern,))
-    assert not Leak(kind, f"other {again}").is_ignored((pattern,))
+    assert Leak(kind, again).is_ignored(pattern)
+    # A pipe has no name but a number.
+    assert Leak(kind, f"other {again}").is_ignored(pattern) is (kind == "pipe")
 
 
 def test_what_is_proposed_to_ignore_is_told_once():
