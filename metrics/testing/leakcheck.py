@@ -27,7 +27,7 @@ Wrapper = Generator[None, Any, Any]
 
 
 class Settings(NamedTuple):
-    """How one test is checked."""
+    """Settings of the check of one test."""
 
     enabled: bool
     ignore: tuple[Ignored, ...]
@@ -47,7 +47,7 @@ OFF = Settings(enabled=False, ignore=(), grace=0.0)
 
 @final
 class LeakCheck:
-    """Checks the tests of a session.
+    """Leak check of the tests of a session.
 
     A test is compared with what was there before its setup, without what fixtures of a wider scope
     have started meanwhile: those answer for it themselves, when their scope ends.
@@ -220,7 +220,7 @@ class LeakCheck:
         finally:
             self._nested.pop()
             started = {key: thing for key, thing in take().items() if key not in before}
-            self.check.lend(started)
+            self.check.exclude(started)
             if self._nested:
                 self._nested[-1].update(started)
             own = {key: thing for key, thing in started.items() if key not in inner}
@@ -231,7 +231,7 @@ class LeakCheck:
         """Remember what a wider fixture had started, now that it is torn down."""
         started, settings = self._started.pop(fixturedef, ({}, OFF))
         if started and settings.enabled:
-            self._ended.append((called(fixturedef), started, settings))
+            self._ended.append((fixture_name(fixturedef), started, settings))
 
     def _on_close(self, loop: Any) -> None:
         """Look at the tasks of a loop that is about to be closed."""
@@ -324,10 +324,10 @@ def leakcheck(
     expected: Ignored | Iterable[Ignored] = (),
     reason: str = "",
 ) -> tuple[bool, Ignored | Iterable[Ignored], float | None, Ignored | Iterable[Ignored]]:
-    """Return what a marker says, which may say nothing else; the reason is for its reader.
+    """Return the arguments of a marker, which takes no others; the reason is for its reader.
 
     Raises:
-        TypeError: it says something else; it has this function's name, which Python's message has.
+        TypeError: it has another argument; it has this function's name, which Python's message has.
     """
     if not isinstance(enabled, bool):
         raise TypeError(f"enabled is True or False, and patterns are ignore=; got {enabled!r}")
@@ -343,8 +343,8 @@ def is_whole(config: pytest.Config) -> bool:
     return not selected and config.args_source in {source.INVOCATION_DIR, source.TESTPATHS}
 
 
-def called(fixturedef: "FixtureDef") -> str:
-    """Return what a fixture is called; pytest makes some of functions like `setup_class`."""
+def fixture_name(fixturedef: "FixtureDef") -> str:
+    """Return the name of a fixture; pytest makes some of functions like `setup_class`."""
     made = re.fullmatch(r"_(?:xunit|unittest)_(\w+?)_fixture_(.+)", fixturedef.argname)
     if made:
         return f"{made[1]} of {made[2]!r}"

@@ -1,7 +1,7 @@
 """The pytest plugin: the leak check's switches, and the fixtures of the test kit.
 
-pytest loads this module in every run of whoever has installed the library. It loads nothing else
-until a test asks for it.
+pytest loads this module in every run where the library is installed. It loads nothing else
+until a test requests it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Hooks:
 
         Args:
             kind: thread, task, event loop, process, descriptor, container or resource.
-            thing: the object; the number of a process, descriptor or thread that has none.
+            thing: the object, or the number of a process, descriptor or thread without one.
         """
 
 
@@ -102,7 +102,7 @@ def check_everywhere(config: pytest.Config, option: bool, collecting: bool) -> N
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Load the check when a test asks for it."""
+    """Load the check when a test requests it."""
     config = session.config
     if config.option.collectonly or config.pluginmanager.has_plugin("leakcheck"):
         return
@@ -113,7 +113,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Tell what was left most often, and where it was started."""
+    """Report the most frequent leaks, and the lines that started them."""
     # The report of what a failed test has left is none of an error.
     reports = [*terminalreporter.getreports("error"), *terminalreporter.getreports("")]
     if tests := [report.leaks for report in reports if hasattr(report, "leaks")]:
@@ -125,7 +125,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def asks(item: pytest.Item) -> bool:
-    """Return whether a test asks for the check, by a marker or the fixture."""
+    """Return whether a test requests the check, by a marker or the fixture."""
     return item.get_closest_marker("leakcheck") is not None or has_fixture(item)
 
 
@@ -138,7 +138,7 @@ def has_fixture(item: pytest.Item) -> bool:
 def leakcheck(request: pytest.FixtureRequest) -> Check:
     """Check this test for leaks: `leakcheck.verify()` now, and again when the test has ended.
 
-    `leakcheck.ignore("worker-*")` blames nobody for what the pattern is for.
+    `leakcheck.ignore("worker-*")` allows what the pattern matches.
     """
     checking: Any = request.config.pluginmanager.get_plugin("leakcheck")
     check: Check | None = checking and checking.check

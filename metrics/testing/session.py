@@ -42,12 +42,12 @@ class SessionBaseline:
 
     @property
     def used(self) -> set[Ignored]:
-        """Patterns that were for something at the end of the run."""
+        """Patterns that have matched at the end of the run."""
         return self._check.used
 
     def answer(self, things: Inventory) -> None:
         """Drop objects from the comparison that a test has been blamed or excused for."""
-        self._check.lend(things)
+        self._check.exclude(things)
 
     def leaks(self) -> "list[Leak]":
         """Return what is left at the end of the run, also what was excused in its tests."""
@@ -57,7 +57,7 @@ class SessionBaseline:
             for key, thing in take().items()
             if key.kind == "descriptor" and holder_of(thing) is None
         }
-        self._check.lend(unknown)
+        self._check.exclude(unknown)
         return [leak for leak in self._check.leaks() if not is_of_plugin(leak)]
 
 

@@ -1,11 +1,11 @@
-"""What tests have left behind, counted by kind and place, for the end of a run."""
+"""Summary of the leaks of all tests, counted by kind and place, for the end of a run."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 LINES = 20
-"""At most so many kinds and places are told."""
+"""Largest number of kinds and places in the summary."""
 
 Blamed = tuple[str, str]
 """The pattern of what was left, and the line that started it, if that is known."""
@@ -25,5 +25,5 @@ def summary(tests: Iterable[Iterable[Blamed]]) -> Iterator[str]:
 
 
 def number(count: int, one: str, several: str = "") -> str:
-    """Return a number of things in words."""
+    """Return a number and its noun."""
     return f"{count} {one if count == 1 else several or f'{one}s'}"

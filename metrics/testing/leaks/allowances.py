@@ -1,4 +1,4 @@
-"""What a check lets pass: names that match a pattern, and what ends within the grace period."""
+"""Allowances of a check: names that match a pattern, and what ends within the grace period."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -11,8 +11,8 @@ from metrics.testing.leaks.origins import Frame
 Ignored = str | Pattern[str]
 
 GRACE = 0.5
-"""Seconds that things may take to end, unless told otherwise: what is told to end mostly takes some
-milliseconds, and a server of `socketserver` looks every half second."""
+"""Default seconds to wait for objects that are ending: most of them take some milliseconds, and a
+server of `socketserver` looks every half second."""
 
 
 def seconds(grace: Any) -> float:
@@ -60,7 +60,7 @@ def patterns(ignore: Ignored | Iterable[Ignored]) -> tuple[Ignored, ...]:
     """Return one pattern or several as a tuple.
 
     Raises:
-        TypeError: something is no pattern.
+        TypeError: a value is no pattern.
     """
     given = (
         tuple(ignore) if isinstance(ignore, Iterable) and not isinstance(ignore, str) else (ignore,)

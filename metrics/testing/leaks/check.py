@@ -49,12 +49,12 @@ START_PAUSES = 3
 
 
 class LeakError(AssertionError):
-    """Something was left behind.
+    """Error that names the leaks of a block, a test or a fixture.
 
     Args:
-        leaks: what it was.
-        what: who has left it.
-        advice: what to do, beside to stop it.
+        leaks: the leaks.
+        what: the block, test or fixture that has left them.
+        advice: another remedy than to stop or close them.
     """
 
     def __init__(self, leaks: Iterable[Leak], what: str = "the block", advice: str = "") -> None:
@@ -75,13 +75,13 @@ class LeakError(AssertionError):
 
 
 def no_leaks(*, ignore: Ignored | Iterable[Ignored] = (), grace: float = GRACE) -> "NoLeaks":
-    """Fail when a `with` block, or a test that is decorated, leaves what was not there before it.
+    """Fail when a `with` block or a decorated test leaves objects that were not there before.
 
-    That are threads, daemons too, and those of executors; child processes; event loops that are not
-    closed, and tasks that are not done; sockets and other descriptors; running containers and
-    initialized resources. What threads, tasks and executors start that were there before is theirs,
-    but for files and for what has no object in Python. Where the system does not list what is open
-    (Windows), of descriptors only sockets are seen.
+    Leaks are threads, also daemons and threads of executors; child processes; event loops that are
+    not closed, and tasks that are not done; sockets and other descriptors; running containers and
+    initialized resources. Threads, tasks and executors that were there before answer for all that
+    they start, but for files and for threads without an object in Python. Where the system does not
+    list open files (Windows), sockets are the only descriptors that are compared.
 
     In a coroutine write `async with`: what runs in the event loop can only end when the check does
     not hold it up. A block that raises is not checked.
@@ -90,7 +90,7 @@ def no_leaks(*, ignore: Ignored | Iterable[Ignored] = (), grace: float = GRACE) 
         ignore: patterns for what may be left: `fnmatch` patterns or compiled regular expressions,
             for a name (`"worker-*"`), a kind (`"pipe"`), or both (`"socket 127.0.0.1:*"`); or for
             the stack that started it (`"@ package/module.py"`, `"thread @ module:function"`).
-        grace: seconds that things may take to end; it takes no longer than they do.
+        grace: seconds to wait for objects that are ending; the wait ends with them.
 
     Raises:
         LeakError: what was left, and where it was started.
@@ -151,25 +151,25 @@ class Check:
         self._found: Inventory = {}
         self._skipped: Inventory = {}
         self.used: set[Ignored] = set()
-        """Patterns that were for something."""
+        """Patterns that have matched."""
         self._threads: list[threading.Thread] = []
         self._native = native_threads()
         self._opened = True
         self._excusing = excusing
         # What runs the block; kept, so that no other can have its identity.
         self._here = here()
-        # Threads and tasks are not asked for equality: it may be defined in odd ways.
+        # Threads and tasks are compared by identity: equality may be defined in odd ways.
         self._own = {id(each) for each in self._here}
         self._known = identities(self._before) | {id(threading.main_thread())} - self._own
         if not excusing:
             self._known = set()
 
     def ignore(self, *ignored: Ignored) -> None:
-        """Blame nobody for what one of these patterns is for."""
+        """Allow objects that one of these patterns matches."""
         self._ignored += patterns(ignored)
 
-    def lend(self, things: Inventory) -> None:
-        """Blame nobody for things that somebody else answers for."""
+    def exclude(self, things: Inventory) -> None:
+        """Exclude objects that another test or fixture answers for."""
         self._before |= things
         if self._excusing:
             self._known |= identities(things)
@@ -187,7 +187,7 @@ class Check:
         """Return what is left, when what is ending has been given its time to end.
 
         Args:
-            release: called before the second comparison, to drop references that keep things alive.
+            release: called before the second comparison, to drop references to objects.
         """
         for pause in self._pauses():
             if release is not None:
@@ -217,7 +217,7 @@ class Check:
         return self._left
 
     def verify(self, what: str = "the block") -> None:
-        """Raise LeakError if something is left."""
+        """Raise LeakError if there are leaks."""
         if leaks := self.leaks():
             raise LeakError(leaks, what, IN_COROUTINE if running_loop() else "")
 
@@ -314,7 +314,7 @@ class Check:
 
 @final
 class NoLeaks:
-    """See `no_leaks`."""
+    """Context manager and decorator of `no_leaks`."""
 
     def __init__(self, ignore: Ignored | Iterable[Ignored], grace: float) -> None:
         self._ignored = patterns(ignore)
@@ -369,7 +369,7 @@ class NoLeaks:
 
 
 async def run_for(seconds: float) -> None:
-    """Let an event loop run, which is not asked for its time: a test may have stopped that."""
+    """Let an event loop run, without its clock: a test may have stopped that."""
     import asyncio  # noqa: PLC0415 - loaded by whoever made the loop
 
     spent = 0.0
@@ -386,5 +386,5 @@ def is_hidden(key: Key) -> bool:
 
 
 def identities(things: Inventory) -> set[int]:
-    """Return the identities of the threads and tasks among things."""
+    """Return the identities of the threads and tasks of an inventory."""
     return {id(thing) for key, thing in things.items() if key.kind in {"thread", "task"}}
