@@ -49,12 +49,12 @@ OFF = Settings(enabled=False, ignore=(), grace=0.0)
 class LeakCheck:
     """Leak check of the tests of a session.
 
-    A test is compared with what was there before its setup, without what fixtures of a wider scope
-    have started meanwhile: those answer for it themselves, when their scope ends.
+    The inventory after a test is compared with the one before its setup, without objects that wider
+    fixtures have started meanwhile: the fixtures answer for them when their scope ends.
 
     Args:
         config: where the suite's settings are.
-        everywhere: whether tests are checked that do not ask for it.
+        everywhere: whether tests are checked that do not request it.
 
     Raises:
         pytest.UsageError: a setting of the suite is wrong.
@@ -75,8 +75,7 @@ class LeakCheck:
         self._baseline = SessionBaseline(self._ignore, self._grace) if everywhere else None
         # What is left at the end of the run, and the workers of xdist in which it is.
         self._session_leaks: dict[str, list[str]] = {}
-        # Patterns that were for something in any test, and the expected ones of this test that were
-        # for nothing.
+        # Patterns that have matched in any test, and expected ones that have not in this test.
         self._used: set[Ignored] = set()
         self._missing: list[Ignored] = []
         # What failed tests have left, for the next report.
@@ -86,7 +85,7 @@ class LeakCheck:
         # What was there before a test that is not checked.
         self._unchecked: Inventory | None = None
         self.check: Check | None = None
-        """The check of the test that runs, if it is checked or asks for the fixture."""
+        """The check of the test that runs, if it is checked or requests the fixture."""
         # What each wider fixture has started, as long as it is set up, and how it is checked.
         self._started: dict[Any, tuple[Inventory, Settings]] = {}
         # What each had started that has been torn down, by its name.
@@ -129,7 +128,7 @@ class LeakCheck:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Wrapper:
-        """Fail a test that has left something, when all of its fixtures are torn down."""
+        """Fail a test that has leaks, when all of its fixtures are torn down."""
         try:
             result = yield
         except (Exception, pytest.fail.Exception) as error:

@@ -1,9 +1,10 @@
-"""The leak check: what a block leaves running or open, and where that was started.
+"""Leak check: running and open objects that a block leaves, with the lines that started them.
 
-A `check` takes an `inventory` before and after, and tells the difference, but for what has an
-excuse (`excuses`, `allowances`) or belongs to something that was there (`owners`, `runners`).
-`origins` remember where things are started while a check is on, `dropped` which containers were
-collected while they ran; `naming` and `places` say it to the reader. Nothing here knows pytest.
+A `check` takes an `inventory` before and after, and reports the difference, without the objects
+that have an excuse (`excuses`, `process_wide`, `allowances`) or belong to one that was there before
+(`owners`, `runners`). `origins` records where objects are started while a check is on, `dropped`
+the containers that were collected while they ran; `naming` and `places` word the report. Nothing
+here knows pytest.
 """
 
 from metrics.testing.leaks.check import LeakError, assert_no_leaks, no_leaks

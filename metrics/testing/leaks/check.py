@@ -346,7 +346,7 @@ class NoLeaks:
         """Check each call of a function, sync or async, or of a class' methods `test...`.
 
         Raises:
-            TypeError: it is something else, such as what another decorator has made of a function.
+            TypeError: it is no function or class, such as the result of another decorator.
         """
         from metrics.testing._decorated import decorate  # noqa: PLC0415 - few decorate
 

@@ -1,4 +1,4 @@
-"""What is new, and yet is not left behind by the code that is checked: others answer for it."""
+"""Excuses of new objects that the checked code has not left: another owner answers for them."""
 
 import sys
 from collections.abc import Container, Iterator
@@ -21,7 +21,7 @@ def without_excused(
 
     Args:
         left: what was not there before.
-        owners: what belongs to something else.
+        owners: the owners of objects that belong to another one.
         known: the identities of the threads and tasks that were there before.
         own: the identities of the thread and the task that are checked.
     """
@@ -29,7 +29,7 @@ def without_excused(
         "process": set(kept_by_multiprocessing("_pid", "_forkserver_pid")),
         "descriptor": set(kept_by_multiprocessing("_fd", "_forkserver_alive_fd")),
     }
-    # Those of an executor that was there before are as good as there before.
+    # Threads of an executor that was there before are as good as there before.
     lasting = {
         id(thing)
         for key, thing in left.items()
@@ -89,7 +89,7 @@ def package_of(module: str | None) -> str:
 
 
 def started_by(key: Key, thing: Any) -> Origin | None:
-    """Return who started something, as far as that is known."""
+    """Return the origin of an object, as far as it is known."""
     if key.kind == "descriptor":
         thing = holder_of(thing)
     elif key.kind == "process":

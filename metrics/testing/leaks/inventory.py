@@ -1,4 +1,4 @@
-"""What runs and what is open at this moment, as a check compares it before and after."""
+"""Inventory of running and open objects, which a check compares before and after."""
 
 import _thread
 import os
@@ -13,7 +13,7 @@ from metrics.testing.leaks import origins
 from metrics.testing.leaks.dropped import dropped
 
 STANDARD_STREAMS = 3
-"""Descriptors below this one are redirected by whoever captures output."""
+"""Descriptors below this one are redirected by tools that capture output."""
 
 OPEN_FILES = next((path for path in ("/proc/self/fd", "/dev/fd") if Path(path).is_dir()), "")
 TASKS = "/proc/self/task"
@@ -26,14 +26,14 @@ _resources: WeakKeyDictionary[Any, tuple[list[Any], list[Any]]] = WeakKeyDiction
 
 
 class Key(NamedTuple):
-    """One thing that can be left behind: what kind it is, and which."""
+    """Key of an object that can be left behind: its kind and identity."""
 
     kind: str
     identity: object
 
 
 Inventory = dict[Key, Any]
-"""The things by their keys; it keeps them, so that no other can take a key while it is in use."""
+"""Objects by their keys; it keeps them, so that no other can take a key while it is in use."""
 
 
 def take(*, descriptors: bool = True) -> Inventory:
@@ -175,7 +175,7 @@ def native_threads() -> int:
 
 def known_processes() -> list[Any]:
     """Return the processes that Python has started during the check and has not closed."""
-    # Of multiprocessing's, one that is closed refuses to tell its number.
+    # Of multiprocessing's, one that is closed raises ValueError instead of its number.
     started = [each for each in origins.living("BaseProcess") if not each._closed]
     return [each for each in origins.living("Popen") + started if each.pid is not None]
 
@@ -191,7 +191,7 @@ def is_forked_by_server(process: Any) -> bool:
 
 
 def runs(process: Any) -> bool:
-    """Return whether a process has not ended, without taking its status from those who wait."""
+    """Return whether a process has not ended, and leave its status to its waiting caller."""
     if is_forked_by_server(process):
         from multiprocessing.connection import wait  # noqa: PLC0415 - loaded by whoever started it
 
@@ -206,7 +206,7 @@ def runs(process: Any) -> bool:
     if not hasattr(process, "poll"):
         return process.exitcode is None
     origin = origins.origin_of(process)
-    # asyncio waits for its children by itself, and would not find one that was asked for here.
+    # asyncio waits for its children by itself, and would not find one that was polled here.
     if origin and any(frame.module.startswith("asyncio.unix") for frame in origin.stack):
         return process.returncode is None
     return process.poll() is None

@@ -1,4 +1,4 @@
-"""What a thing that was left behind is called, and where it was started."""
+"""Names of leaks, and the stacks that started them."""
 
 import os
 import re
@@ -34,7 +34,7 @@ DEFAULT_NAME = re.compile(r"(?:Thread|Task|Process|Dummy)-\d+.*")
 
 
 class Leak(NamedTuple):
-    """Something that was left behind."""
+    """Leak: an object that was left behind, by its kind, name and stack."""
 
     kind: str
     """thread, executor thread, task, event loop, process, socket, pipe, file, descriptor,
@@ -42,21 +42,21 @@ class Leak(NamedTuple):
     name: str
     """Name of the thread or container, the command line, the address or the path."""
     detail: str = ""
-    """What else is known of it."""
+    """Further facts, such as the state of a container."""
     stack: tuple[Place, ...] = ()
-    """Where it was started, the innermost function first, without those that only pass the call on;
-    empty when that is not known."""
+    """Stack that started it, the innermost function first, without functions that only pass a call
+    on; empty when it is not known."""
 
     @property
     def pattern(self) -> str:
-        """What ignores this one in every run: numbers differ from one to the next."""
+        """Pattern that allows this leak in every run: numbers differ from one to the next."""
         if self.name.startswith(f"{self.kind}:[") or self.name.startswith("anon_inode:"):
             return self.kind if self.kind == "pipe" else f"{self.kind} {self.name}"
         return f"{self.kind} {NUMBER.sub('*', self.name)}"
 
     @property
     def place(self) -> str:
-        """The line of the code that is tested, or of the test, which started it; or nothing."""
+        """Line of the tested code, or of the test, that started it; empty if it is not known."""
         own = (place for place in self.stack if not is_foreign(place.file))
         place = next(own, self.stack[0] if self.stack else None)
         return f"{place.file}:{place.line}" if place else ""
@@ -95,7 +95,7 @@ class Leak(NamedTuple):
 
 
 def named(key: Key, thing: Any) -> Leak:
-    """Return what is told of something that was left behind."""
+    """Return the leak of an object that was left behind."""
     return NAMING[key.kind](thing)
 
 
@@ -176,7 +176,7 @@ def named_descriptor(descriptor: int) -> Leak:
     try:
         target = str(Path(f"{OPEN_FILES}/{descriptor}").readlink())
     except OSError:
-        target = ""  # It is closed by now, or the system does not tell.
+        target = ""  # It is closed by now, or the system does not list it.
     holder = holder_of(descriptor)
     detail, stack = f"descriptor {descriptor}", stack_of(holder)
     if hasattr(holder, "getsockname"):
@@ -242,7 +242,7 @@ def address(where: Any) -> str:
 
 
 def stack_of(started: Any) -> tuple[Place, ...]:
-    """Return where something was started, as far as that is known."""
+    """Return the stack that started an object, as far as it is known."""
     origin = origin_of(started)
     return tuple(places(origin.stack)) if origin else ()
 

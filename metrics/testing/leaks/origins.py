@@ -1,7 +1,7 @@
-"""Where what runs was started: the stack, the threads and tasks, kept while a check is active.
+"""Origins of running objects: stacks, threads and tasks, kept while a check is active.
 
 Open files and threads of `_thread` have no stack. They come from functions, not from methods of a
-class: whoever has imported these has them for good, and to replace `open` for all the others would
+class: a module that imported these keeps them, and to replace `open` for all the others would
 cost every one of its calls. A file has its path for a name, which says nearly as much.
 """
 
@@ -25,7 +25,7 @@ Method = Callable[..., Any]
 
 
 class Frame(NamedTuple):
-    """Where a function was."""
+    """Position of a function on a stack."""
 
     module: str
     code: CodeType
@@ -42,16 +42,16 @@ Stack = tuple[Frame, ...]
 
 
 class Origin(NamedTuple):
-    """Who started something."""
+    """Origin of an object: the stack, threads and tasks that started it."""
 
     stack: Stack
     starters: tuple[ref[Any], ...]
-    """The asyncio task and the thread that started it, and those that started them, as far as they
-    lived then; the nearest first. Weak, or each generation would keep the one before."""
+    """The asyncio task and the thread that started it, and their own starters, as far as they lived
+    then; the nearest first. Weak, or each generation would keep the one before."""
 
 
 class Start(NamedTuple):
-    """A method that starts something."""
+    """Method that starts or makes an object to be recorded."""
 
     module: str
     owner: str
@@ -59,13 +59,13 @@ class Start(NamedTuple):
     gives: bool = False
     """Whether it returns what it starts, and is not a method of that."""
     kept: bool = False
-    """Whether what it makes is kept, because it is left behind even when nobody has it."""
+    """Whether what it makes is kept, because it is left behind even without a reference."""
     earlier: bool = False
-    """Whether what was made before a check is looked for: it may start something within."""
+    """Whether what was made before a check is searched: it may start threads within."""
     opens: bool = False
     """Whether the descriptors that it opens belong to what it makes, which does not list them."""
     then: Callable[[Any], None] = lambda _: None
-    """Who else is told of what starts."""
+    """Another function that is called with the object."""
 
 
 STARTS = (
@@ -85,12 +85,12 @@ STARTS = (
 )
 
 loops: dict[int, Any] = {}
-"""The event loops that were made and not closed; kept, because a loop nobody closes is a leak."""
+"""The event loops that were made and not closed; kept, because an open loop is a leak."""
 
 opened: dict[int, frozenset[int]] = {}
 """Descriptors of the loops that do not list them, by the identity of the loop."""
 
-# What was started by identity, because equality may be defined in odd ways; per class.
+# Started objects by identity, because equality may be defined in odd ways; per class.
 _started: dict[str, dict[int, tuple[ref[Any], Origin | None]]] = {
     start.owner: {} for start in STARTS
 }
@@ -100,12 +100,12 @@ _lock = threading.Lock()
 _active = 0
 # The class, the method that was there, and the one that is.
 _replaced: dict[Start, tuple[Any, Method, Method]] = {}
-# What each method of ours does; somebody may have put one back long after its check.
+# What each method of ours does; a test may have put one back long after its check.
 _originals: WeakKeyDictionary[Method, Method] = WeakKeyDictionary()
 
 
 def origin_of(started: Any) -> Origin | None:
-    """Return who started something, as far as that is known."""
+    """Return the origin of an object, as far as it is known."""
     for entries in _started.values():
         entry = entries.get(id(started))
         if entry is not None and entry[0]() is started:
@@ -116,7 +116,7 @@ def origin_of(started: Any) -> Origin | None:
 def living(owner: str) -> list[Any]:
     """Return what was started of a class, by the class' name, as far as it still exists."""
     entries = _started[owner]
-    # Copied at once, because other threads go on starting things.
+    # Copied at once, because other threads go on.
     found = [entry[0]() for entry in list(entries.values())] if entries else []
     return [each for each in found if each is not None]
 
@@ -174,7 +174,7 @@ def replace(start: Start, owner: Any) -> None:
 
 
 def put_back() -> None:
-    """Let methods be what they were, unless somebody else has replaced them since."""
+    """Restore the methods, unless other code has replaced them since."""
     for start, (owner, original, method) in _replaced.items():
         if getattr(owner, start.method) is method:
             setattr(owner, start.method, original)
@@ -188,7 +188,7 @@ def find(wanted: dict[Start, Any]) -> None:
     """Enter what was made before it could be recorded."""
     kinds = tuple(wanted.values())
     for found in gc.get_objects():
-        # Asked of its type, because a proxy lies about its class, and may fail to tell.
+        # Asked of its type, because a proxy lies about its class, or raises.
         if issubclass(type(found), kinds):
             start = next(each for each, kind in wanted.items() if issubclass(type(found), kind))
             if start.opens and id(found) not in opened:
@@ -254,7 +254,7 @@ def is_open(descriptor: int) -> bool:
 
 
 def enter(started: Any, origin: Origin | None, start: Start) -> None:
-    """Keep who started something as long as that exists."""
+    """Keep the origin of an object as long as that exists."""
     entries, key = _started[start.owner], id(started)
     # What cannot be referred to has no origin.
     with suppress(TypeError):

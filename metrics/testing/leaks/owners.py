@@ -1,4 +1,4 @@
-"""Things that belong to others: they come and go with these, and are not their user's.
+"""Owners of objects that come and go with another object, and are not their user's.
 
 An executor starts its threads when it is first given work, an event loop has descriptors of its
 own, a process has pipes, and an async resource of a container lives in a task.
@@ -14,7 +14,7 @@ from metrics.testing.leaks.process_wide import is_token_pipe
 
 
 def owners(now: Inventory) -> dict[Key, Key]:
-    """Return the owners of things that belong to others, both among the present things."""
+    """Return the owners of objects that belong to another object of the inventory."""
     descriptors = {thing: key for key, thing in now.items() if key.kind == "descriptor"}
     found: dict[Key, Key] = {}
     for key, thing in now.items():

@@ -1,4 +1,4 @@
-"""Where something was started, as a reader wants it: without those that only pass a call on."""
+"""Lines of a stack for its reader: without functions that only pass a call on."""
 
 import linecache
 import os
@@ -12,7 +12,7 @@ RUNNERS = {"_pytest", "pluggy", "pytest", "pytest_asyncio", "runpy", "unittest",
 """Packages that run tests: a stack is shown from what they call."""
 
 STARTERS = {"asyncio", "concurrent", "multiprocessing", "selectors", "socket", "subprocess"}
-"""Packages that start things for others, as `threading` does."""
+"""Packages that start objects for their callers, as `threading` does."""
 
 TOOLS = {
     "_pydev_bundle",
@@ -30,20 +30,20 @@ TOOLS = {
     "unittest",
     "xdist",
 }
-"""Packages that start things for themselves, and are not what is tested."""
+"""Packages that start objects for themselves, and are not tested."""
 
 QUIET = STARTERS | {"contextlib", "dependency_injector", "metrics", "threading"}
-"""Packages between who starts something and what is started, which say nothing of either."""
+"""Packages between a caller and the object that it starts, which say nothing of either."""
 
 STANDARD_LIBRARY = str(Path(os.__file__).parent)
 INSTALLED = {"site-packages", "dist-packages"}
 
 FOREIGN_FRAMES = 3
-"""Functions of others that are shown, of those that were called last."""
+"""Number of installed functions that are shown, the innermost."""
 
 
 class Place(NamedTuple):
-    """Where a function was when something was started."""
+    """Line that a function had reached when an object was started."""
 
     file: str
     line: int
@@ -57,7 +57,7 @@ class Place(NamedTuple):
 
 
 def places(stack: Stack) -> Iterator[Place]:
-    """Yield where a stack's functions were, of those that say who started something."""
+    """Yield the lines of a stack that say where an object was started."""
     shown = relevant(stack)
     shown = tuple(frame for frame in shown if frame.package not in QUIET) or shown
     foreign = [is_foreign(frame.code.co_filename) for frame in shown]
@@ -84,7 +84,7 @@ def relevant(stack: Stack) -> Stack:
 
 
 def is_a_tools(origin: Origin) -> bool:
-    """Return whether something was started by what runs the tests, for itself."""
+    """Return whether an object was started by a tool that runs the tests, for itself."""
     for frame in origin.stack:
         if frame.package not in STARTERS | {"threading"}:
             return is_tool(frame)

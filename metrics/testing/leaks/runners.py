@@ -1,4 +1,4 @@
-"""The event loops that those who run tests close, which cancels what tests have left in them."""
+"""Event loops that test runners close, which cancels the tasks that tests have left in them."""
 
 import functools
 import sys
@@ -10,7 +10,7 @@ from metrics.testing.leaks.places import STARTERS, is_tool
 
 OnClose = Callable[[Any], None]
 
-# The innermost run of pytest is told: one may run another one within itself.
+# The innermost run of pytest is notified: one may run another one within itself.
 _told: list[OnClose] = []
 _cancel: OnClose | None = None
 
@@ -40,7 +40,7 @@ def unwatch(on_close: OnClose) -> None:
 
 
 def telling(cancel: OnClose) -> OnClose:
-    """Return a function that tells of a loop before its tasks are cancelled."""
+    """Return a function that reports a loop before its tasks are cancelled."""
 
     @functools.wraps(cancel)
     def cancel_all_tasks(loop: Any) -> None:
