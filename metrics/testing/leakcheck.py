@@ -10,7 +10,7 @@ import pytest
 from metrics.testing.leaks.allowances import GRACE, Ignored, patterns, seconds
 from metrics.testing.leaks.check import Check, LeakError
 from metrics.testing.leaks.inventory import Inventory, take
-from metrics.testing.leaks.origins import recorded
+from metrics.testing.leaks.origins import follow, recorded
 from metrics.testing.leaks.process_wide import register
 from metrics.testing.leaks.runners import unwatch, watch
 from metrics.testing.plugin import has_fixture
@@ -104,6 +104,11 @@ class LeakCheck:
         if self._baseline is not None:
             self._baseline.close()
         self._recording.close()
+
+    def pytest_collectreport(self) -> None:
+        """Record what modules start that this collection has imported."""
+        # A pool of a module is found by the garbage collector, before a conftest.py freezes that.
+        follow()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Wrapper:

@@ -22,6 +22,12 @@ def test_uvloop():
     import asyncio, uvloop
     uvloop.run(asyncio.sleep(0))
 """,
+    "asgiref": """
+def test_asgiref():
+    import asyncio
+    from asgiref.sync import sync_to_async
+    asyncio.run(sync_to_async(int)())
+""",
     "gevent": """
 def test_gevent():
     import gevent
@@ -72,7 +78,7 @@ async def test_next(shared): pass
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("options", [(), ("-n2",)], ids=str)
 def test_no_test_is_blamed_for_the_first_use(suite: Suite, order: int, options: tuple[str, ...]):
-    for module in ("trio", "uvloop", "gevent", *(["xdist"] if options else [])):
+    for module in ("asgiref", "trio", "uvloop", "gevent", *(["xdist"] if options else [])):
         pytest.importorskip(module)
     suite.add("conftest", HOOK)
     source = "".join(list({**FIRST_USES, "own": OWN}.values())[::order])

@@ -150,3 +150,21 @@ def test_last(): pass
         "test_guilty_of_a_thread_that_stays_hidden left behind: thread 'without a frame'",
         "test_guilty_of_a_thread_that_shows_itself_later left behind: thread 'without a frame'",
     ]
+
+
+def test_a_pool_that_an_import_makes_is_known_though_garbage_is_frozen(suite: Suite):
+    suite.add("conftest", "import gc\ndef pytest_collection_finish(): gc.freeze()")
+    run = suite.checked(
+        """
+import sys
+assert "concurrent.futures.thread" not in sys.modules, "the check could see it from the beginning"
+from concurrent.futures import ThreadPoolExecutor
+pool = ThreadPoolExecutor(1)
+stoppers.append(pool.shutdown)
+def test_innocent(): pool.submit(int).result()
+def test_next(): pass
+""",
+        *("-p", "no:asyncio", "-p", "no:anyio", "-p", "no:hypothesispytest", "-p", "no:xdist"),
+        *("-p", "no:xdist.looponfail", "-p", "no:rerunfailures", "--leakcheck-grace=0"),
+    )
+    run.assert_outcomes(passed=2)

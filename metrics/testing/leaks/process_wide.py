@@ -126,12 +126,22 @@ def is_anyio_worker(process: Any) -> bool:
     return isinstance(arguments, list | tuple) and "anyio.to_process" in arguments
 
 
+def is_asgiref_thread(kind: str, thing: Any) -> bool:
+    """Return whether a thread is the one in which asgiref runs all synchronous code."""
+    module = sys.modules.get("asgiref.sync")
+    if kind != "thread" or module is None:
+        return False
+    executor = getattr(module.SyncToAsync, "single_thread_executor", None)
+    return thing in getattr(executor, "_threads", ())
+
+
 HELPERS: tuple[Helper, ...] = (
     is_idle_trio_thread,
     is_signal_pipe,
     is_of_gevent_hub,
     is_idle_gevent_worker,
     is_of_anyio_process_pool,
+    is_asgiref_thread,
 )
 """Helpers of libraries that are known, each with a predicate."""
 
