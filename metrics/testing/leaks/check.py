@@ -44,7 +44,7 @@ collection looks at every object of the process, and takes longer than most test
 OLDEST = 2
 """The garbage collector's generation of all objects."""
 
-START_PAUSES = 3
+START_PAUSES = 50
 """Pauses in which a thread may begin to run that the system has and Python does not list yet."""
 
 
@@ -153,7 +153,8 @@ class Check:
         self.used: set[Ignored] = set()
         """Patterns that have matched."""
         self._threads: list[threading.Thread] = []
-        self._native = native_threads()
+        self._listed = threads_in(self._before)
+        self._unlisted = native_threads() - self._listed
         self._opened = True
         self._excusing = excusing
         # What runs the block; kept, so that no other can have its identity.
@@ -258,7 +259,7 @@ class Check:
 
     def _has_starting(self, loop: Any) -> bool:
         """Return whether the system has more threads than before, none of which Python lists."""
-        return loop is None and native_threads() > self._native
+        return loop is None and native_threads() - self._listed > self._unlisted
 
     def _look(self, loop: Any) -> list[Leak]:
         """Return what is left now, or only the tasks that are left in an event loop."""
@@ -268,6 +269,7 @@ class Check:
     def _left_in(self, loop: Any) -> list[Leak]:
         if loop is None:
             now = take(descriptors=self._descriptors)
+            self._listed = threads_in(now)
             left = {key: thing for key, thing in now.items() if key not in self._before}
         else:
             now = {Key("task", id(task)): task for task in tasks_of(loop)}
@@ -378,6 +380,11 @@ async def run_for(seconds: float) -> None:
         sleep(FIRST_PAUSE)  # noqa: ASYNC251 - time has to pass, and asyncio's may stand still
         spent += FIRST_PAUSE
     await asyncio.sleep(0)
+
+
+def threads_in(things: Inventory) -> int:
+    """Return the number of threads in an inventory."""
+    return sum(1 for key in things if key.kind == "thread")
 
 
 def is_hidden(key: Key) -> bool:
