@@ -85,7 +85,11 @@ def use(tools: Path, wheel: Path, folder: Path) -> dict:
 
 def sources() -> set[str]:
     """Return what belongs to the library in the checkout."""
-    found = [*(ROOT / "metrics").rglob("*.py"), ROOT / "metrics" / "py.typed"]
+    found = [
+        *(ROOT / "metrics").rglob("*.py"),
+        ROOT / "metrics" / "py.typed",
+        ROOT / "pytest_wired_metrics.py",
+    ]
     return {path.relative_to(ROOT).as_posix() for path in found}
 
 
