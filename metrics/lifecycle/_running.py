@@ -237,10 +237,11 @@ class Running(Generic[C]):
 
     def _restore(self) -> None:
         atexit.unregister(self._exit_with_interpreter)
-        _signals.remove(self)
+        # Before the earlier handlers are back, whose exceptions would interrupt it.
         if self._wakeup is not None:
             self._wakeup.close()
             self._wakeup = None
+        _signals.remove(self)
 
     @property
     def cancel(self) -> Callable[[], None] | None:

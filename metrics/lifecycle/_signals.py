@@ -268,8 +268,11 @@ def wakeup(loop: asyncio.AbstractEventLoop) -> Wakeup | None:
         return None
     installed = signal.set_wakeup_fd(-1)
     if installed != -1:
-        signal.set_wakeup_fd(installed)
-        return None
+        # A loop that an exception of a handler has interrupted may have left a closed one, whose
+        # number another file may have by now.
+        with suppress(OSError, ValueError):
+            signal.set_wakeup_fd(installed)
+            return None
     try:
         return Wakeup(loop)
     except (NotImplementedError, OSError):

@@ -2,6 +2,9 @@
 
 import asyncio
 import gc
+import os
+import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -595,3 +598,20 @@ def test_keyboard_interrupt_in_an_async_hook_ends_run_with_everything_down():
         assert lines == ["stop first"]
         if hook is interrupted_at_the_stop:
             assert state(container, "two") is State.FAILED
+
+
+def test_a_closed_descriptor_that_another_loop_has_left_for_signals_is_replaced():
+    with socket.socket() as left:
+        left.setblocking(False)
+        # No other file of the test gets this number.
+        signal.set_wakeup_fd(os.dup2(left.fileno(), 200))
+    os.close(200)
+
+    async def main() -> None:
+        async with running(container_of([])) as container:
+            assert state(container) is State.RUNNING
+
+    try:
+        asyncio.run(main())
+    finally:
+        signal.set_wakeup_fd(-1)
