@@ -106,7 +106,7 @@ class LeakCheck:
         self._recording.close()
 
     def pytest_collectreport(self) -> None:
-        """Record what modules start that this collection has imported."""
+        """Record the objects that imported modules of this collection start."""
         # A pool of a module is found by the garbage collector, before a conftest.py freezes that.
         follow()
 
@@ -192,14 +192,14 @@ class LeakCheck:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Collect what a worker of xdist has left at its end."""
+        """Collect the leaks of a worker of xdist at its end."""
         output: dict[str, Any] = getattr(node, "workeroutput", {})
         self._used.update(output.get("leakcheck_used", ()))
         for text in output.get("leakcheck", ()):
             self._session_leaks.setdefault(text, []).append(node.gateway.id)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Report what is left at the end of the run."""
+        """Report the leaks at the end of the run."""
         if self._session_leaks:
             terminalreporter.section("leaks of the session", red=True, bold=True)
             for text, workers in self._session_leaks.items():
@@ -232,7 +232,7 @@ class LeakCheck:
 
     @pytest.hookimpl(trylast=True)
     def pytest_fixture_post_finalizer(self, fixturedef: "FixtureDef") -> None:
-        """Remember what a wider fixture had started, now that it is torn down."""
+        """Remember the objects of a wider fixture that is torn down now."""
         started, settings = self._started.pop(fixturedef, ({}, OFF))
         if started and settings.enabled:
             self._ended.append((fixture_name(fixturedef), started, settings))
@@ -268,7 +268,7 @@ class LeakCheck:
             pytest.fail("\n\n".join(map(str, failures)), pytrace=False)
 
     def _failures(self, item: pytest.Item) -> Iterator[tuple[LeakError, bool]]:
-        """Yield what a test has left, and what the fixtures have that ended with it.
+        """Yield the leaks of a test, and of the fixtures that ended with it.
 
         Each comes with whether it is the test's own.
         """

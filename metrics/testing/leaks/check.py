@@ -120,7 +120,7 @@ def assert_no_leaks(*, ignore: Ignored | Iterable[Ignored] = (), grace: float = 
 
 @final
 class Check:
-    """Compares what there is with what there was.
+    """Comparison of the present inventory with an earlier one.
 
     Args:
         ignore: see `no_leaks`.
@@ -185,7 +185,7 @@ class Check:
         return self._found | self._skipped
 
     def leaks(self, release: Callable[[], object] | None = None) -> list[Leak]:
-        """Return what is left, when what is ending has been given its time to end.
+        """Return the leaks, after a wait for objects that are about to end.
 
         Args:
             release: called before the second comparison, to drop references to objects.
@@ -206,7 +206,7 @@ class Check:
             sleep(pause)
 
     async def leaks_async(self) -> list[Leak]:
-        """Return what is left; the event loop goes on meanwhile."""
+        """Return the leaks; the event loop goes on meanwhile."""
         for pause in self._pauses(in_loop=True):
             await run_for(pause)
         return self._left
@@ -262,7 +262,7 @@ class Check:
         return loop is None and native_threads() - self._listed > self._unlisted
 
     def _look(self, loop: Any) -> list[Leak]:
-        """Return what is left now, or only the tasks that are left in an event loop."""
+        """Return the present leaks, or only the leaked tasks of an event loop."""
         self._left = self._left_in(loop)
         return self._left
 

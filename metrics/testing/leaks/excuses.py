@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def without_excused(
     left: Inventory, owners: dict[Key, Key], known: Container[int], own: Container[int]
 ) -> Inventory:
-    """Return what is left without what others answer for.
+    """Return the leaks that no other object accounts for.
 
     Args:
         left: what was not there before.
@@ -100,7 +100,7 @@ def started_by(key: Key, thing: Any) -> Origin | None:
 
 
 def kept_by_multiprocessing(*names: str) -> Iterator[int]:
-    """Yield what multiprocessing keeps for the life of the process, once it has been used."""
+    """Yield descriptors and processes that multiprocessing keeps for the life of the process."""
     for module, holder in (
         ("multiprocessing.resource_tracker", "_resource_tracker"),
         ("multiprocessing.forkserver", "_forkserver"),

@@ -37,7 +37,7 @@ Inventory = dict[Key, Any]
 
 
 def take(*, descriptors: bool = True) -> Inventory:
-    """Return what there is now.
+    """Return the present inventory.
 
     Args:
         descriptors: whether to count files and sockets, which nothing but a comparison can blame.
@@ -124,7 +124,7 @@ def open_loops() -> Iterator[Any]:
 
 
 def tasks_of(loop: Any) -> Iterable[Any]:
-    """Return what runs in an event loop, but not what calls this."""
+    """Return the tasks of an event loop, without the calling one."""
     tasks = sys.modules["asyncio.tasks"]
     found: set[Any] = tasks.all_tasks(loop)
     found.discard(tasks.current_task(loop))
@@ -221,7 +221,7 @@ def has_ended(pid: int) -> bool:
 
 
 def read(path: str) -> str:
-    """Return what a small file of the system says."""
+    """Return the text of a small file of the system."""
     return Path(path).read_text("utf-8", "replace")
 
 

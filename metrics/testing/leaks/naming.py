@@ -191,7 +191,7 @@ def named_descriptor(descriptor: int) -> Leak:
 
 
 def mode_of(descriptor: int) -> int:
-    """Return what kind of file is open; 0 when none is."""
+    """Return the mode of an open file; 0 if the descriptor is closed."""
     try:
         return os.fstat(descriptor).st_mode
     except OSError:
@@ -220,7 +220,7 @@ def addresses_of(descriptor: int) -> str:
 
 
 def addresses(socket: Any) -> str:
-    """Return where a socket is bound, and where it is connected to."""
+    """Return the local and the remote address of a socket."""
     told = []
     for ask in (socket.getsockname, socket.getpeername):
         with suppress(OSError):

@@ -114,7 +114,7 @@ def origin_of(started: Any) -> Origin | None:
 
 
 def living(owner: str) -> list[Any]:
-    """Return what was started of a class, by the class' name, as far as it still exists."""
+    """Return the living objects of a class that were started, by its name."""
     entries = _started[owner]
     # Copied at once, because other threads go on.
     found = [entry[0]() for entry in list(entries.values())] if entries else []
