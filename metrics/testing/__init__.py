@@ -35,11 +35,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from metrics.testing.clock import ManualClock
+    from metrics.testing._clock import ManualClock
+    from metrics.testing._ticker import ManualTicker
     from metrics.testing.leaks import Leak, LeakError, assert_no_leaks, no_leaks
     from metrics.testing.overriding import overridden
     from metrics.testing.recording import Change, Changes, FamilyChange, assert_recorded, recorded
-    from metrics.testing.ticker import ManualTicker
 
 MODULES = {
     "Change": "recording",
@@ -47,8 +47,8 @@ MODULES = {
     "FamilyChange": "recording",
     "Leak": "leaks",
     "LeakError": "leaks",
-    "ManualClock": "clock",
-    "ManualTicker": "ticker",
+    "ManualClock": "_clock",
+    "ManualTicker": "_ticker",
     "assert_no_leaks": "leaks",
     "assert_recorded": "recording",
     "no_leaks": "leaks",

@@ -6,14 +6,13 @@ until a test requests it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import pytest
 
-if TYPE_CHECKING:
-    from metrics.testing.leaks.check import Check
+from metrics.testing._plugin import has_fixture
 
-pytest_plugins = ["metrics.testing._fixtures"]
+pytest_plugins = ["metrics.testing._plugin.fixtures"]
 
 MARKER = (
     "leakcheck(enabled=True, *, ignore=(), grace=None, expected=(), reason=''): fail the test if "
@@ -64,12 +63,12 @@ class Hooks:
     """Hooks that a conftest.py or a plugin may implement."""
 
     @pytest.hookspec(firstresult=True)
-    def pytest_leakcheck_process_wide(self, kind: str, thing: Any) -> bool | None:
+    def pytest_leakcheck_process_wide(self, kind: str, obj: Any) -> bool | None:
         """Return True for an object of a helper that is started once for the whole process.
 
         Args:
             kind: thread, task, event loop, process, descriptor, container or resource.
-            thing: the object, or the number of a process, descriptor or thread without one.
+            obj: the object, or the number of a process, descriptor or thread without one.
         """
 
 
@@ -96,7 +95,7 @@ def check_everywhere(config: pytest.Config, option: bool, collecting: bool) -> N
     """Load the check when every test is to be checked, unless it is loaded."""
     wanted = option or config.getini("leakcheck")
     if wanted and not collecting and not config.pluginmanager.has_plugin("leakcheck"):
-        from metrics.testing.leakcheck import LeakCheck  # noqa: PLC0415 - few runs need it
+        from metrics.testing._plugin.leak_check import LeakCheck  # noqa: PLC0415 - few runs need it
 
         config.pluginmanager.register(LeakCheck(config, everywhere=True), "leakcheck")
 
@@ -107,7 +106,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if config.option.collectonly or config.pluginmanager.has_plugin("leakcheck"):
         return
     if any(map(asks, session.items)):
-        from metrics.testing.leakcheck import LeakCheck  # noqa: PLC0415 - few runs need it
+        from metrics.testing._plugin.leak_check import LeakCheck  # noqa: PLC0415 - few runs need it
 
         config.pluginmanager.register(LeakCheck(config, everywhere=False), "leakcheck")
 
@@ -117,7 +116,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     # The report of what a failed test has left is none of an error.
     reports = [*terminalreporter.getreports("error"), *terminalreporter.getreports("")]
     if tests := [report.leaks for report in reports if hasattr(report, "leaks")]:
-        from metrics.testing.summary import summary  # noqa: PLC0415 - few runs need it
+        from metrics.testing._plugin.summary import summary  # noqa: PLC0415 - few runs need it
 
         terminalreporter.section("leakcheck")
         for line in summary(tests):
@@ -127,22 +126,3 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def asks(item: pytest.Item) -> bool:
     """Return whether a test requests the check, by a marker or the fixture."""
     return item.get_closest_marker("leakcheck") is not None or has_fixture(item)
-
-
-def has_fixture(item: pytest.Item) -> bool:
-    """Return whether a test has the fixture of the check as an argument."""
-    return "leakcheck" in getattr(item, "fixturenames", ())
-
-
-@pytest.fixture
-def leakcheck(request: pytest.FixtureRequest) -> Check:
-    """Check this test for leaks: `leakcheck.verify()` now, and again when the test has ended.
-
-    `leakcheck.ignore("worker-*")` allows what the pattern matches.
-    """
-    checking: Any = request.config.pluginmanager.get_plugin("leakcheck")
-    check: Check | None = checking and checking.check
-    if check is None:
-        # What was there before the test is not known any more.
-        raise pytest.UsageError("getfixturevalue is too late for leakcheck: make it an argument")
-    return check

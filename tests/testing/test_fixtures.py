@@ -5,7 +5,7 @@ import sys
 
 pytest_plugins = ["pytester"]
 
-PLUGIN = ("-p", "metrics.testing._fixtures", "-p", "no:cacheprovider", "-p", "no:asyncio")
+PLUGIN = ("-p", "metrics.testing._plugin.fixtures", "-p", "no:cacheprovider", "-p", "no:asyncio")
 
 
 def test_the_resources_of_the_container_are_those_of_the_other_fixtures(pytester):
@@ -136,7 +136,7 @@ def test_every_fixture_is_documented(pytester):
 
 def test_loading_the_fixtures_loads_nothing_that_they_need():
     code = (
-        "import pytest, sys; before = set(sys.modules); import metrics.testing._fixtures; "
+        "import pytest, sys; before = set(sys.modules); import metrics.testing._plugin.fixtures; "
         "print(sorted(name for name in set(sys.modules) - before))"
     )
     done = subprocess.run(
@@ -149,4 +149,4 @@ def test_loading_the_fixtures_loads_nothing_that_they_need():
         "decimal",
     ):
         assert repr(name) not in done.stdout
-    assert "'metrics.testing._fixtures'" in done.stdout
+    assert "'metrics.testing._plugin.fixtures'" in done.stdout

@@ -1,5 +1,9 @@
 """The leak check in pytest: which test is blamed, for what, and which is not."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.testing.planted import PLANTED, THREAD, Suite, suite
@@ -28,7 +32,7 @@ def test_nothing_is_checked_when_nobody_asks(suite: Suite):
 def test_planting(): start()
 def test_the_check_is_not_loaded():
     import sys, threading
-    assert "metrics.testing.leaks.check" not in sys.modules
+    assert "metrics.testing.leaks._check" not in sys.modules
     assert threading.Thread.start.__module__ == "threading"
 """)
     run.assert_outcomes(passed=2)
@@ -48,6 +52,17 @@ def test_loaded():
         *("-p", "no:timeout", "-p", "no:xdist.looponfail", "-p", "no:cov"),
     )
     run.assert_outcomes(passed=1)
+
+
+def test_the_plugin_loads_without_a_warning(tmp_path: Path):
+    """In a process of its own, because pytest warns of plugins that were imported before."""
+    (tmp_path / "test_one.py").write_text("def test_one(leaks): pass\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:asyncio", "."]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=60, cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "1 passed" in done.stdout
 
 
 def test_an_ini_option_switches_it_on(suite: Suite):
@@ -82,11 +97,11 @@ class TestPatterns:
     @pytest.mark.leakcheck(ignore="other")
     def test_both(self): start()
 
-def test_guilty_with_the_fixture(leakcheck): start()
+def test_guilty_with_the_fixture(leaks): start()
 
-def test_allowed_by_the_fixture(leakcheck):
+def test_allowed_by_the_fixture(leaks):
     start()
-    leakcheck.ignore("planted")
+    leaks.ignore("planted")
 
 def test_unmarked(): start()
 """
@@ -114,10 +129,10 @@ def test_next(): pass
 def test_the_fixture_checks_in_the_middle_of_a_test(suite: Suite):
     suite.configured(leakcheck_grace="0")
     run = suite.run(f"""{THREAD}
-def test_it(leakcheck):
-    leakcheck.verify()
+def test_it(leaks):
+    leaks.verify()
     start()
-    leakcheck.verify()
+    leaks.verify()
 def test_next(): pass
 """)
     run.assert_outcomes(failed=1, passed=1)
@@ -142,7 +157,7 @@ def test_other(): pass
     assert run.stdout.str().count("the marker leakcheck is wrong: ") >= 6
     run.stdout.fnmatch_lines(
         [
-            "*: leakcheck() got an unexpected keyword argument 'only'",
+            "*: got an unexpected keyword argument 'only'",
             "*: enabled is True or False, and patterns are ignore=; got 'worker-*'",
         ]
     )

@@ -187,11 +187,11 @@ def test_a_test_that_opts_out_may_still_ask(suite: Suite):
 import pytest
 from metrics.testing import LeakError
 @pytest.mark.leakcheck(False)
-def test_it(leakcheck):
-    leakcheck.verify()
+def test_it(leaks):
+    leaks.verify()
     start()
     with pytest.raises(LeakError):
-        leakcheck.verify()
+        leaks.verify()
 """,
         *NONE,
     )
@@ -200,11 +200,11 @@ def test_it(leakcheck):
 
 def test_to_ask_for_the_fixture_too_late_is_an_error(suite: Suite):
     late = """
-def test_it(request): request.getfixturevalue("leakcheck")
+def test_it(request): request.getfixturevalue("leaks")
 """
     run = suite.run(late)
     run.assert_outcomes(failed=1)
-    run.stdout.fnmatch_lines(["*getfixturevalue is too late for leakcheck: make it an argument"])
+    run.stdout.fnmatch_lines(["*getfixturevalue is too late for leaks: make it an argument"])
 
 
 def test_a_task_left_in_the_loop_that_runs_the_tests_is_blamed_under_anyio(suite: Suite):

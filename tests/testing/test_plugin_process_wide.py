@@ -57,8 +57,8 @@ def test_own():
 """
 
 HOOK = """
-def pytest_leakcheck_process_wide(kind, thing):
-    return kind == "thread" and getattr(thing, "name", "") == "helper-of-ours" or None
+def pytest_leakcheck_process_wide(kind, obj):
+    return kind == "thread" and getattr(obj, "name", "") == "helper-of-ours" or None
 """
 
 SHARED = """

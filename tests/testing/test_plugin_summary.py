@@ -2,7 +2,7 @@
 
 import pytest
 
-from metrics.testing.summary import LINES, summary
+from metrics.testing._plugin.summary import LINES, summary
 from tests.testing.planted import THREAD, Suite, suite
 
 __all__ = ["suite"]
@@ -29,7 +29,7 @@ def test_innocent(): pass
 
 TOLD = [
     "*= leakcheck =*",
-    "7 tests left something behind:",
+    "7 tests left objects behind:",
     "    6  thread worker-[*], started at *:*",
     "    1  file */left.txt",
     "*= short test summary info =*",
@@ -54,11 +54,11 @@ def test_nothing_is_told_when_nothing_was_left(suite: Suite):
 def test_no_more_lines_are_told_than_can_be_read():
     tests = [[(f"thread {name}", f"/a.py:{name}")] * (name + 1) for name in range(LINES + 3)]
     lines = list(summary(tests))
-    assert lines[0] == f"{LINES + 3} tests left something behind:"
+    assert lines[0] == f"{LINES + 3} tests left objects behind:"
     assert lines[1] == f"{LINES + 3:5}  thread {LINES + 2}, started at /a.py:{LINES + 2}"
     assert len(lines) == LINES + 2
     assert lines[-1] == "  and 3 other kinds or places"
-    assert list(summary([[("file a", "")]])) == ["1 test left something behind:", "    1  file a"]
+    assert list(summary([[("file a", "")]])) == ["1 test left objects behind:", "    1  file a"]
 
 
 def test_the_command_line_decides_on_the_grace_period(suite: Suite):

@@ -7,7 +7,7 @@ the containers that were collected while they ran; `naming` and `places` word th
 here knows pytest.
 """
 
-from metrics.testing.leaks.check import LeakError, assert_no_leaks, no_leaks
-from metrics.testing.leaks.naming import Leak
+from metrics.testing.leaks._check import LeakError, assert_no_leaks, no_leaks
+from metrics.testing.leaks._naming import Leak
 
 __all__ = ["Leak", "LeakError", "assert_no_leaks", "no_leaks"]

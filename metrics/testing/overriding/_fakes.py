@@ -5,8 +5,8 @@ from typing import Any, cast, final
 
 from metrics.lifecycle import LifecycleContainer, Resource
 from metrics.lifecycle._testing import LifecycleInstance
+from metrics.testing._ticker import ManualTicker
 from metrics.testing.overriding._options import Provider
-from metrics.testing.ticker import ManualTicker
 
 
 @final

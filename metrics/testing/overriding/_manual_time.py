@@ -6,11 +6,11 @@ from dependency_injector import containers, providers
 
 from metrics import resources
 from metrics.lifecycle._testing import namer
-from metrics.testing.clock import ManualClock
+from metrics.testing._clock import ManualClock
+from metrics.testing._ticker import ManualTicker
 from metrics.testing.overriding._dependents import Dependencies
 from metrics.testing.overriding._options import Provider
 from metrics.testing.overriding._replacements import Replacement
-from metrics.testing.ticker import ManualTicker
 from metrics.ticker import Ticker
 
 

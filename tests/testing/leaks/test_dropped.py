@@ -8,7 +8,7 @@ import pytest
 from metrics import resources
 from metrics.lifecycle import LifecycleContainer, MetricsContainer, Resource, running
 from metrics.testing import LeakError, no_leaks
-from metrics.testing.leaks.dropped import dropped
+from metrics.testing.leaks._dropped import dropped
 from tests.testing.leaks.leaving import blamed
 
 

@@ -13,8 +13,8 @@ from multiprocessing import get_context
 
 import pytest
 
-from metrics.testing.leaks import inventory
-from metrics.testing.leaks.origins import recorded
+from metrics.testing.leaks import _inventory as inventory
+from metrics.testing.leaks._origins import recording
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -26,7 +26,7 @@ def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         monkeypatch.setattr(inventory, "TASKS", "/nowhere")
     if request.param == "neither":
         monkeypatch.delattr(inventory.os, "waitid")
-    with recorded():
+    with recording():
         yield
 
 
@@ -51,7 +51,7 @@ def test_a_child_of_multiprocessing_is_there_until_it_has_ended(system: None):
 
 @pytest.mark.skipif(not inventory.OPEN_FILES, reason="the system does not list descriptors")
 def test_a_zombie_does_not_run():
-    with recorded(), subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as child:
+    with recording(), subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         child.stdout.read()
         inventory.os.waitid(
@@ -116,7 +116,7 @@ def test_only_sockets_are_known_where_the_system_lists_no_descriptors(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(inventory, "OPEN_FILES", "")
-    with recorded(), tempfile.TemporaryFile() as file, socket.socket() as open_socket:
+    with recording(), tempfile.TemporaryFile() as file, socket.socket() as open_socket:
         found = {thing for key, thing in inventory.take().items() if key.kind == "descriptor"}
         assert open_socket.fileno() in found
         assert file.fileno() not in found

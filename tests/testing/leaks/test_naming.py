@@ -16,13 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.testing import Leak, LeakError, no_leaks
-from metrics.testing.leaks import inventory, naming
+from metrics.testing.leaks import _inventory as inventory
+from metrics.testing.leaks import _naming as naming
 from tests.testing.leaks.leaving import SLEEP, blamed
 
 
 def left_by(*made: object) -> list[Leak]:
     """Return how sockets are named."""
-    return [naming.named_descriptor(each.fileno()) for each in made]
+    return [naming.descriptor_leak(each.fileno()) for each in made]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="addresses of Linux")
@@ -60,13 +61,13 @@ def test_what_the_system_has_no_path_for_is_named_by_its_kind(monkeypatch: pytes
     monkeypatch.setattr(naming, "OPEN_FILES", "/nowhere")
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
-        assert naming.named_descriptor(server.fileno())[:2] == ("socket", f"127.0.0.1:{port}")
+        assert naming.descriptor_leak(server.fileno())[:2] == ("socket", f"127.0.0.1:{port}")
     with tempfile.TemporaryFile() as file:
-        assert naming.named_descriptor(file.fileno()).kind == "descriptor"
-    assert naming.named_descriptor(reading)[:2] == ("pipe", str(reading))
+        assert naming.descriptor_leak(file.fileno()).kind == "descriptor"
+    assert naming.descriptor_leak(reading)[:2] == ("pipe", str(reading))
     os.close(reading)
     os.close(writing)
-    assert naming.named_descriptor(reading)[:2] == ("descriptor", str(reading))
+    assert naming.descriptor_leak(reading)[:2] == ("descriptor", str(reading))
 
 
 def test_a_socket_that_python_has_no_object_for_is_named_by_its_addresses():
@@ -74,7 +75,7 @@ def test_a_socket_that_python_has_no_object_for_is_named_by_its_addresses():
         port = server.getsockname()[1]
         copied = os.dup(server.fileno())
     try:
-        assert naming.named_descriptor(copied)[:2] == ("socket", f"127.0.0.1:{port}")
+        assert naming.descriptor_leak(copied)[:2] == ("socket", f"127.0.0.1:{port}")
     finally:
         os.close(copied)
 
@@ -112,7 +113,7 @@ def test_a_fork_that_has_the_same_command_line_is_called_one():
         os.read(over, 1)
         os._exit(0)
     try:
-        assert naming.named_process(pid).detail == f"pid {pid}, a fork of this one"
+        assert naming.process_leak(pid).detail == f"pid {pid}, a fork of this one"
     finally:
         os.close(go_on)
         os.close(over)
@@ -130,7 +131,7 @@ def test_a_command_is_known_where_the_system_does_not_tell(
 
     with no_leaks(), subprocess.Popen(arguments, shell=isinstance(arguments, str)) as child:
         monkeypatch.setattr(naming, "read", unreadable)
-        assert naming.named_process(child.pid).name == " ".join(SLEEP)
+        assert naming.process_leak(child.pid).name == " ".join(SLEEP)
         monkeypatch.undo()
         child.kill()
 
@@ -172,7 +173,7 @@ def test_a_pattern_is_for_the_next_run_as_well(kind: str, name: str, pattern: st
     assert Leak(kind, f"other {again}").is_ignored(pattern) is (kind == "pipe")
 
 
-def test_what_is_proposed_to_ignore_is_told_once():
+def test_what_is_proposed_to_ignore_is_shown_once():
     error = LeakError([Leak("thread", f"worker-{number}") for number in range(3)])
     assert str(error).endswith("ignore=['thread worker-*']")
 

@@ -15,7 +15,7 @@ import pytest
 import time_machine
 
 from metrics.testing import no_leaks
-from metrics.testing.leaks import origins
+from metrics.testing.leaks import _origins as origins
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_others_may_start_things_while_what_is_there_is_listed():
                 made.close()
 
     interval = sys.getswitchinterval()
-    with origins.recorded(), ThreadPoolExecutor(2) as pool:
+    with origins.recording(), ThreadPoolExecutor(2) as pool:
         making = [pool.submit(make) for _ in range(2)]
         sys.setswitchinterval(1e-6)
         try:

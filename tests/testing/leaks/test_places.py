@@ -47,7 +47,7 @@ def functions(leak: Leak) -> list[str]:
     return [place.function for place in leak.stack]
 
 
-def test_only_the_last_functions_of_a_library_are_told(foreign: ModuleType):
+def test_only_the_last_functions_of_a_library_are_shown(foreign: ModuleType):
     def ask() -> None:
         foreign.f0(thread.start)
 
@@ -60,7 +60,7 @@ def test_only_the_last_functions_of_a_library_are_told(foreign: ModuleType):
     assert "      foreign.f0(thread.start)" in str(leak).splitlines()
 
 
-def test_what_a_library_calls_back_is_told(foreign: ModuleType):
+def test_what_a_library_calls_back_is_shown(foreign: ModuleType):
     def start() -> None:
         thread.start()
 
@@ -93,7 +93,7 @@ def loop() -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("start", [ticker, container, executor, loop])
-def test_neither_this_library_nor_what_only_starts_for_others_is_told(start):
+def test_neither_this_library_nor_what_only_starts_for_others_is_shown(start):
     stop, leaks = blamed(start)
     stop()
     own = [functions(leak) for leak in leaks if leak.stack]
@@ -102,7 +102,7 @@ def test_neither_this_library_nor_what_only_starts_for_others_is_told(start):
     assert not {name for told in own for name in told} & {"claim", "init_resources", "bring_up"}
 
 
-def test_functions_of_a_library_are_told_when_there_are_no_others(foreign: ModuleType):
+def test_functions_of_a_library_are_shown_when_there_are_no_others(foreign: ModuleType):
     begun = threading.Event()
 
     def start() -> None:

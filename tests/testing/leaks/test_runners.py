@@ -1,4 +1,4 @@
-"""Loops that those who run tests close are told of, and methods put back."""
+"""Loops that those who run tests close are notified of, and methods put back."""
 
 import asyncio
 import asyncio.runners
@@ -7,13 +7,13 @@ from unittest import IsolatedAsyncioTestCase
 
 import pytest
 
-from metrics.testing.leaks import runners
+from metrics.testing.leaks import _runners as runners
 
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget the run of pytest around this one."""
-    monkeypatch.setattr(runners, "_told", [])
+    monkeypatch.setattr(runners, "_listeners", [])
     if runners._cancel is not None:
         monkeypatch.setattr(asyncio.runners, "_cancel_all_tasks", runners._cancel)
         monkeypatch.setattr(runners, "_cancel", None)
@@ -24,7 +24,7 @@ class Case(IsolatedAsyncioTestCase):
         pass
 
 
-def test_the_innermost_run_is_told_and_then_the_one_around_it():
+def test_the_innermost_run_is_notified_and_then_the_one_around_it():
     before = asyncio.runners._cancel_all_tasks
     outer: list[object] = []
     inner: list[object] = []
@@ -41,13 +41,13 @@ def test_the_innermost_run_is_told_and_then_the_one_around_it():
     assert asyncio.runners._cancel_all_tasks is before
 
 
-def test_what_a_test_runs_by_itself_is_not_told_of():
-    told: list[object] = []
-    runners.watch(told.append)
+def test_what_a_test_runs_by_itself_is_not_reported():
+    notified: list[object] = []
+    runners.watch(notified.append)
     # In a thread, because this test is itself called by one who runs tests.
     thread = threading.Thread(target=lambda: asyncio.run(asyncio.sleep(0)))
     thread.start()
     thread.join()
     asyncio.run(asyncio.sleep(0))
-    runners.unwatch(told.append)
-    assert told == []
+    runners.unwatch(notified.append)
+    assert notified == []

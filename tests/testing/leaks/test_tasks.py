@@ -7,8 +7,8 @@ import pytest
 from metrics.errors import ShutdownError
 from metrics.lifecycle import LifecycleContainer, Resource, State, state
 from metrics.testing import LeakError, no_leaks
-from metrics.testing.leaks.check import Check
-from metrics.testing.leaks.origins import recorded
+from metrics.testing.leaks._check import Check
+from metrics.testing.leaks._origins import recording
 
 
 async def connect():
@@ -130,7 +130,7 @@ def test_a_container_that_outlives_its_event_loop_is_reported_once():
     async def stop() -> None:
         await container.shutdown_resources()
 
-    with recorded():
+    with recording():
         with asyncio.Runner() as runner:
             check = Check(grace=0.0)
             runner.run(start())

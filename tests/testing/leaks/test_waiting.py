@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from metrics.testing import LeakError, no_leaks
-from metrics.testing.leaks import check as checking
+from metrics.testing.leaks import _check as checking
 
 
 @contextmanager

@@ -3,14 +3,14 @@
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, final
 
-from metrics.testing.leaks.allowances import Ignored
-from metrics.testing.leaks.check import Check
-from metrics.testing.leaks.inventory import Inventory, take
-from metrics.testing.leaks.naming import holder_of
-from metrics.testing.leaks.origins import recorded
+from metrics.testing.leaks._allowances import Ignored
+from metrics.testing.leaks._check import Check
+from metrics.testing.leaks._inventory import Inventory, take
+from metrics.testing.leaks._naming import holder_of
+from metrics.testing.leaks._origins import recording
 
 if TYPE_CHECKING:
-    from metrics.testing.leaks.naming import Leak
+    from metrics.testing.leaks._naming import Leak
 
 POOL = (
     "A pool of a module lives as long as the process: shut it down in a session-scoped fixture, or "
@@ -33,7 +33,7 @@ class SessionBaseline:
 
     def __init__(self, ignore: tuple[Ignored, ...], grace: float) -> None:
         self._recording = ExitStack()
-        self._recording.enter_context(recorded())
+        self._recording.enter_context(recording())
         self._check = Check(ignore, grace, excusing=False)
 
     def close(self) -> None:
@@ -45,17 +45,17 @@ class SessionBaseline:
         """Patterns that have matched at the end of the run."""
         return self._check.used
 
-    def answer(self, things: Inventory) -> None:
+    def answer(self, objects: Inventory) -> None:
         """Drop objects from the comparison that a test has been blamed or excused for."""
-        self._check.exclude(things)
+        self._check.exclude(objects)
 
     def leaks(self) -> "list[Leak]":
         """Return what is left at the end of the run, also what was excused in its tests."""
         # A log file of a module is open for the life of the process, and pytest has files as well.
         unknown = {
-            key: thing
-            for key, thing in take().items()
-            if key.kind == "descriptor" and holder_of(thing) is None
+            key: obj
+            for key, obj in take().items()
+            if key.kind == "descriptor" and holder_of(obj) is None
         }
         self._check.exclude(unknown)
         return [leak for leak in self._check.leaks() if not is_of_plugin(leak)]

@@ -8,9 +8,9 @@ from time import sleep
 from types import TracebackType
 from typing import Any, Self, TypeVar, final
 
-from metrics.testing.leaks.allowances import GRACE, Ignored, patterns, seconds
-from metrics.testing.leaks.excuses import started_by, without_excused
-from metrics.testing.leaks.inventory import (
+from metrics.testing.leaks._allowances import GRACE, Ignored, patterns, seconds
+from metrics.testing.leaks._excuses import started_by, without_excused
+from metrics.testing.leaks._inventory import (
     HIDDEN,
     Inventory,
     Key,
@@ -20,9 +20,9 @@ from metrics.testing.leaks.inventory import (
     take,
     tasks_of,
 )
-from metrics.testing.leaks.naming import Leak, named
-from metrics.testing.leaks.origins import here, recorded, running_loop
-from metrics.testing.leaks.owners import owners
+from metrics.testing.leaks._naming import Leak, leak_of
+from metrics.testing.leaks._origins import here, recording, running_loop
+from metrics.testing.leaks._owners import owners
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -169,11 +169,11 @@ class Check:
         """Allow objects that one of these patterns matches."""
         self._ignored += patterns(ignored)
 
-    def exclude(self, things: Inventory) -> None:
+    def exclude(self, objects: Inventory) -> None:
         """Exclude objects that another test or fixture answers for."""
-        self._before |= things
+        self._before |= objects
         if self._excusing:
-            self._known |= identities(things)
+            self._known |= identities(objects)
 
     def skip_descriptors(self) -> None:
         """Compare no files and sockets any more, because a traceback may keep them open."""
@@ -270,10 +270,10 @@ class Check:
         if loop is None:
             now = take(descriptors=self._descriptors)
             self._listed = threads_in(now)
-            left = {key: thing for key, thing in now.items() if key not in self._before}
+            left = {key: obj for key, obj in now.items() if key not in self._before}
         else:
             now = {Key("task", id(task)): task for task in tasks_of(loop)}
-            left = {key: thing for key, thing in now.items() if key not in self._before}
+            left = {key: obj for key, obj in now.items() if key not in self._before}
             # The tasks of their resources end with the loop, and the resources stay entered.
             now.update((Key("container", which), use) for which, use in running_containers())
         self._found, self._threads = {}, []
@@ -287,23 +287,21 @@ class Check:
         belonging = owners(now)
         if (among := self._among) is not None:
             left = {
-                key: thing
-                for key, thing in left.items()
-                if key in among or belonging.get(key) in among
+                key: obj for key, obj in left.items() if key in among or belonging.get(key) in among
             }
         left = without_excused(left, belonging, self._known, self._own)
         self._found = left
         leaks = []
-        for key, thing in left.items():
-            leak = named(key, thing)
-            origin = started_by(key, thing)
+        for key, obj in left.items():
+            leak = leak_of(key, obj)
+            origin = started_by(key, obj)
             stack = origin.stack if origin else ()
             matching = [each for each in self._ignored if leak.is_ignored(each, stack)]
             self.used.update(matching)
             if not matching:
                 leaks.append(leak)
-                if isinstance(thing, threading.Thread) and thing is not threading.current_thread():
-                    self._threads.append(thing)
+                if isinstance(obj, threading.Thread) and obj is not threading.current_thread():
+                    self._threads.append(obj)
         return leaks
 
     def _drop_known_without_frame(self, left: Inventory, now: Inventory) -> None:
@@ -328,7 +326,7 @@ class NoLeaks:
         if self._check is not None:
             raise RuntimeError("this block has been entered already; call no_leaks() for each")
         with ExitStack() as entered:
-            entered.enter_context(recorded())
+            entered.enter_context(recording())
             self._check = Check(self._ignored, self._grace)
             self._recording = entered.pop_all()
         return self
@@ -382,9 +380,9 @@ async def run_for(seconds: float) -> None:
     await asyncio.sleep(0)
 
 
-def threads_in(things: Inventory) -> int:
+def threads_in(objects: Inventory) -> int:
     """Return the number of threads in an inventory."""
-    return sum(1 for key in things if key.kind == "thread")
+    return sum(1 for key in objects if key.kind == "thread")
 
 
 def is_hidden(key: Key) -> bool:
@@ -392,6 +390,6 @@ def is_hidden(key: Key) -> bool:
     return isinstance(key.identity, tuple) and key.identity[0] == HIDDEN
 
 
-def identities(things: Inventory) -> set[int]:
+def identities(objects: Inventory) -> set[int]:
     """Return the identities of the threads and tasks of an inventory."""
-    return {id(thing) for key, thing in things.items() if key.kind in {"thread", "task"}}
+    return {id(obj) for key, obj in objects.items() if key.kind in {"thread", "task"}}

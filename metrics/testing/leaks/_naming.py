@@ -11,9 +11,9 @@ from re import Pattern
 from textwrap import indent
 from typing import Any, NamedTuple
 
-from metrics.testing.leaks.allowances import Ignored, is_in, location_of
-from metrics.testing.leaks.dropped import Dropped
-from metrics.testing.leaks.inventory import (
+from metrics.testing.leaks._allowances import Ignored, is_in, location_of
+from metrics.testing.leaks._dropped import Dropped
+from metrics.testing.leaks._inventory import (
     OPEN_FILES,
     Key,
     known_processes,
@@ -21,9 +21,9 @@ from metrics.testing.leaks.inventory import (
     read,
     tasks_of,
 )
-from metrics.testing.leaks.origins import Stack, living, origin_of
-from metrics.testing.leaks.owners import descriptors_of_process
-from metrics.testing.leaks.places import Place, is_foreign, places
+from metrics.testing.leaks._origins import Stack, living, origin_of
+from metrics.testing.leaks._owners import descriptors_of_process
+from metrics.testing.leaks._places import Place, is_foreign, places
 
 # One that stands for itself: not of an address or a version, and not of a word.
 NUMBER = re.compile(r"(?<![A-Za-z\d.])(?<!::)\d+(?![A-Za-z\d.])")
@@ -94,12 +94,12 @@ class Leak(NamedTuple):
         return f"{text}, started at\n{indent(places, ' ' * 4)}" if places else text
 
 
-def named(key: Key, thing: Any) -> Leak:
+def leak_of(key: Key, obj: Any) -> Leak:
     """Return the leak of an object that was left behind."""
-    return NAMING[key.kind](thing)
+    return NAMING[key.kind](obj)
 
 
-def named_thread(thread: Any) -> Leak:
+def thread_leak(thread: Any) -> Leak:
     """Name a thread, or the number of one that Python has no object for."""
     if isinstance(thread, int) and thread < 0:
         return Leak("thread", "without a frame", "started by _thread, runs no Python code")
@@ -112,13 +112,13 @@ def named_thread(thread: Any) -> Leak:
     return Leak(kind, thread.name, "daemon" if thread.daemon else "", stack_of(thread))
 
 
-def named_task(task: Any) -> Leak:
+def task_leak(task: Any) -> Leak:
     """Name a task after its coroutine, beside its own name."""
     coroutine = getattr(task.get_coro(), "__qualname__", "")
     return Leak("task", task.get_name(), coroutine, stack_of(task))
 
 
-def named_loop(loop: Any) -> Leak:
+def loop_leak(loop: Any) -> Leak:
     """Name an event loop after its class."""
     detail = "running" if loop.is_running() else "not closed"
     # A task of a running loop may end at any time; the others wait for ever.
@@ -131,7 +131,7 @@ def named_loop(loop: Any) -> Leak:
     return Leak("event loop", name, detail, stack_of(loop))
 
 
-def named_process(pid: int) -> Leak:
+def process_leak(pid: int) -> Leak:
     """Name a process of multiprocessing by its own name, any other by its command line."""
     process = process_of(pid)
     stack = stack_of(process)
@@ -153,7 +153,7 @@ def written_out(arguments: Any) -> str:
     return " ".join(map(os.fsdecode, arguments))
 
 
-def named_container(use: Any) -> Leak:
+def container_leak(use: Any) -> Leak:
     """Name a container and its resources in use, or a single resource outside any container."""
     lifecycle, stack = use.lifecycle, stack_of(use.lifecycle)
     names = ", ".join(use.resources)
@@ -164,13 +164,13 @@ def named_container(use: Any) -> Leak:
     return Leak(kind, use.name, f"{use.state}, with {names}", stack)
 
 
-def named_resource(resource: Any) -> Leak:
+def resource_leak(resource: Any) -> Leak:
     """Name a resource of dependency-injector after its hook."""
     hook = resource.provides
     return Leak("resource", getattr(hook, "__qualname__", None) or repr(hook), "initialized")
 
 
-def named_descriptor(descriptor: int) -> Leak:
+def descriptor_leak(descriptor: int) -> Leak:
     """Name an open file by its path, a socket by its addresses."""
     mode = mode_of(descriptor)
     try:
@@ -221,11 +221,11 @@ def addresses_of(descriptor: int) -> str:
 
 def addresses(socket: Any) -> str:
     """Return the local and the remote address of a socket."""
-    told = []
+    known = []
     for ask in (socket.getsockname, socket.getpeername):
         with suppress(OSError):
-            told.append(address(ask()))
-    return " -> ".join(told) or "unnamed"
+            known.append(address(ask()))
+    return " -> ".join(known) or "unnamed"
 
 
 def address(where: Any) -> str:
@@ -248,11 +248,11 @@ def stack_of(started: Any) -> tuple[Place, ...]:
 
 
 NAMING: dict[str, Callable[[Any], Leak]] = {
-    "thread": named_thread,
-    "task": named_task,
-    "event loop": named_loop,
-    "process": named_process,
-    "container": named_container,
-    "resource": named_resource,
-    "descriptor": named_descriptor,
+    "thread": thread_leak,
+    "task": task_leak,
+    "event loop": loop_leak,
+    "process": process_leak,
+    "container": container_leak,
+    "resource": resource_leak,
+    "descriptor": descriptor_leak,
 }

@@ -16,7 +16,7 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
-from metrics.testing.leaks import dropped
+from metrics.testing.leaks import _dropped as dropped
 
 DEPTH = 40
 """Frames kept of a stack, the innermost."""
@@ -51,7 +51,7 @@ class Origin(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Method that starts or makes an object to be recorded."""
+    """Method that starts or makes an object, which is recorded."""
 
     module: str
     owner: str
@@ -122,7 +122,7 @@ def living(owner: str) -> list[Any]:
 
 
 @contextmanager
-def recorded() -> Iterator[None]:
+def recording() -> Iterator[None]:
     """Record, until the block ends, where threads and the like are started."""
     global _active  # noqa: PLW0603 - methods are replaced for the whole process
     with _lock:
@@ -167,7 +167,7 @@ def replace(start: Start, owner: Any) -> None:
     original = getattr(owner, start.method)
     if type(original) is FunctionType:
         original = _originals.get(original, original)
-    method = recording(original, start)
+    method = recorder_of(original, start)
     _originals[method] = original
     _replaced[start] = owner, original, method
     setattr(owner, start.method, method)
@@ -199,7 +199,7 @@ def find(wanted: dict[Start, Any]) -> None:
                 enter(found, None, start)
 
 
-def recording(original: Method, start: Start) -> Method:
+def recorder_of(original: Method, start: Start) -> Method:
     """Return a method that does what the original does, and records it."""
 
     @functools.wraps(original)

@@ -1,4 +1,4 @@
-"""Fixtures for pytest: a container, its clock and its ticker, and the recording of its registry.
+"""Fixtures for pytest: a container, its clock and ticker, its recording, and the leak check.
 
 A fixture of the same name in a conftest.py replaces one of these, for the other ones too. Imports
 are made when a fixture is used, because every run of pytest loads this module.
@@ -8,7 +8,7 @@ are made when a fixture is used, because every run of pytest loads this module.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
     from metrics.lifecycle import MetricsContainer
     from metrics.testing import ManualClock, ManualTicker
+    from metrics.testing.leaks._check import Check
     from metrics.testing.recording import Changes
 
 
 @pytest.fixture
 def manual_clock() -> ManualClock:
     """Return a clock that stands still until the test calls its `advance(seconds)`."""
-    from metrics.testing.clock import ManualClock
+    from metrics.testing._clock import ManualClock
 
     return ManualClock()
 
@@ -31,7 +32,7 @@ def manual_clock() -> ManualClock:
 @pytest.fixture
 def manual_ticker(manual_clock: ManualClock) -> Iterator[ManualTicker]:
     """Provide a started ticker whose `advance(seconds)` moves `manual_clock`, and ticks."""
-    from metrics.testing.ticker import ManualTicker
+    from metrics.testing._ticker import ManualTicker
 
     with ManualTicker(clock=manual_clock) as ticker:
         yield ticker
@@ -67,3 +68,17 @@ def recorded_metrics(metrics_container: MetricsContainer) -> Iterator[Changes]:
 
     with recorded(metrics_container) as changes:
         yield changes
+
+
+@pytest.fixture
+def leaks(request: pytest.FixtureRequest) -> Check:
+    """Check this test for leaks: `leaks.verify()` now, and again when the test has ended.
+
+    `leaks.ignore("worker-*")` allows what the pattern matches.
+    """
+    checking: Any = request.config.pluginmanager.get_plugin("leakcheck")
+    check: Check | None = checking and checking.check
+    if check is None:
+        # What was there before the test is not known any more.
+        raise pytest.UsageError("getfixturevalue is too late for leaks: make it an argument")
+    return check

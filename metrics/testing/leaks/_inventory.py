@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from metrics.testing.leaks import origins
-from metrics.testing.leaks.dropped import dropped
+from metrics.testing.leaks import _origins as origins
+from metrics.testing.leaks._dropped import dropped
 
 STANDARD_STREAMS = 3
 """Descriptors below this one are redirected by tools that capture output."""

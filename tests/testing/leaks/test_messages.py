@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from metrics.testing import Leak, LeakError, no_leaks
-from metrics.testing.leaks import check as leaks
+from metrics.testing.leaks import _check as leaks
 from tests.testing.leaks.leaving import listener, process, thread
 
 

@@ -8,25 +8,25 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from metrics.testing.leaks.inventory import Inventory, Key, process_of
-from metrics.testing.leaks.origins import opened
-from metrics.testing.leaks.process_wide import is_token_pipe
+from metrics.testing.leaks._inventory import Inventory, Key, process_of
+from metrics.testing.leaks._origins import opened
+from metrics.testing.leaks._process_wide import is_token_pipe
 
 
 def owners(now: Inventory) -> dict[Key, Key]:
     """Return the owners of objects that belong to another object of the inventory."""
-    descriptors = {thing: key for key, thing in now.items() if key.kind == "descriptor"}
+    descriptors = {obj: key for key, obj in now.items() if key.kind == "descriptor"}
     found: dict[Key, Key] = {}
-    for key, thing in now.items():
+    for key, obj in now.items():
         if key.kind in DESCRIPTORS:
-            for descriptor in DESCRIPTORS[key.kind](thing):
+            for descriptor in DESCRIPTORS[key.kind](obj):
                 if descriptor in descriptors:
                     found[descriptors[descriptor]] = key
         if key.kind in MEMBERS:
-            found.update(dict.fromkeys(MEMBERS[key.kind](thing), key))
+            found.update(dict.fromkeys(MEMBERS[key.kind](obj), key))
         # A worker thread of anyio's serves one loop, and ends with it.
-        if key.kind == "thread" and type(thing).__module__.startswith("anyio."):
-            found[key] = Key("event loop", id(getattr(thing, "loop", None)))
+        if key.kind == "thread" and type(obj).__module__.startswith("anyio."):
+            found[key] = Key("event loop", id(getattr(obj, "loop", None)))
     found = {key: owner for key, owner in found.items() if owner in now}
     return {key: owner for key, owner in found.items() if key in now}
 

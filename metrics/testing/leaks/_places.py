@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from metrics.testing.leaks.origins import Frame, Origin, Stack
+from metrics.testing.leaks._origins import Frame, Origin, Stack
 
 RUNNERS = {"_pytest", "pluggy", "pytest", "pytest_asyncio", "runpy", "unittest", "xdist"}
 """Packages that run tests: a stack is shown from what they call."""

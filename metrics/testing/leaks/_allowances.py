@@ -6,7 +6,7 @@ from pathlib import Path
 from re import Pattern
 from typing import Any
 
-from metrics.testing.leaks.origins import Frame
+from metrics.testing.leaks._origins import Frame
 
 Ignored = str | Pattern[str]
 

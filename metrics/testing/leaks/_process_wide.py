@@ -1,7 +1,7 @@
 """Process-wide helpers of libraries: started by their first use, and never stopped by a user.
 
 The first test that uses such a library would otherwise answer for all of them. Another helper is
-added with `register`, or in pytest with the hook `pytest_leakcheck_process_wide(kind, thing)`.
+added with `register`, or in pytest with the hook `pytest_leakcheck_process_wide(kind, obj)`.
 """
 
 import os
@@ -12,27 +12,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from metrics.testing.leaks.inventory import OPEN_FILES, known_processes, process_of, read
+from metrics.testing.leaks._inventory import OPEN_FILES, known_processes, process_of, read
 
 Helper = Callable[[str, Any], bool | None]
 """Predicate of a helper: takes the kind of an object ("thread", "task", "event loop", "process",
 "descriptor", "container") and the object, or the number of a process or descriptor."""
 
 
-def is_idle_trio_thread(kind: str, thing: Any) -> bool:
+def is_idle_trio_thread(kind: str, obj: Any) -> bool:
     """Return whether a thread waits in trio's cache for its next job, or ten seconds to end."""
     module = sys.modules.get("trio._core._thread_cache")
     if kind != "thread" or module is None:
         return False
     # A thread with a job that does not return is none of the idle ones, and stays a leak.
-    return any(worker._thread is thing for worker in list(module.THREAD_CACHE._idle_workers))
+    return any(worker._thread is obj for worker in list(module.THREAD_CACHE._idle_workers))
 
 
-def is_signal_pipe(kind: str, thing: Any) -> bool:
+def is_signal_pipe(kind: str, obj: Any) -> bool:
     """Return whether a descriptor is an end of the pipe that libuv keeps for all of its loops."""
     if kind != "descriptor" or "uvloop" not in sys.modules:
         return False
-    return is_token_pipe(thing)
+    return is_token_pipe(obj)
 
 
 def is_token_pipe(descriptor: int) -> bool:
@@ -69,7 +69,7 @@ def open_targets() -> Iterator[tuple[int, str]]:
             continue
 
 
-def is_of_gevent_hub(kind: str, thing: Any) -> bool:
+def is_of_gevent_hub(kind: str, obj: Any) -> bool:
     """Return whether a descriptor is of the loop in which gevent's hub of this thread waits."""
     hubs: Any = sys.modules.get("gevent._hub_local")
     hub = hubs.get_hub_if_exists() if hubs is not None and kind == "descriptor" else None
@@ -78,41 +78,41 @@ def is_of_gevent_hub(kind: str, thing: Any) -> bool:
     with_errors = (AttributeError, OSError, TypeError, ValueError)
     try:
         poll = hub.loop.fileno()
-        if thing == poll:
+        if obj == poll:
             return True
-        target = os.readlink(f"{OPEN_FILES}/{thing}")  # noqa: PTH115 - as above
+        target = os.readlink(f"{OPEN_FILES}/{obj}")  # noqa: PTH115 - as above
         polled = re.findall(r"(?m)^tfd:\s*(\d+)", read(f"/proc/self/fdinfo/{poll}"))
     except with_errors:
         return False
     # libev registers its wake-up lazily: before the first wait, it is the descriptor that follows.
     wakes = re.fullmatch(r"anon_inode:\[(?:eventfd|timerfd|signalfd)\]", target) is not None
-    return wakes and (str(thing) in polled or thing == poll + 1)
+    return wakes and (str(obj) in polled or obj == poll + 1)
 
 
-def is_idle_gevent_worker(kind: str, thing: Any) -> bool:
+def is_idle_gevent_worker(kind: str, obj: Any) -> bool:
     """Return whether a native thread of gevent's pool waits for its next job."""
-    if kind != "thread" or not isinstance(thing, int) or "gevent.threadpool" not in sys.modules:
+    if kind != "thread" or not isinstance(obj, int) or "gevent.threadpool" not in sys.modules:
         return False
-    frame = sys._current_frames().get(thing)
+    frame = sys._current_frames().get(obj)
     # A job would be the innermost function.
     return frame is not None and frame.f_globals.get("__name__", "").startswith("gevent.")
 
 
-def is_of_anyio_process_pool(kind: str, thing: Any) -> bool:
+def is_of_anyio_process_pool(kind: str, obj: Any) -> bool:
     """Return whether a task or process belongs to anyio's pool, which ends with its event loop."""
     if "anyio.to_process" not in sys.modules:
         return False
     if kind == "task":
-        coroutine = thing.get_coro()
+        coroutine = obj.get_coro()
         code = getattr(coroutine, "cr_code", None)
         name = getattr(coroutine, "__qualname__", "")
         file = Path(code.co_filename).parts if code is not None else ()
         return name == "_shutdown_process_pool_on_exit" and "anyio" in file
     if kind == "process":
-        return is_anyio_worker(process_of(thing))
+        return is_anyio_worker(process_of(obj))
     # The pool kills its workers when the test's task ends, and closes pipes when the loop runs on.
     return kind == "descriptor" and any(
-        not pipe.closed and pipe.fileno() == thing
+        not pipe.closed and pipe.fileno() == obj
         for process in known_processes()
         if is_anyio_worker(process)
         for pipe in (process.stdin, process.stdout, process.stderr)
@@ -126,13 +126,13 @@ def is_anyio_worker(process: Any) -> bool:
     return isinstance(arguments, list | tuple) and "anyio.to_process" in arguments
 
 
-def is_asgiref_thread(kind: str, thing: Any) -> bool:
+def is_asgiref_thread(kind: str, obj: Any) -> bool:
     """Return whether a thread is the one in which asgiref runs all synchronous code."""
     module = sys.modules.get("asgiref.sync")
     if kind != "thread" or module is None:
         return False
     executor = getattr(module.SyncToAsync, "single_thread_executor", None)
-    return thing in getattr(executor, "_threads", ())
+    return obj in getattr(executor, "_threads", ())
 
 
 HELPERS: tuple[Helper, ...] = (
@@ -162,6 +162,6 @@ def register(helper: Helper) -> Iterator[None]:
         _registered.remove(helper)
 
 
-def is_process_wide(kind: str, thing: Any) -> bool:
+def is_process_wide(kind: str, obj: Any) -> bool:
     """Return whether an object belongs to a process-wide helper."""
-    return any(helper(kind, thing) for helper in (*HELPERS, *_registered))
+    return any(helper(kind, obj) for helper in (*HELPERS, *_registered))

@@ -15,7 +15,7 @@ def summary(tests: Iterable[Iterable[Blamed]]) -> Iterator[str]:
     """Yield the lines about what each test has left, what was left most often first."""
     tests = list(tests)
     counted = Counter((pattern, place) for leaks in tests for pattern, place in leaks)
-    yield f"{number(len(tests), 'test')} left something behind:"
+    yield f"{number(len(tests), 'test')} left objects behind:"
     here = f"{Path.cwd()}/"
     for (pattern, place), count in counted.most_common(LINES):
         started = f", started at {place.removeprefix(here)}" if place else ""

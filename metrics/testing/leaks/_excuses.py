@@ -4,11 +4,11 @@ import sys
 from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING, Any
 
-from metrics.testing.leaks.inventory import Inventory, Key, process_of
-from metrics.testing.leaks.naming import holder_of
-from metrics.testing.leaks.origins import Origin, origin_of
-from metrics.testing.leaks.places import STARTERS, TOOLS, is_a_tools
-from metrics.testing.leaks.process_wide import is_process_wide
+from metrics.testing.leaks._inventory import Inventory, Key, process_of
+from metrics.testing.leaks._naming import holder_of
+from metrics.testing.leaks._origins import Origin, origin_of
+from metrics.testing.leaks._places import STARTERS, TOOLS, is_a_tools
+from metrics.testing.leaks._process_wide import is_process_wide
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -31,23 +31,23 @@ def without_excused(
     }
     # Threads of an executor that was there before are as good as there before.
     lasting = {
-        id(thing)
-        for key, thing in left.items()
+        id(obj)
+        for key, obj in left.items()
         if key in owners and owners[key] not in left and key.kind == "thread"
     }
 
-    def excused(key: Key, thing: Any) -> bool:
-        if key.kind == "executor" or thing in kept.get(key.kind, ()):
+    def excused(key: Key, obj: Any) -> bool:
+        if key.kind == "executor" or obj in kept.get(key.kind, ()):
             return True
         owner = owners.get(key)
         # A descriptor, or the task of a resource, is reported with its owner.
         if owner is not None and (owner not in left or key.kind in {"descriptor", "task"}):
             return True
-        origin = started_by(key, thing)
+        origin = started_by(key, obj)
         if origin is not None and (is_a_tools(origin) or is_theirs(origin)):
             return True
         unseen = origin is None and key.kind == "thread"
-        return (unseen and is_tools_thread(thing)) or is_process_wide(key.kind, thing)
+        return (unseen and is_tools_thread(obj)) or is_process_wide(key.kind, obj)
 
     def is_theirs(origin: Origin) -> bool:
         """Return whether it was started by what was there before, or by what that has started."""
@@ -63,7 +63,7 @@ def without_excused(
                 return True
         return False
 
-    return {key: thing for key, thing in left.items() if not excused(key, thing)}
+    return {key: obj for key, obj in left.items() if not excused(key, obj)}
 
 
 def is_tools_thread(thread: Any) -> bool:
@@ -88,15 +88,15 @@ def package_of(module: str | None) -> str:
     return (module or "").partition(".")[0]
 
 
-def started_by(key: Key, thing: Any) -> Origin | None:
+def started_by(key: Key, obj: Any) -> Origin | None:
     """Return the origin of an object, as far as it is known."""
     if key.kind == "descriptor":
-        thing = holder_of(thing)
+        obj = holder_of(obj)
     elif key.kind == "process":
-        thing = process_of(thing)
+        obj = process_of(obj)
     elif key.kind == "container":
-        thing = thing.lifecycle
-    return origin_of(thing)
+        obj = obj.lifecycle
+    return origin_of(obj)
 
 
 def kept_by_multiprocessing(*names: str) -> Iterator[int]:

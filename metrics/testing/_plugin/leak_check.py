@@ -3,22 +3,23 @@
 import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
+from inspect import signature
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import pytest
 
-from metrics.testing.leaks.allowances import GRACE, Ignored, patterns, seconds
-from metrics.testing.leaks.check import Check, LeakError
-from metrics.testing.leaks.inventory import Inventory, take
-from metrics.testing.leaks.origins import follow, recorded
-from metrics.testing.leaks.process_wide import register
-from metrics.testing.leaks.runners import unwatch, watch
-from metrics.testing.plugin import has_fixture
-from metrics.testing.session import SessionBaseline, advice
+from metrics.testing._plugin import has_fixture
+from metrics.testing._plugin.session import SessionBaseline, advice
+from metrics.testing.leaks._allowances import GRACE, Ignored, patterns, seconds
+from metrics.testing.leaks._check import Check, LeakError
+from metrics.testing.leaks._inventory import Inventory, take
+from metrics.testing.leaks._origins import follow, recording
+from metrics.testing.leaks._process_wide import register
+from metrics.testing.leaks._runners import unwatch, watch
 
 if TYPE_CHECKING:
-    from metrics.testing.leaks.naming import Leak
-    from metrics.testing.summary import Blamed
+    from metrics.testing._plugin.summary import Blamed
+    from metrics.testing.leaks._naming import Leak
 
     # Named only here, because pytest has it in public since 8.1 and generic since 8.
     FixtureDef = pytest.FixtureDef[Any]
@@ -70,7 +71,7 @@ class LeakCheck:
             self._grace = setting(grace)
         self._config = config
         self._recording = ExitStack()
-        self._recording.enter_context(recorded())
+        self._recording.enter_context(recording())
         self._recording.enter_context(register(self._is_process_wide))
         self._baseline = SessionBaseline(self._ignore, self._grace) if everywhere else None
         # What is left at the end of the run, and the workers of xdist in which it is.
@@ -223,11 +224,11 @@ class LeakCheck:
             return (yield)
         finally:
             self._nested.pop()
-            started = {key: thing for key, thing in take().items() if key not in before}
+            started = {key: obj for key, obj in take().items() if key not in before}
             self.check.exclude(started)
             if self._nested:
                 self._nested[-1].update(started)
-            own = {key: thing for key, thing in started.items() if key not in inner}
+            own = {key: obj for key, obj in started.items() if key not in inner}
             self._started[fixturedef] = own, self._settings
 
     @pytest.hookimpl(trylast=True)
@@ -242,10 +243,10 @@ class LeakCheck:
         if self.check is not None:
             self._cancelled += self.check.tasks(loop)
 
-    def _is_process_wide(self, kind: str, thing: Any) -> bool:
+    def _is_process_wide(self, kind: str, obj: Any) -> bool:
         """Return whether a plugin or a conftest.py knows an object as a process-wide helper."""
         hook = self._config.hook.pytest_leakcheck_process_wide
-        return bool(hook(kind=kind, thing=thing))
+        return bool(hook(kind=kind, obj=obj))
 
     def _failed_check(self) -> None:
         """Compare no descriptors after a test that has failed."""
@@ -290,9 +291,7 @@ class LeakCheck:
                 opened = any(leak.kind in OPENED for leak in leaks)
                 yield LeakError(leaks, item.name, LATER if opened else ""), True
         if self._unchecked is not None:
-            self._answer(
-                {key: thing for key, thing in take().items() if key not in self._unchecked}
-            )
+            self._answer({key: obj for key, obj in take().items() if key not in self._unchecked})
             self._unchecked = None
         for name, started, settings in ended:
             among = Check(settings.ignore, settings.grace, {}, among=started)
@@ -302,10 +301,10 @@ class LeakCheck:
             if leaks:
                 yield LeakError(leaks, name), False
 
-    def _answer(self, things: Inventory) -> None:
+    def _answer(self, objects: Inventory) -> None:
         """Report at the end of the run nothing that a test was blamed or excused for."""
-        if self._baseline is not None and things:
-            self._baseline.answer(things)
+        if self._baseline is not None and objects:
+            self._baseline.answer(objects)
 
     def _settings_of(self, item: pytest.Item) -> Settings:
         """Return how a test is checked: the closest marker decides, patterns add up."""
@@ -313,14 +312,15 @@ class LeakCheck:
         grace, ignore = self._grace, self._ignore
         expected: tuple[Ignored, ...] = ()
         for marker in reversed(list(item.iter_markers("leakcheck"))):
-            enabled, more, own_grace, known = leakcheck(*marker.args, **marker.kwargs)
+            bound = MARKER_OPTIONS.bind(*marker.args, **marker.kwargs)
+            enabled, more, own_grace, known = marker_options(*bound.args, **bound.kwargs)
             ignore += patterns(more)
             expected += patterns(known)
             grace = grace if own_grace is None else seconds(own_grace)
         return Settings(enabled, ignore + expected, grace, expected)
 
 
-def leakcheck(
+def marker_options(
     enabled: bool = True,
     *,
     ignore: Ignored | Iterable[Ignored] = (),
@@ -328,16 +328,20 @@ def leakcheck(
     expected: Ignored | Iterable[Ignored] = (),
     reason: str = "",
 ) -> tuple[bool, Ignored | Iterable[Ignored], float | None, Ignored | Iterable[Ignored]]:
-    """Return the arguments of a marker, which takes no others; the reason is for its reader.
+    """Return the arguments of a marker; the reason is for its reader.
 
     Raises:
-        TypeError: it has another argument; it has this function's name, which Python's message has.
+        TypeError: a value has the wrong type.
     """
     if not isinstance(enabled, bool):
         raise TypeError(f"enabled is True or False, and patterns are ignore=; got {enabled!r}")
     if not isinstance(reason, str):
         raise TypeError(f"reason is a string; got {reason!r}")
     return enabled, ignore, grace, expected
+
+
+MARKER_OPTIONS = signature(marker_options)
+"""Checks the names of a marker's arguments without the function's own name in the message."""
 
 
 def is_whole(config: pytest.Config) -> bool:

@@ -7,7 +7,7 @@ from typing import Self, final
 
 from metrics.errors import StopTimeoutError
 from metrics.instruments._inner import INTERVAL, Real, Shared, Tickable, amount, positive
-from metrics.testing.clock import NANOSECONDS, ManualClock, nanoseconds
+from metrics.testing._clock import NANOSECONDS, ManualClock, nanoseconds
 from metrics.ticker import Ticker, check_silence
 
 
