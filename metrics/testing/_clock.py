@@ -93,7 +93,7 @@ class ManualClock:
         return self
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        """Return the clock itself: containers deep-copy what their providers hold."""
+        """Return the clock itself: containers deep-copy the values of their providers."""
         return self
 
     def __repr__(self) -> str:

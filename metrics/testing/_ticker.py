@@ -185,7 +185,7 @@ class ManualTicker(Shared):
             self._ticked_ns = self._clock.monotonic_ns()
 
     def _expect(self) -> None:
-        """Expect the next tick from now on, whatever was due before."""
+        """Expect the next tick from now on, and none that was due before."""
         self._ticked_ns = self._clock.monotonic_ns()
         self._due_ns = self._next_due()
 

@@ -24,7 +24,7 @@ def overridden(
 
     `with overridden(container, ticker=ManualTicker(), clock=clock):`, or `async with`, or as a
     decorator of a test, a class of tests or, below `@pytest.fixture`, a fixture. All names are
-    replaced, or none. At the end everything is as it was, in whatever order such blocks end.
+    replaced, or none. At the end everything is as it was, and such blocks may end in any order.
 
     - a value is provided as it is, also if it could be entered or closed: a lock, a client, a mock
     - an object that `contextlib` has made, such as the result of a function decorated by
