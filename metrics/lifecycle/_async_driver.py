@@ -172,10 +172,13 @@ async def exit_one(shutdown: Shutdown, slot: Slot, thread: HookThread | None) ->
     if thread is None:
         exit_slot(shutdown, slot)
         return None
-    if await exit_in_thread(shutdown, slot, thread):
-        return thread
-    thread.end()
-    return None
+    hangs = True
+    try:
+        hangs = not await exit_in_thread(shutdown, slot, thread)
+    finally:
+        if hangs:
+            thread.end()
+    return None if hangs else thread
 
 
 async def exit_in_loop(shutdown: Shutdown, slot: Slot) -> None:

@@ -46,7 +46,12 @@ class HookThread:
         self.thread = threading.Thread(
             target=work, args=(self._calls, lost), name=THREAD_NAME, daemon=True
         )
-        self.thread.start()
+        try:
+            self.thread.start()
+        except BaseException:
+            # The traceback keeps this object for as long as the exception is kept.
+            self.end()
+            raise
 
     def call(self, function: Callable[[], T]) -> Future[T]:
         """Call `function` after the calls before it."""

@@ -120,3 +120,21 @@ def test_an_interruption_cannot_keep_the_thread_of_a_lost_object_alive():
         sys.settrace(before)
     thread.join(PATIENCE)
     assert not thread.is_alive()
+
+
+def test_an_interrupted_start_ends_the_thread_while_its_exception_is_kept(monkeypatch):
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        started.append(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt) as kept:
+        HookThread()
+    (thread,) = started
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert kept.traceback
