@@ -10,21 +10,17 @@ from typing import Unpack
 
 from metrics.exporters import graphite
 from metrics.registry import Registry
+from metrics.reporters._push.connecting import HOST, tcp_transport
 from metrics.reporters._push.lifetime import reporting
 from metrics.reporters._push.options import (
     ConnectionOptions,
     Option,
     chosen,
-    clock_of,
-    connect_timeout,
     constant_labels,
     list_options,
 )
 from metrics.reporters._push.payloads import Report
 from metrics.reporters._push.reporter import Reporter
-from metrics.reporters._transports.tcp import Tcp
-
-HOST = "127.0.0.1"
 
 PORT = 2003
 
@@ -80,12 +76,7 @@ def tcp(
     )
     # Malformed options are errors at the start.
     lines(Registry(), timestamp_ns=0)
-    transport = Tcp(
-        chosen(host, HOST),
-        chosen(port, PORT),
-        connect_timeout=connect_timeout(options),
-        clock=clock_of(registry, options),
-    )
+    transport = tcp_transport(registry, host, chosen(port, PORT), options)
 
     def read(report: Report) -> Iterable[bytes]:
         return lines(registry, timestamp_ns=report.timestamp_ns, reader=report.reader)

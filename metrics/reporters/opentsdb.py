@@ -11,14 +11,13 @@ from typing import Any, Unpack
 
 from metrics.exporters import opentsdb
 from metrics.registry import Registry
+from metrics.reporters._push.connecting import HOST, tcp_transport
 from metrics.reporters._push.lifetime import reporting
 from metrics.reporters._push.options import (
     ConnectionOptions,
     HttpOptions,
     Option,
     chosen,
-    clock_of,
-    connect_timeout,
     constant_labels,
     list_options,
 )
@@ -27,9 +26,6 @@ from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
 from metrics.reporters._transports.secrets import basic, require
-from metrics.reporters._transports.tcp import Tcp
-
-HOST = "127.0.0.1"
 
 PORT = 4242
 
@@ -87,12 +83,7 @@ def tcp(
         TypeError, ValueError: an option is malformed.
     """
     points = exporter_options(options)
-    transport = Tcp(
-        chosen(host, HOST),
-        chosen(port, PORT),
-        connect_timeout=connect_timeout(options),
-        clock=clock_of(registry, options),
-    )
+    transport = tcp_transport(registry, host, chosen(port, PORT), options)
 
     def read(report: Report) -> Iterable[bytes]:
         time, reader = report.timestamp_ns, report.reader

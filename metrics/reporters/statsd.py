@@ -14,23 +14,18 @@ from metrics.instruments._inner import size as checked_size
 from metrics.options import boolean
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
+from metrics.reporters._push.connecting import HOST, tcp_transport, udp_transport
 from metrics.reporters._push.lifetime import reporting
 from metrics.reporters._push.options import (
     ConnectionOptions,
     Option,
     Options,
     chosen,
-    clock_of,
-    connect_timeout,
     constant_labels,
     list_options,
 )
 from metrics.reporters._push.payloads import LINES, Codec, Report, batches, split_lines
 from metrics.reporters._push.reporter import Reporter
-from metrics.reporters._transports.tcp import Tcp
-from metrics.reporters._transports.udp import Udp
-
-HOST = "127.0.0.1"
 
 PORT = 8125
 
@@ -131,7 +126,7 @@ def udp(
         texts = statsd.lines(registry, deltas=deltas, reader=report.reader, **events)
         return datagrams(texts, dropped=too_long, size=size)
 
-    transport = Udp(chosen(host, HOST), chosen(port, PORT), clock=clock_of(registry, options))
+    transport = udp_transport(registry, host, chosen(port, PORT), options)
     codec = udp_codec(events["samples"], size)
     return reporting(registry, "statsd", read, transport, options, StatsdUdpOptions, codec)
 
@@ -175,12 +170,7 @@ def tcp(
         deltas = store_of(registry).keep(report.reader, Deltas)
         return statsd.stream(registry, deltas=deltas, reader=report.reader, **events)
 
-    transport = Tcp(
-        chosen(host, HOST),
-        chosen(port, PORT),
-        connect_timeout=connect_timeout(options),
-        clock=clock_of(registry, options),
-    )
+    transport = tcp_transport(registry, host, chosen(port, PORT), options)
     codec = tcp_codec(events["samples"])
     return reporting(registry, "statsd", read, transport, options, StatsdTcpOptions, codec)
 

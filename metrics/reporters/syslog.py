@@ -15,24 +15,20 @@ from typing import NamedTuple, Unpack
 
 from metrics.exporters import log_lines
 from metrics.registry import Registry
+from metrics.reporters._push.connecting import HOST, tcp_transport, udp_transport
 from metrics.reporters._push.lifetime import reporting
 from metrics.reporters._push.options import (
     ConnectionOptions,
     Option,
     Options,
     chosen,
-    connect_timeout,
     list_options,
 )
 from metrics.reporters._push.payloads import Report
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import is_plain
-from metrics.reporters._transports.tcp import Tcp
 from metrics.reporters._transports.transport import Transport
-from metrics.reporters._transports.udp import Udp
 from metrics.reporters._transports.unix import UnixDatagrams
-
-HOST = "127.0.0.1"
 
 PORT = 514
 
@@ -112,7 +108,7 @@ def udp(
     Raises:
         TypeError, ValueError: an option is malformed, or there is no such facility or severity.
     """
-    transport = Udp(chosen(host, HOST), chosen(port, PORT))
+    transport = udp_transport(registry, host, chosen(port, PORT), options)
     return report_messages(registry, transport, options, standard)
 
 
@@ -135,9 +131,7 @@ def tcp(
                 app_name="shop",
             )
     """
-    transport = Tcp(
-        chosen(host, HOST), chosen(port, PORT), connect_timeout=connect_timeout(options)
-    )
+    transport = tcp_transport(registry, host, chosen(port, PORT), options)
     return report_messages(registry, transport, options, length_prefixed, SyslogTcpOptions)
 
 
