@@ -125,8 +125,8 @@ class Running(Generic[C]):
             raise TypeError(
                 f"{start.why_awaited}: write `async with running(container)` instead of `with`"
             )
-        self._prepare(None)
         try:
+            self._prepare(None)
             perform(start)
         except BaseException as error:
             if _signals.broke_through(error):
@@ -168,10 +168,10 @@ class Running(Generic[C]):
         start = self._instance.start_operation(
             timeout=self._start_timeout, stop_timeout=self._timeout
         )
-        self._prepare(task)
-        if self.signals:
-            self._wakeup = _signals.wakeup(task.get_loop())
         try:
+            self._prepare(task)
+            if self.signals:
+                self._wakeup = _signals.wakeup(task.get_loop())
             await perform_in_loop(start)
         except BaseException as error:
             if _signals.broke_through(error):
@@ -249,7 +249,8 @@ class Running(Generic[C]):
         return None if self._task is None else self._cancel_soon
 
     def _cancel_soon(self) -> None:
-        if self._task is not None:
+        # A block that was never left outlives its loop.
+        if self._task is not None and not self._task.get_loop().is_closed():
             self._task.get_loop().call_soon_threadsafe(self._cancel_task)
 
     def _cancel_task(self) -> None:

@@ -289,6 +289,58 @@ def test_a_start_that_fails_leaves_the_other_block_its_signals(earlier):
     assert handlers() == [earlier, earlier]
 
 
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_block_whose_beginning_is_interrupted_receives_no_more_signals(
+    earlier, monkeypatch, number, kind
+):
+    """By a handler from before, which raises while the handlers are replaced one after another."""
+    install, calls = signal.signal, []
+
+    def interrupted(number_, handler):
+        calls.append(number_)
+        before = install(number_, handler)
+        if len(calls) == number + 1:
+            raise KeyboardInterrupt
+        return before
+
+    async def asynchronous() -> None:
+        async with running(container):
+            pytest.fail("it has begun")
+
+    def begin() -> None:
+        if kind == "async":
+            asyncio.run(asynchronous())
+        enter(running(container))
+
+    container = container_of()
+    monkeypatch.setattr(signal, "signal", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        begin()
+    monkeypatch.undo()
+    assert handlers() == [earlier, earlier]
+    signal.raise_signal(signal.SIGTERM)
+    assert earlier.received == [signal.SIGTERM]
+
+
+def test_a_block_that_was_never_left_does_not_hinder_others_when_its_loop_is_closed(earlier):
+    abandoned, container = running(container_of()), container_of()
+
+    async def asynchronous() -> None:
+        async with running(container):
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.sleep(LONG)
+
+    with asyncio.Runner() as runner:
+        runner.run(abandoned.__aenter__())
+    with pytest.raises(SystemExit):
+        asyncio.run(asynchronous())
+    assert state(container) is State.STOPPED
+    with pytest.raises(SystemExit):
+        asyncio.run(abandoned.__aexit__(None, None, None))
+    assert handlers() == [earlier, earlier]
+
+
 def test_a_stop_that_fails_leaves_the_other_block_its_signals(earlier):
     first, second = running(container_of(stop=OSError("no"))), running(container_of())
     enter(first)
