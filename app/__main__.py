@@ -1,4 +1,4 @@
-"""Runs the agent: `python -m app`."""
+"""Entry point: `python -m app`."""
 
 import sys
 

@@ -4,6 +4,7 @@ import logging
 import threading
 from contextlib import suppress
 
+from app.demo import DemoContainer
 from app.leftovers import leftovers
 from app.settings import Settings
 from container import Container
@@ -12,16 +13,16 @@ from metrics.lifecycle import running
 logger = logging.getLogger(__name__)
 
 
-def run(settings: Settings) -> list[str]:
+def run_agent(settings: Settings) -> list[str]:
     """Run the agent until a signal comes or its time is up; return what is left, ideally nothing.
 
     Raises:
         Exception: a resource failed to start (everything is stopped again) or to stop.
     """
     before = set(leftovers())
-    container = Container()
+    container = DemoContainer() if settings.demo else Container()
     container.config.from_dict(settings.model_dump())
-    # What a signal raises has done its work when the block has ended.
+    # The exception of a signal has done its work when the block has ended.
     with suppress(KeyboardInterrupt, SystemExit), running(container):
         logger.info("serving %s", container.server().url)
         if settings.run_for is not None:

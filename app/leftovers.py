@@ -1,4 +1,4 @@
-"""What a process still has open: its threads and its sockets."""
+"""Threads and sockets that a process still has open."""
 
 import threading
 

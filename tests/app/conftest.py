@@ -1,10 +1,11 @@
 """What the tests of the agent share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.app.agents import Agent
+from tests.app.endpoints import Endpoint, Handler, page
 
 
 @pytest.fixture
@@ -13,6 +14,19 @@ def agent() -> Iterator:
 
     def start(*arguments: str, **variables: str) -> Agent:
         started.append(Agent(*arguments, **variables))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def endpoint() -> Iterator:
+    started: list[Endpoint] = []
+
+    def start(respond: Callable[[Handler], object] | str, port: int = 0) -> Endpoint:
+        started.append(Endpoint(page(respond) if isinstance(respond, str) else respond, port))
         return started[-1]
 
     yield start
