@@ -61,9 +61,11 @@ def check_python(arguments: list[str]) -> None:
 
 
 def check_agent(options: list[str]) -> None:
+    agent = agent_command()
+    shown = agent.commands.get(options[0]) if options else None
     known = {
         name
-        for parameter in agent_command().params
+        for parameter in (shown or agent).params
         for name in (*parameter.opts, *parameter.secondary_opts)
     } | {"--help"}
     for option in options:
