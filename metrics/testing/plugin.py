@@ -16,10 +16,11 @@ pytest_plugins = ["metrics.testing._plugin.fixtures"]
 
 MARKER = (
     "leakcheck(enabled=True, *, ignore=(), grace=None, expected=(), reason=''): fail the test if "
-    "it leaves threads, tasks, event loops, processes, sockets, files, running containers or "
-    "initialized resources behind; ignore takes patterns for their names or for the code that "
-    "started them, grace the seconds that they may take to end; expected takes patterns for known "
-    "leaks, and fails the test when there is none any more; reason says why"
+    "it leaves threads, tasks, event loops, processes, sockets, files, running containers, "
+    "initialized resources, overridden providers or wired modules behind; ignore takes patterns "
+    "for their names or for the code that started them, grace the seconds that they may take to "
+    "end; expected takes patterns for known leaks, and fails the test when there is none any more; "
+    "reason says why"
 )
 
 
@@ -67,7 +68,8 @@ class Hooks:
         """Return True for an object of a helper that is started once for the whole process.
 
         Args:
-            kind: thread, task, event loop, process, descriptor, container or resource.
+            kind: thread, task, event loop, process, descriptor, container, resource, override or
+                wiring.
             obj: the object, or the number of a process, descriptor or thread without one.
         """
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, final
 from metrics.testing.leaks._allowances import Ignored
 from metrics.testing.leaks._check import Check
 from metrics.testing.leaks._inventory import Inventory, take
-from metrics.testing.leaks._naming import holder_of
+from metrics.testing.leaks._naming import REMEDIES, holder_of
 from metrics.testing.leaks._origins import recording
 
 if TYPE_CHECKING:
@@ -68,4 +68,6 @@ def is_of_plugin(leak: "Leak") -> bool:
 
 def advice(kind: str) -> str:
     """Return the remedy for an object that is left at the end of a run, by its kind."""
+    if kind in REMEDIES:
+        return f"{REMEDIES[kind].capitalize()}, or allow it in leakcheck_ignore"
     return POOL if kind == "executor thread" else IMPORTED

@@ -64,9 +64,10 @@ class LeakError(AssertionError):
         named = ", ".join(f"{leak.kind} {leak.name!r}" for leak in self.leaks)
         listed = "".join(f"  {leak}\n" for leak in self.leaks)
         allowed = list(dict.fromkeys(leak.allowance for leak in self.leaks))
+        remedies = "; ".join(dict.fromkeys(leak.remedy for leak in self.leaks))
         message = (
             f"{what} left behind: {named}\n{listed}"
-            f"Stop or close what was started, or allow it: ignore={allowed!r}"
+            f"{remedies[:1].upper()}{remedies[1:]}, or allow it: ignore={allowed!r}"
         )
         super().__init__(f"{message}\n{advice}" if advice else message)
 
@@ -79,9 +80,11 @@ def no_leaks(*, ignore: Ignored | Iterable[Ignored] = (), grace: float = GRACE) 
 
     Leaks are threads, also daemons and threads of executors; child processes; event loops that are
     not closed, and tasks that are not done; sockets and other descriptors; running containers and
-    initialized resources. Threads, tasks and executors that were there before answer for all that
-    they start, but for files and for threads without an object in Python. Where the system does not
-    list open files (Windows), sockets are the only descriptors that are compared.
+    initialized resources; overrides of a living container's providers that were not reset, and
+    modules that are still wired to it, unless an import made them. Threads, tasks and executors
+    that were there before answer for all that they start, but for files and for threads without an
+    object in Python. Where the system does not list open files (Windows), sockets are the only
+    descriptors that are compared.
 
     In a coroutine write `async with`: what runs in the event loop can only end when the check does
     not hold it up. A block that raises is not checked.
@@ -103,7 +106,8 @@ def no_leaks(*, ignore: Ignored | Iterable[Ignored] = (), grace: float = GRACE) 
 def assert_no_leaks(*, ignore: Ignored | Iterable[Ignored] = (), grace: float = GRACE) -> None:
     """Fail when anything runs beside the calling thread: at the end of a program, or of its tests.
 
-    Files and sockets are not looked at, because some were open before: `no_leaks` compares.
+    Files, sockets, overrides and wirings are not looked at, because a program has some all the
+    time: `no_leaks` compares.
 
     Args:
         ignore: see `no_leaks`.

@@ -23,7 +23,7 @@ dropped: dict[int, Dropped] = {}
 _watched: dict[int, ref[Any]] = {}
 
 
-def watch(lifecycle: Any) -> None:
+def watch(_origin: Any, lifecycle: Any, *_: Any) -> None:
     """Notice when the container of a lifecycle is collected while it runs."""
     from metrics.lifecycle import _testing as face  # noqa: PLC0415 - loaded with the lifecycle
 

@@ -20,7 +20,7 @@ def without_excused(
     """Return the leaks that no other object accounts for.
 
     Args:
-        left: what was not there before.
+        left: the objects that were not there before.
         owners: the owners of objects that belong to another one.
         known: the identities of the threads and tasks that were there before.
         own: the identities of the thread and the task that are checked.
@@ -50,13 +50,13 @@ def without_excused(
         return (unseen and is_tools_thread(obj)) or is_process_wide(key.kind, obj)
 
     def is_theirs(origin: Origin) -> bool:
-        """Return whether it was started by what was there before, or by what that has started."""
+        """Return whether a thread or task of before, or one of its descendants, started it."""
         for starter in origin.starters:
             alive = starter()
             if alive is None:
                 continue
             behind = origin_of(alive)
-            # Who runs the tests was there before, and runs this one.
+            # The runner of the tests was there before, and runs this one.
             if id(alive) in own or (behind is not None and is_a_tools(behind)):
                 return False
             if id(alive) in known or id(alive) in lasting:
@@ -96,6 +96,9 @@ def started_by(key: Key, obj: Any) -> Origin | None:
         obj = process_of(obj)
     elif key.kind == "container":
         obj = obj.lifecycle
+    elif key.kind in {"override", "wiring"}:
+        found: Origin = obj.origin
+        return found
     return origin_of(obj)
 
 

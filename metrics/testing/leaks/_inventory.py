@@ -7,9 +7,9 @@ import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 from metrics.testing.leaks import _origins as origins
+from metrics.testing.leaks import _overrides as overrides
 from metrics.testing.leaks._dropped import dropped
 
 STANDARD_STREAMS = 3
@@ -21,8 +21,9 @@ TASKS = "/proc/self/task"
 HIDDEN = "without a frame"
 """First part of the identity of a thread that runs no Python code."""
 
-
-_resources: WeakKeyDictionary[Any, tuple[list[Any], list[Any]]] = WeakKeyDictionary()
+RESOURCES = "_leakcheck_resources"
+"""Attribute of a container with the result of its latest search. Providers may refer to their
+container, which a cache outside would keep alive, even one of weak keys."""
 
 
 class Key(NamedTuple):
@@ -40,7 +41,8 @@ def take(*, descriptors: bool = True) -> Inventory:
     """Return the present inventory.
 
     Args:
-        descriptors: whether to count files and sockets, which nothing but a comparison can blame.
+        descriptors: whether to count files, sockets, overrides and wirings, for which only a
+            comparison can blame a program.
     """
     origins.follow()
     found: Inventory = {}
@@ -59,9 +61,18 @@ def take(*, descriptors: bool = True) -> Inventory:
     for resource in initialized_resources():
         found[Key("resource", id(resource))] = resource
     if descriptors:
-        for descriptor, node in open_descriptors():
-            found[Key("descriptor", (descriptor, node))] = descriptor
+        found.update(comparable_objects())
     return found
+
+
+def comparable_objects() -> Iterator[tuple[Key, Any]]:
+    """Yield descriptors, overrides and wirings, of which a program has some all the time."""
+    for descriptor, node in open_descriptors():
+        yield Key("descriptor", (descriptor, node)), descriptor
+    for override in overrides.overrides(origins.containers):
+        yield Key("override", override.pair), override
+    for identity, wiring in overrides.wirings().items():
+        yield Key("wiring", identity), wiring
 
 
 def threads() -> Iterator[tuple[object, Any]]:
@@ -134,7 +145,7 @@ def tasks_of(loop: Any) -> Iterable[Any]:
 def children() -> set[int]:
     """Return the process ids of children that have not ended."""
     listed = listed_children()
-    # What a fork server starts is no child of this process.
+    # Processes of a fork server are no children of this process.
     unlisted = (each for each in known_processes() if listed is None or is_forked_by_server(each))
     return {*(listed or ()), *(process.pid for process in unlisted if runs(process))}
 
@@ -193,7 +204,7 @@ def is_forked_by_server(process: Any) -> bool:
 def runs(process: Any) -> bool:
     """Return whether a process has not ended, and leave its status to its waiting caller."""
     if is_forked_by_server(process):
-        from multiprocessing.connection import wait  # noqa: PLC0415 - loaded by whoever started it
+        from multiprocessing.connection import wait  # noqa: PLC0415 - loaded by the code that started it
 
         # Its status may have been read, and the pipe not be closed yet.
         return process._popen.returncode is None and not wait([process.sentinel], 0)
@@ -244,7 +255,7 @@ def running_containers() -> Iterator[tuple[int, Any]]:
 
 def initialized_resources() -> Iterator[Any]:
     """Yield the running resources of dependency-injector's own, in the known containers."""
-    for container in origins.living("DynamicContainer"):
+    for container in origins.containers():
         for resource in resources_of(container):
             if resource.initialized:
                 yield resource
@@ -257,12 +268,13 @@ def resources_of(container: Any) -> Iterable[Any]:
     if stock is not None:
         return stock
     declared = [(each, each.last_overriding) for each in container.providers.values()]
-    known = _resources.get(container)
+    attributes = vars(container)
+    known: tuple[list[Any], list[Any]] | None = attributes.get(RESOURCES)
     # To search a container takes a millisecond, and it hardly ever changes.
     if known is None or known[0] != declared:
         resource = sys.modules["dependency_injector.providers"].Resource
         resources = [each for each in container.traverse([resource]) if not hasattr(each, "record")]
-        known = _resources[container] = declared, resources
+        known = attributes[RESOURCES] = declared, resources
     return known[1]
 
 

@@ -29,6 +29,12 @@ from metrics.testing.leaks._places import Place, is_foreign, places
 NUMBER = re.compile(r"(?<![A-Za-z\d.])(?<!::)\d+(?![A-Za-z\d.])")
 
 
+REMEDIES = {
+    "override": "call the provider's reset_override(), or override with metrics.testing.overridden",
+    "wiring": "call the container's unwire()",
+}
+"""Remedies for leaks that were not started, and cannot be closed."""
+
 DEFAULT_NAME = re.compile(r"(?:Thread|Task|Process|Dummy)-\d+.*")
 """Names that Python makes when a program has none for a thread, task or process."""
 
@@ -38,9 +44,10 @@ class Leak(NamedTuple):
 
     kind: str
     """thread, executor thread, task, event loop, process, socket, pipe, file, descriptor,
-    container or resource."""
+    container, resource, override or wiring."""
     name: str
-    """Name of the thread or container, the command line, the address or the path."""
+    """Name of the thread, container, overridden provider or wired module, the command line, the
+    address or the path."""
     detail: str = ""
     """Further facts, such as the state of a container."""
     stack: tuple[Place, ...] = ()
@@ -60,6 +67,11 @@ class Leak(NamedTuple):
         own = (place for place in self.stack if not is_foreign(place.file))
         place = next(own, self.stack[0] if self.stack else None)
         return f"{place.file}:{place.line}" if place else ""
+
+    @property
+    def remedy(self) -> str:
+        """Remedy that an error proposes."""
+        return REMEDIES.get(self.kind, "stop or close what was started")
 
     @property
     def allowance(self) -> str:
@@ -91,7 +103,8 @@ class Leak(NamedTuple):
     def __str__(self) -> str:
         text = f"{self.kind} {self.name!r}{self.detail and f' ({self.detail})'}"
         places = "\n".join(str(place) for place in reversed(self.stack))
-        return f"{text}, started at\n{indent(places, ' ' * 4)}" if places else text
+        verb = "made" if self.kind in REMEDIES else "started"
+        return f"{text}, {verb} at\n{indent(places, ' ' * 4)}" if places else text
 
 
 def leak_of(key: Key, obj: Any) -> Leak:
@@ -241,6 +254,16 @@ def address(where: Any) -> str:
     return repr(where)
 
 
+def override_leak(override: Any) -> Leak:
+    """Name an override after the provider."""
+    return Leak("override", override.name, override.by, tuple(places(override.origin.stack)))
+
+
+def wiring_leak(wiring: Any) -> Leak:
+    """Name a wiring after the module, package or class."""
+    return Leak("wiring", wiring.name, wiring.to, tuple(places(wiring.origin.stack)))
+
+
 def stack_of(started: Any) -> tuple[Place, ...]:
     """Return the stack that started an object, as far as it is known."""
     origin = origin_of(started)
@@ -255,4 +278,6 @@ NAMING: dict[str, Callable[[Any], Leak]] = {
     "container": container_leak,
     "resource": resource_leak,
     "descriptor": descriptor_leak,
+    "override": override_leak,
+    "wiring": wiring_leak,
 }

@@ -11,12 +11,13 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
 from metrics.testing.leaks import _dropped as dropped
+from metrics.testing.leaks import _overrides as overrides
 
 DEPTH = 40
 """Frames kept of a stack, the innermost."""
@@ -50,38 +51,67 @@ class Origin(NamedTuple):
     then; the nearest first. Weak, or each generation would keep the one before."""
 
 
-class Start(NamedTuple):
+class StartMethod(NamedTuple):
     """Method that starts or makes an object, which is recorded."""
 
     module: str
     owner: str
     method: str
     gives: bool = False
-    """Whether it returns what it starts, and is not a method of that."""
+    """Whether it returns the started object, and is not a method of that object."""
     kept: bool = False
-    """Whether what it makes is kept, because it is left behind even without a reference."""
+    """Whether the object is kept, because it is left behind even without a reference."""
     earlier: bool = False
-    """Whether what was made before a check is searched: it may start threads within."""
+    """Whether objects of before the check are searched, because they may start threads in it."""
     opens: bool = False
-    """Whether the descriptors that it opens belong to what it makes, which does not list them."""
-    then: Callable[[Any], None] = lambda _: None
-    """Another function that is called with the object."""
+    """Whether the descriptors that it opens belong to the object, which does not list them."""
+    then: Callable[..., None] | None = None
+    """Another function, called with the origin, the object, and the method's arguments."""
+    within: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Context in which the method is called."""
+    gone: Callable[[], object] | None = None
+    """Another function, called when an object has been collected."""
 
 
 STARTS = (
-    Start("threading", "Thread", "start"),
-    Start("subprocess", "Popen", "__init__"),
-    Start("socket", "socket", "__init__"),
-    Start("multiprocessing.process", "BaseProcess", "start"),
-    Start("concurrent.futures.thread", "ThreadPoolExecutor", "__init__", earlier=True),
-    Start("concurrent.futures.process", "ProcessPoolExecutor", "__init__", earlier=True),
-    Start("asyncio.base_events", "BaseEventLoop", "__init__", kept=True),
-    Start("asyncio.base_events", "BaseEventLoop", "create_task", gives=True),
-    Start("uvloop", "Loop", "__new__", gives=True, kept=True, opens=True),
-    Start("uvloop", "Loop", "create_task", gives=True),
-    Start("metrics.lifecycle._lifecycle", "Lifecycle", "claim", then=dropped.watch),
-    Start("metrics.lifecycle._async_hook", "ResourceTask", "__init__"),
-    Start("dependency_injector.containers", "DynamicContainer", "__init__", earlier=True),
+    StartMethod("threading", "Thread", "start"),
+    StartMethod("subprocess", "Popen", "__init__"),
+    StartMethod("socket", "socket", "__init__"),
+    StartMethod("multiprocessing.process", "BaseProcess", "start"),
+    StartMethod("concurrent.futures.thread", "ThreadPoolExecutor", "__init__", earlier=True),
+    StartMethod("concurrent.futures.process", "ProcessPoolExecutor", "__init__", earlier=True),
+    StartMethod("asyncio.base_events", "BaseEventLoop", "__init__", kept=True),
+    StartMethod("asyncio.base_events", "BaseEventLoop", "create_task", gives=True),
+    StartMethod("uvloop", "Loop", "__new__", gives=True, kept=True, opens=True),
+    StartMethod("uvloop", "Loop", "create_task", gives=True),
+    StartMethod("metrics.lifecycle._lifecycle", "Lifecycle", "claim", then=dropped.watch),
+    StartMethod("metrics.lifecycle._async_hook", "ResourceTask", "__init__"),
+    StartMethod(
+        "dependency_injector.containers",
+        "DynamicContainer",
+        "__init__",
+        earlier=True,
+        gone=lambda: overrides.overrides(containers),
+    ),
+    StartMethod(
+        "dependency_injector.containers",
+        "DeclarativeContainer",
+        "__new__",
+        gives=True,
+        within=overrides.constructing,
+    ),
+    StartMethod(
+        "dependency_injector.providers", "Container", "__init__", within=overrides.constructing
+    ),
+    StartMethod(
+        "dependency_injector.providers",
+        "OverridingContext",
+        "__init__",
+        then=overrides.record_override,
+    ),
+    StartMethod(
+        "dependency_injector.wiring", "ProvidersMap", "__init__", then=overrides.record_wiring
+    ),
 )
 
 loops: dict[int, Any] = {}
@@ -99,8 +129,10 @@ _started: dict[str, dict[int, tuple[ref[Any], Origin | None]]] = {
 _lock = threading.Lock()
 _active = 0
 # The class, the method that was there, and the one that is.
-_replaced: dict[Start, tuple[Any, Method, Method]] = {}
-# What each method of ours does; a test may have put one back long after its check.
+_replaced: dict[StartMethod, tuple[Any, Method, Method]] = {}
+# The methods that are not replaced yet, because their modules are not loaded.
+_pending = list(STARTS)
+# The originals of our methods; a test may put one of ours back long after its check.
 _originals: WeakKeyDictionary[Method, Method] = WeakKeyDictionary()
 
 
@@ -121,6 +153,11 @@ def living(owner: str) -> list[Any]:
     return [each for each in found if each is not None]
 
 
+def containers() -> list[Any]:
+    """Return the living containers, without declarative ones."""
+    return living("DynamicContainer")
+
+
 @contextmanager
 def recording() -> Iterator[None]:
     """Record, until the block ends, where threads and the like are started."""
@@ -139,38 +176,39 @@ def recording() -> Iterator[None]:
 
 
 def follow(*, late: bool = True) -> None:
-    """Record what modules start that were loaded since the last call. Cheap when there are none.
+    """Record the starts of modules that were loaded since the last call, which costs little.
 
     Args:
-        late: whether what they have made so far was made while a check was active.
+        late: whether a check was active when their present objects were made.
     """
-    if len(_replaced) == len(STARTS):
-        return
-    wanted: dict[Start, Any] = {}
-    for start in STARTS:
-        if start in _replaced or start.module not in sys.modules:
-            continue
+    wanted: dict[StartMethod, Any] = {}
+    for start in [start for start in _pending if start.module in sys.modules]:
         with _lock:
             # Another thread may be loading the module at this moment.
             owner = getattr(sys.modules.get(start.module), start.owner, None)
-            if owner is None or start in _replaced or not _active:
+            if owner is None or start not in _pending or not _active:
                 continue
             replace(start, owner)
+            _pending.remove(start)
         if start.earlier or (late and start.kept):
             wanted[start] = owner
     if wanted:
         find(wanted)
+    if any(start.owner == "DynamicContainer" for start in wanted):
+        overrides.excuse_present(containers())
 
 
-def replace(start: Start, owner: Any) -> None:
-    """Let a method record what it starts."""
+def replace(start: StartMethod, owner: Any) -> None:
+    """Replace a method by one that records the objects that it starts."""
     original = getattr(owner, start.method)
     if type(original) is FunctionType:
         original = _originals.get(original, original)
     method = recorder_of(original, start)
     _originals[method] = original
     _replaced[start] = owner, original, method
-    setattr(owner, start.method, method)
+    # Builds of dependency-injector for a single version of Python have immutable types.
+    with suppress(TypeError):
+        setattr(owner, start.method, method)
 
 
 def put_back() -> None:
@@ -179,13 +217,15 @@ def put_back() -> None:
         if getattr(owner, start.method) is method:
             setattr(owner, start.method, original)
     _replaced.clear()
+    _pending[:] = STARTS
     loops.clear()
     opened.clear()
     dropped.forget()
+    overrides.drop_all()
 
 
-def find(wanted: dict[Start, Any]) -> None:
-    """Enter what was made before it could be recorded."""
+def find(wanted: dict[StartMethod, Any]) -> None:
+    """Enter the objects that were made before they could be recorded."""
     kinds = tuple(wanted.values())
     for found in gc.get_objects():
         # Asked of its type, because a proxy lies about its class, or raises.
@@ -199,8 +239,8 @@ def find(wanted: dict[Start, Any]) -> None:
                 enter(found, None, start)
 
 
-def recorder_of(original: Method, start: Start) -> Method:
-    """Return a method that does what the original does, and records it."""
+def recorder_of(original: Method, start: StartMethod) -> Method:
+    """Return a method that calls the original one, and records the object."""
 
     @functools.wraps(original)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -210,16 +250,20 @@ def recorder_of(original: Method, start: Start) -> Method:
         if start.method != "__init__" and not start.gives:
             # It may have ended by the time that the original returns.
             enter(self, origin, start)
-            start.then(self)
+            if start.then is not None:
+                start.then(origin, self, *args, **kwargs)
             return original(self, *args, **kwargs)
         before = descriptors() if start.opens else frozenset()
-        result = original(self, *args, **kwargs)
+        with start.within():
+            result = original(self, *args, **kwargs)
         started = result if start.gives else self
         enter(started, origin, start)
         if start.opens:
             opened[id(started)] = descriptors() - before
         if start.kept:
             loops[id(started)] = started
+        if start.then is not None:
+            start.then(origin, started, *args, **kwargs)
         return result
 
     return method
@@ -236,7 +280,7 @@ def descriptors() -> frozenset[int]:
 
 
 def is_anonymous(descriptor: int) -> bool:
-    """Return whether a descriptor is a pipe, or what waits for others, such as an epoll object."""
+    """Return whether a descriptor is a pipe or a nameless object, such as an epoll object."""
     try:
         target = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - it is no file's path
     except OSError:
@@ -253,12 +297,18 @@ def is_open(descriptor: int) -> bool:
     return True
 
 
-def enter(started: Any, origin: Origin | None, start: Start) -> None:
+def enter(started: Any, origin: Origin | None, start: StartMethod) -> None:
     """Keep the origin of an object as long as that exists."""
     entries, key = _started[start.owner], id(started)
-    # What cannot be referred to has no origin.
+
+    def collected(_: ref[Any]) -> None:
+        entries.pop(key, None)
+        if start.gone is not None:
+            start.gone()
+
+    # Objects without weak references have no origin.
     with suppress(TypeError):
-        entries[key] = ref(started, lambda _: entries.pop(key, None)), origin
+        entries[key] = ref(started, collected), origin
 
 
 def running_loop() -> Any:
@@ -278,7 +328,7 @@ def here() -> list[Any]:
 
 
 def starters_of(running: Iterable[Any]) -> tuple[ref[Any], ...]:
-    """Return references to tasks and threads, and to what has started them and lives."""
+    """Return references to tasks and threads, and to their starters that live."""
     found: dict[int, ref[Any]] = {}
     for each in running:
         origin = origin_of(each)

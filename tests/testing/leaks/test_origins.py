@@ -24,6 +24,7 @@ def inactive(monkeypatch: pytest.MonkeyPatch) -> None:
     replaced = dict(origins._replaced)
     monkeypatch.setattr(origins, "_active", 0)
     monkeypatch.setattr(origins, "_replaced", {})
+    monkeypatch.setattr(origins, "_pending", list(origins.STARTS))
     monkeypatch.setattr(origins, "loops", {})
     for start, (owner, original, _) in replaced.items():
         monkeypatch.setattr(owner, start.method, original)
@@ -46,6 +47,14 @@ def test_a_method_that_a_patch_puts_back_late_is_replaced_by_what_was_there(inac
     with no_leaks():
         pass
     assert threading.Thread.start is before
+
+
+def test_types_that_cannot_be_changed_stay_as_they_are(inactive, monkeypatch: pytest.MonkeyPatch):
+    """Builds of dependency-injector for one version of Python have such types."""
+    origins._pending.append(origins.StartMethod("builtins", "list", "__init__"))
+    with no_leaks():
+        assert list("ab") == ["a", "b"]
+    assert origins._pending == list(origins.STARTS)
 
 
 def test_a_patch_of_a_test_is_kept_within_a_block():
