@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from metrics.testing._clock import ManualClock
     from metrics.testing._ticker import ManualTicker
-    from metrics.testing.leaks import Leak, LeakError, assert_no_leaks, no_leaks
+    from metrics.testing.leaks import Leak, LeakError, LeakWarning, assert_no_leaks, no_leaks
     from metrics.testing.overriding import overridden
     from metrics.testing.recording import Change, Changes, FamilyChange, assert_recorded, recorded
 
@@ -47,6 +47,7 @@ MODULES = {
     "FamilyChange": "recording",
     "Leak": "leaks",
     "LeakError": "leaks",
+    "LeakWarning": "leaks",
     "ManualClock": "_clock",
     "ManualTicker": "_ticker",
     "assert_no_leaks": "leaks",
@@ -63,6 +64,7 @@ __all__ = [
     "FamilyChange",
     "Leak",
     "LeakError",
+    "LeakWarning",
     "ManualClock",
     "ManualTicker",
     "assert_no_leaks",

@@ -6,22 +6,53 @@ until a test requests it.
 
 from __future__ import annotations
 
+import argparse
 from typing import Any, final
 
 import pytest
 
-from metrics.testing._plugin import has_fixture
+from metrics.testing._plugin import FAIL, WARN, has_fixture
 
 pytest_plugins = ["metrics.testing._plugin.fixtures"]
 
 MARKER = (
-    "leakcheck(enabled=True, *, ignore=(), grace=None, expected=(), reason=''): fail the test if "
-    "it leaves threads, tasks, event loops, processes, sockets, files, running containers, "
-    "initialized resources, overridden providers or wired modules behind; ignore takes patterns "
-    "for their names or for the code that started them, grace the seconds that they may take to "
-    "end; expected takes patterns for known leaks, and fails the test when there is none any more; "
-    "reason says why"
+    "leakcheck(enabled=True, *, ignore=(), grace=None, blocking=None, expected=(), reason=''): "
+    "fail the test if it leaves threads, tasks, event loops, processes, sockets, files, running "
+    "containers, initialized resources, overridden providers or wired modules behind; enabled is "
+    "True, False, 'fail' or 'warn'; ignore takes patterns for their names or for the code that "
+    "started them, grace the seconds that they may take to end, blocking the seconds that a "
+    "callback may hold an event loop; expected takes patterns for known leaks, and fails the test"
+    " when there is none any more; reason says why"
 )
+
+MODES = dict.fromkeys(("1", "yes", "true", "t", "y", "on", FAIL), FAIL) | {WARN: WARN}
+MODES |= dict.fromkeys(("0", "no", "false", "n", "f", "off"), "")
+"""Modes by their spelling in the configuration, which include pytest's truth values."""
+
+
+MODE_TYPE: Any = bool | str if pytest.version_tuple >= (9, 2) else "string"
+
+
+@final
+class ModeOption(argparse.Action):
+    """Option `--leakcheck` with an optional mode, which takes no argument from the next word.
+
+    With `nargs="?"`, `pytest --leakcheck tests` would take the folder for a mode. Each mode is an
+    option of its own instead, whose name has the equals sign.
+    """
+
+    def __init__(self, option_strings: list[str], dest: str, **kwargs: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **kwargs)
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 - argparse passes it
+        namespace: argparse.Namespace,
+        values: object,  # noqa: ARG002 - as above
+        option_string: str | None = None,
+    ) -> None:
+        """Store the mode that is part of the option's name."""
+        setattr(namespace, self.dest, (option_string or "").partition("=")[2] or FAIL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,31 +60,46 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("leakcheck", "leak check")
     group.addoption(
         "--leakcheck",
-        action="store_true",
-        help="fail every test that leaves something running or open",
+        f"--leakcheck={FAIL}",
+        f"--leakcheck={WARN}",
+        action=ModeOption,
+        help="fail every test that leaves running or open objects behind; 'warn' reports them as "
+        "warnings, and no test fails",
     )
     group.addoption(
         "--leakcheck-grace",
         metavar="SECONDS",
-        help="seconds that what is ending may take to end, instead of leakcheck_grace; fewer find "
+        help="seconds that ending objects may take to end, instead of leakcheck_grace; fewer find "
         "many leaks sooner",
     )
-    parser.addini("leakcheck", "check every test for leaks", type="bool", default=False)
+    parser.addini(
+        "leakcheck",
+        "check every test for leaks: true or fail, warn, or false",
+        type=MODE_TYPE,
+        default=False,
+    )
     parser.addini(
         "leakcheck_ignore",
-        "what tests may leave behind: a pattern a line, for a name, a kind or both, such as "
-        "'worker-*' or 'socket 127.0.0.1:*', or for the code that started it, such as "
+        "objects that tests may leave behind: a pattern a line, for a name, a kind or both, such "
+        "as 'worker-*' or 'socket 127.0.0.1:*', or for the code that started it, such as "
         "'@ package/module.py' or 'thread @ module:function'",
         type="linelist",
         default=[],
     )
     parser.addini(
-        "leakcheck_grace", "seconds that what is ending may take to end, 0.5 by default", default=""
+        "leakcheck_grace",
+        "seconds that ending objects may take to end, 0.5 by default",
+        default="",
+    )
+    parser.addini(
+        "leakcheck_blocking",
+        "seconds that a callback may hold an asyncio event loop; unlimited by default",
+        default="",
     )
     parser.addini(
         "leakcheck_session",
-        "fail the run when imports, or servers of wider fixtures, leave something behind at its "
-        "end; true by default, where every test is checked",
+        "fail the run when imports, or servers of wider fixtures, leave objects behind at its "
+        "end; true by default, where every test is checked, unless in the mode 'warn'",
         type="bool",
         default=True,
     )
@@ -93,13 +139,34 @@ def pytest_configure(config: pytest.Config) -> None:
     check_everywhere(config, config.option.leakcheck, config.option.collectonly)
 
 
-def check_everywhere(config: pytest.Config, option: bool, collecting: bool) -> None:
+def check_everywhere(config: pytest.Config, option: str | None, collecting: bool) -> None:
     """Load the check when every test is to be checked, unless it is loaded."""
-    wanted = option or config.getini("leakcheck")
-    if wanted and not collecting and not config.pluginmanager.has_plugin("leakcheck"):
+    mode = option or configured_mode(config)
+    if mode and not collecting and not config.pluginmanager.has_plugin("leakcheck"):
         from metrics.testing._plugin.leak_check import LeakCheck  # noqa: PLC0415 - few runs need it
 
-        config.pluginmanager.register(LeakCheck(config, everywhere=True), "leakcheck")
+        config.pluginmanager.register(LeakCheck(config, mode), "leakcheck")
+
+
+def configured_mode(config: pytest.Config) -> str:
+    """Return the mode of the configuration: fail, warn, or an empty string.
+
+    Raises:
+        pytest.UsageError: it is neither a mode nor a truth value.
+    """
+    try:
+        value = config.getini("leakcheck")
+    except TypeError:
+        # pytest 9.0 and 9.1 know no option that is a string or a boolean of TOML.
+        value = config.inicfg["leakcheck"]
+        value = getattr(value, "value", value)
+    mode = MODES.get(str(value).strip().lower())
+    if mode is None:
+        raise pytest.UsageError(
+            f"leakcheck = {value!r} is no mode of the leak check: use true or {FAIL}, {WARN}, or "
+            "false"
+        )
+    return mode
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -110,18 +177,20 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if any(map(asks, session.items)):
         from metrics.testing._plugin.leak_check import LeakCheck  # noqa: PLC0415 - few runs need it
 
-        config.pluginmanager.register(LeakCheck(config, everywhere=False), "leakcheck")
+        config.pluginmanager.register(LeakCheck(config), "leakcheck")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Report the most frequent leaks, and the lines that started them."""
     # The report of what a failed test has left is none of an error.
     reports = [*terminalreporter.getreports("error"), *terminalreporter.getreports("")]
-    if tests := [report.leaks for report in reports if hasattr(report, "leaks")]:
+    tests = [report.leaks for report in reports if hasattr(report, "leaks")]
+    warned = sum(hasattr(report, "leaks_warned") for report in reports)
+    if tests or warned:
         from metrics.testing._plugin.summary import summary  # noqa: PLC0415 - few runs need it
 
         terminalreporter.section("leakcheck")
-        for line in summary(tests):
+        for line in summary(tests, warned):
             terminalreporter.write_line(line)
 
 

@@ -1,5 +1,7 @@
 """Things that tests start and do not stop, in a suite of their own under the leak check."""
 
+from pathlib import Path
+
 import pytest
 
 STOPPERS = """
@@ -165,6 +167,11 @@ class Suite:
         self._pytester = pytester
         pytester.makeconftest("")
         pytester.makepyfile(stopped=STOPPERS)
+
+    @property
+    def path(self) -> Path:
+        """The directory of the test modules."""
+        return self._pytester.path
 
     def has_plugin(self, name: str) -> bool:
         """Return whether this very run has a plugin, which that one then has as well."""

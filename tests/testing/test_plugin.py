@@ -158,7 +158,7 @@ def test_other(): pass
     run.stdout.fnmatch_lines(
         [
             "*: got an unexpected keyword argument 'only'",
-            "*: enabled is True or False, and patterns are ignore=; got 'worker-*'",
+            "*: enabled is True, False, 'fail' or 'warn', and patterns are ignore=; got 'worker-*'",
         ]
     )
 

@@ -92,6 +92,8 @@ def test_what_imports_and_servers_start_is_left_at_the_end(suite: Suite, options
         report = shown.partition(f"the session{within} left behind: {kind} '{name}")[2]
         assert line in report.partition("the session")[0], (name, shown)
     assert "A pool of a module lives as long as the process" in shown
+    line = IMPORTED.partition("pool = ")[0].lstrip().count("\n") + 1
+    assert f"for the pool created at {suite.path}/test_imported.py:{line}" in shown
     run.stdout.fnmatch_lines([HEADING])
 
 
@@ -157,9 +159,9 @@ def test_a_pool_that_an_import_makes_is_known_though_garbage_is_frozen(suite: Su
     run = suite.checked(
         """
 import sys
-assert "concurrent.futures.thread" not in sys.modules, "the check could see it from the beginning"
-from concurrent.futures import ThreadPoolExecutor
-pool = ThreadPoolExecutor(1)
+assert "concurrent.futures.process" not in sys.modules, "the check could see it from the beginning"
+from concurrent.futures import ProcessPoolExecutor
+pool = ProcessPoolExecutor(1)
 stoppers.append(pool.shutdown)
 def test_innocent(): pool.submit(int).result()
 def test_next(): pass
@@ -168,3 +170,22 @@ def test_next(): pass
         *("-p", "no:xdist.looponfail", "-p", "no:rerunfailures", "--leakcheck-grace=0"),
     )
     run.assert_outcomes(passed=2)
+
+
+def test_a_process_pool_of_a_module_is_known_by_its_line(suite: Suite):
+    suite.configured(leakcheck_grace="0.2")
+    run = suite.checked(
+        """
+import concurrent.futures, multiprocessing
+pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork"))
+def test_innocent(): pool.submit(int).result()
+def test_next(): pass
+""",
+    )
+    run.assert_outcomes(passed=2)
+    shown = "\n".join(run.outlines)
+    reports = shown.split("the session left behind: ")[1:]
+    assert {report.split(" '")[0] for report in reports} == {"executor thread", "process"}
+    for report in reports:
+        assert "A pool of a module lives as long as the process" in report, shown
+        assert "_bootstrap" not in report

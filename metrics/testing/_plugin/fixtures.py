@@ -74,11 +74,11 @@ def recorded_metrics(metrics_container: MetricsContainer) -> Iterator[Changes]:
 def leaks(request: pytest.FixtureRequest) -> Check:
     """Check this test for leaks: `leaks.verify()` now, and again when the test has ended.
 
-    `leaks.ignore("worker-*")` allows what the pattern matches.
+    `leaks.ignore("worker-*")` allows the objects that the pattern matches.
     """
     checking: Any = request.config.pluginmanager.get_plugin("leakcheck")
     check: Check | None = checking and checking.check
     if check is None:
-        # What was there before the test is not known any more.
+        # The inventory before the test is not known any more.
         raise pytest.UsageError("getfixturevalue is too late for leaks: make it an argument")
     return check

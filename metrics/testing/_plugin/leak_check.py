@@ -1,6 +1,7 @@
-"""The leak check in a run of pytest: what each test leaves behind, and each wider fixture."""
+"""The leak check in a run of pytest: the leaks of each test, and of each wider fixture."""
 
 import re
+import warnings
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
 from inspect import signature
@@ -8,11 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import pytest
 
-from metrics.testing._plugin import has_fixture
+from metrics.testing._plugin import FAIL, WARN, has_fixture
+from metrics.testing._plugin.phases import Phases
 from metrics.testing._plugin.session import SessionBaseline, advice
+from metrics.testing.leaks import LeakError, LeakWarning
 from metrics.testing.leaks._allowances import GRACE, Ignored, patterns, seconds
-from metrics.testing.leaks._check import Check, LeakError
+from metrics.testing.leaks._blocking import BlockedLoop, BlockingWatch
+from metrics.testing.leaks._check import Check
 from metrics.testing.leaks._inventory import Inventory, take
+from metrics.testing.leaks._naming import BLOCKED
 from metrics.testing.leaks._origins import follow, recording
 from metrics.testing.leaks._process_wide import register
 from metrics.testing.leaks._runners import unwatch, watch
@@ -30,10 +35,37 @@ Wrapper = Generator[None, Any, Any]
 class Settings(NamedTuple):
     """Settings of the check of one test."""
 
-    enabled: bool
-    ignore: tuple[Ignored, ...]
-    grace: float
+    mode: str
+    """FAIL, WARN, or empty for a test that is not checked."""
+    ignore: tuple[Ignored, ...] = ()
+    grace: float = GRACE
+    blocking: float = 0.0
+    """Seconds that a callback may hold an event loop; 0 for any time."""
     expected: tuple[Ignored, ...] = ()
+
+
+class Failure(NamedTuple):
+    """Leaks of a test, or of a fixture that ended with it."""
+
+    leaks: tuple["Leak", ...]
+    name: str
+    """Name of the test or fixture."""
+    mode: str
+    is_own: bool
+    """Whether the test has left them, and not a fixture."""
+    advice: str = ""
+
+    @property
+    def error(self) -> LeakError:
+        """The error about all of them."""
+        return LeakError(self.leaks, self.name, self.advice)
+
+    @property
+    def texts(self) -> list[str]:
+        """The error, or a warning for each leak."""
+        if self.mode == FAIL:
+            return [str(self.error)]
+        return [f"{self.name} left behind: {leak}" for leak in self.leaks]
 
 
 OPENED = {"descriptor", "file", "pipe", "socket"}
@@ -43,7 +75,11 @@ LATER = (
     "leakcheck_ignore"
 )
 
-OFF = Settings(enabled=False, ignore=(), grace=0.0)
+UNBLOCK = (
+    "Await in the callback, or run its blocking call in a thread: `await asyncio.to_thread(...)`"
+)
+
+OFF = Settings("")
 
 
 @final
@@ -54,54 +90,63 @@ class LeakCheck:
     fixtures have started meanwhile: the fixtures answer for them when their scope ends.
 
     Args:
-        config: where the suite's settings are.
-        everywhere: whether tests are checked that do not request it.
+        config: the run's configuration, which has the settings of the suite.
+        mode: FAIL or WARN for all tests; empty if only tests are checked that request it.
 
     Raises:
         pytest.UsageError: a setting of the suite is wrong.
     """
 
-    def __init__(self, config: pytest.Config, *, everywhere: bool) -> None:
-        self._everywhere = everywhere
+    def __init__(self, config: pytest.Config, mode: str = "") -> None:
+        self._mode = mode
         self._ignore = tuple(config.getini("leakcheck_ignore"))
         self._grace = GRACE
         # Before a conftest.py is imported, the options are not complete.
         options = getattr(config, "known_args_namespace", config.option)
         if grace := options.leakcheck_grace or config.getini("leakcheck_grace"):
-            self._grace = setting(grace)
+            self._grace = setting(grace, "the grace period (leakcheck_grace)")
+        self._blocking = 0.0
+        if blocking := config.getini("leakcheck_blocking"):
+            self._blocking = setting(blocking, "leakcheck_blocking")
         self._config = config
         self._recording = ExitStack()
         self._recording.enter_context(recording())
         self._recording.enter_context(register(self._is_process_wide))
-        self._baseline = SessionBaseline(self._ignore, self._grace) if everywhere else None
-        # What is left at the end of the run, and the workers of xdist in which it is.
+        self._baseline = SessionBaseline(self._ignore, self._grace) if mode else None
+        # The leaks at the end of the run, and the workers of xdist that have them.
         self._session_leaks: dict[str, list[str]] = {}
         # Patterns that have matched in any test, and expected ones that have not in this test.
         self._used: set[Ignored] = set()
         self._missing: list[Ignored] = []
-        # What failed tests have left, for the next report.
+        # The leaks of failed tests, for the next report.
         self._notes: list[str] = []
         # The report of the phase of the test that has failed, if any has.
         self._failure: Any = None
-        # What was there before a test that is not checked.
+        # The inventory before a test that is not checked.
         self._unchecked: Inventory | None = None
         self.check: Check | None = None
         """The check of the test that runs, if it is checked or requests the fixture."""
-        # What each wider fixture has started, as long as it is set up, and how it is checked.
+        # Objects that each wider fixture has started, as long as it is set up, and its settings.
         self._started: dict[Any, tuple[Inventory, Settings]] = {}
-        # What each had started that has been torn down, by its name.
+        # Objects that each had started that has been torn down, by its name.
         self._ended: list[tuple[str, Inventory, Settings]] = []
         # The tasks that were there when the loop of a test was closed, which ends them.
         self._cancelled: list[Leak] = []
         # The fixtures that are being set up, one inside the other.
         self._nested: list[Inventory] = []
         self._settings = OFF
-        # What the test is blamed for that has just ended.
+        # The leaks of the test that has just ended.
         self._blamed: list[Blamed] = []
+        # Whether the test that has just ended would fail, but for the mode WARN.
+        self._warned = False
+        # The watch over the event loops of the test, and the phases in which it opens files.
+        self._watch: BlockingWatch | None = None
+        self._phases = Phases()
 
     def pytest_unconfigure(self) -> None:
         """Stop recording."""
         unwatch(self._on_close)
+        self._blocked_loops()
         if self._baseline is not None:
             self._baseline.close()
         self._recording.close()
@@ -113,7 +158,7 @@ class LeakCheck:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Wrapper:
-        """Look at what is there before a test."""
+        """Take the inventory before a test."""
         wrong = ""
         try:
             self._settings = self._settings_of(item)
@@ -121,13 +166,19 @@ class LeakCheck:
             self._settings, wrong = OFF, str(error)
         self.check, self._cancelled, self._blamed = None, [], []
         self._failure, self._notes, self._unchecked = None, [], None
-        self._missing = []
-        if self._baseline is not None and not self._settings.enabled:
+        self._missing, self._warned = [], False
+        if self._baseline is not None and not self._settings.mode:
             self._unchecked = take()
-        if self._settings.enabled or has_fixture(item):
+        if self._settings.mode or has_fixture(item):
             self.check = Check(self._settings.ignore, self._settings.grace)
             watch(self._on_close)
+            self._phases.begin()
+            if self._settings.blocking:
+                self._watch = BlockingWatch(self._settings.blocking).start()
         result = yield
+        # No descriptors are compared after a setup that has failed.
+        if self.check is not None:
+            self._phases.end("setup")
         if wrong:
             pytest.fail(f"the marker leakcheck is wrong: {wrong}", pytrace=False)
         return result
@@ -135,12 +186,14 @@ class LeakCheck:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Wrapper:
         """Fail a test that has leaks, when all of its fixtures are torn down."""
+        if self.check is not None:
+            self._phases.end("call")
         try:
             result = yield
         except (Exception, pytest.fail.Exception) as error:
             self._failed_check()
-            for failure, _ in self._failures(item):
-                error.add_note(str(failure))
+            for failure in self._failures(item):
+                error.add_note(str(failure.error))
             raise
         except pytest.skip.Exception:
             self._fail(item)
@@ -150,7 +203,7 @@ class LeakCheck:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Wrapper:
-        """Report what was left, for the summary; a test that was to fail was not to leave it."""
+        """Report the leaks for the summary; an expected failure does not excuse them."""
         report = yield
         if call.when != "teardown":
             if report.failed:
@@ -159,6 +212,15 @@ class LeakCheck:
             elif call.excinfo is not None and hasattr(report, "wasxfail"):
                 self._failed_check()
             return report
+        self._report_leaks(report)
+        if self._blamed and call.excinfo is not None:
+            report.outcome = "failed"
+            if hasattr(report, "wasxfail"):
+                del report.wasxfail
+        return report
+
+    def _report_leaks(self, report: Any) -> None:
+        """Attach the leaks of a test to the report of its teardown."""
         if self._notes:
             report.sections += (("left behind in teardown", note) for note in self._notes)
             if self._failure is not None and self._failure.when == "setup":
@@ -166,11 +228,8 @@ class LeakCheck:
                 self._failure.sections += (("left behind", note) for note in self._notes)
         if self._blamed:
             report.leaks = self._blamed
-            if call.excinfo is not None:
-                report.outcome = "failed"
-                if hasattr(report, "wasxfail"):
-                    del report.wasxfail
-        return report
+        if self._warned:
+            report.leaks_warned = True
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Wrapper:
@@ -180,14 +239,14 @@ class LeakCheck:
         # xdist's own process runs no tests: each of its workers compares for itself.
         if self._baseline is not None and not config.pluginmanager.has_plugin("dsession"):
             for leak in self._baseline.leaks():
-                self._session_leaks[f"{leak}\n{advice(leak.kind)}"] = []
+                self._session_leaks[f"{leak}\n{advice(leak)}"] = []
             self._used |= self._baseline.used
         output: dict[str, Any] | None = getattr(config, "workeroutput", None)
         if output is not None:
             output["leakcheck"] = list(self._session_leaks)
             output["leakcheck_used"] = [each for each in self._used if isinstance(each, str)]
-        fails = config.getini("leakcheck_session") and session.exitstatus == pytest.ExitCode.OK
-        if self._session_leaks and fails:
+        fails = self._mode == FAIL and config.getini("leakcheck_session")
+        if self._session_leaks and fails and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         return result
 
@@ -209,12 +268,12 @@ class LeakCheck:
         unused = [each for each in self._ignore if each not in self._used]
         if unused and self._baseline is not None and is_whole(self._config):
             terminalreporter.write_line(
-                f"leakcheck_ignore has patterns that nothing has matched: {unused!r}; remove them"
+                f"leakcheck_ignore has patterns without a match: {unused!r}; remove them"
             )
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: "FixtureDef") -> Wrapper:
-        """Have a wider fixture answer for what it starts."""
+        """Have a wider fixture answer for the objects that it starts."""
         if self.check is None or fixturedef.scope == "function":
             return (yield)
         before = take()
@@ -235,11 +294,11 @@ class LeakCheck:
     def pytest_fixture_post_finalizer(self, fixturedef: "FixtureDef") -> None:
         """Remember the objects of a wider fixture that is torn down now."""
         started, settings = self._started.pop(fixturedef, ({}, OFF))
-        if started and settings.enabled:
+        if started and settings.mode:
             self._ended.append((fixture_name(fixturedef), started, settings))
 
     def _on_close(self, loop: Any) -> None:
-        """Look at the tasks of a loop that is about to be closed."""
+        """Compare the tasks of a loop that is about to be closed."""
         if self.check is not None:
             self._cancelled += self.check.tasks(loop)
 
@@ -254,42 +313,55 @@ class LeakCheck:
             self.check.skip_descriptors()
 
     def _fail(self, item: pytest.Item) -> None:
-        failures: list[object] = []
-        for failure, is_own in self._failures(item):
-            if is_own and self._failure is not None:
-                self._notes.append(str(failure))
-            else:
-                failures.append(failure)
-        if self._missing and self._failure is None:
-            failures.append(
-                f"{item.name} did not leave behind what its marker expects: {self._missing!r}; "
-                "remove expected="
-            )
-        if failures:
-            pytest.fail("\n\n".join(map(str, failures)), pytrace=False)
+        """Fail a test that has leaks, or warn of them.
 
-    def _failures(self, item: pytest.Item) -> Iterator[tuple[LeakError, bool]]:
-        """Yield the leaks of a test, and of the fixtures that ended with it.
-
-        Each comes with whether it is the test's own.
+        Raises:
+            pytest.fail.Exception: the test, or a fixture that ended with it, has leaks.
         """
-        for error, is_own in self._errors(item):
-            self._blamed += ((leak.pattern, leak.place) for leak in error.leaks)
-            yield error, is_own
+        failing: list[str] = []
+        for failure in self._failures(item):
+            if failure.is_own and self._failure is not None:
+                self._notes.append(str(failure.error))
+            elif failure.mode == WARN:
+                failing += self._warn(item, failure.texts)
+            else:
+                failing += failure.texts
+        if self._missing and self._failure is None:
+            text = (
+                f"{item.name} did not leave behind the objects that its marker expects: "
+                f"{self._missing!r}; remove expected="
+            )
+            failing += self._warn(item, [text]) if self._settings.mode == WARN else [text]
+        if failing:
+            pytest.fail("\n\n".join(failing), pytrace=False)
 
-    def _errors(self, item: pytest.Item) -> Iterator[tuple[LeakError, bool]]:
+    def _warn(self, item: pytest.Item, texts: Iterable[str]) -> list[str]:
+        """Warn of leaks at the line of a test, and return warnings that a filter makes errors."""
+        self._warned = True
+        return [text for text in texts if not warn(item, text)]
+
+    def _failures(self, item: pytest.Item) -> Iterator[Failure]:
+        """Yield the leaks of a test, and of the fixtures that ended with it."""
+        for failure in self._found(item):
+            self._blamed += ((leak.pattern, leak.place) for leak in failure.leaks)
+            yield failure
+
+    def _found(self, item: pytest.Item) -> Iterator[Failure]:
         check, self.check = self.check, None
         ended, self._ended = self._ended, []
         leaks, self._cancelled = self._cancelled, []
-        if check is not None and self._settings.enabled:
+        blocked = self._blocked_loops()
+        settings = self._settings
+        if check is not None and settings.mode:
+            leaks = check.blocked(blocked) + leaks
             # The values of its fixtures are of no use any more, and may hold what they have opened.
-            leaks = leaks + check.leaks(getattr(item, "funcargs", {}).clear)
+            leaks += check.leaks(getattr(item, "funcargs", {}).clear)
             self._answer(check.found)
             self._used |= check.used
-            self._missing = [each for each in self._settings.expected if each not in check.used]
+            self._missing = [each for each in settings.expected if each not in check.used]
             if leaks:
-                opened = any(leak.kind in OPENED for leak in leaks)
-                yield LeakError(leaks, item.name, LATER if opened else ""), True
+                named = tuple(map(self._phases.name, leaks))
+                yield Failure(named, item.name, settings.mode, True, remedy(leaks))
         if self._unchecked is not None:
             self._answer({key: obj for key, obj in take().items() if key not in self._unchecked})
             self._unchecked = None
@@ -299,7 +371,12 @@ class LeakCheck:
             self._answer(among.found)
             self._used |= among.used
             if leaks:
-                yield LeakError(leaks, name), False
+                yield Failure(tuple(leaks), name, settings.mode, False)
+
+    def _blocked_loops(self) -> list[BlockedLoop]:
+        """Stop the watch over event loops, and return the ones that were blocked."""
+        watching, self._watch = self._watch, None
+        return watching.stop() if watching is not None else []
 
     def _answer(self, objects: Inventory) -> None:
         """Report at the end of the run nothing that a test was blamed or excused for."""
@@ -308,36 +385,63 @@ class LeakCheck:
 
     def _settings_of(self, item: pytest.Item) -> Settings:
         """Return how a test is checked: the closest marker decides, patterns add up."""
-        enabled = self._everywhere or has_fixture(item)
-        grace, ignore = self._grace, self._ignore
+        requested = self._mode or FAIL
+        mode = requested if has_fixture(item) else self._mode
+        grace, ignore, blocking = self._grace, self._ignore, self._blocking
         expected: tuple[Ignored, ...] = ()
         for marker in reversed(list(item.iter_markers("leakcheck"))):
             bound = MARKER_OPTIONS.bind(*marker.args, **marker.kwargs)
-            enabled, more, own_grace, known = marker_options(*bound.args, **bound.kwargs)
-            ignore += patterns(more)
-            expected += patterns(known)
-            grace = grace if own_grace is None else seconds(own_grace)
-        return Settings(enabled, ignore + expected, grace, expected)
+            own = marker_options(*bound.args, **bound.kwargs)
+            ignore += own.ignore
+            expected += own.expected
+            grace = grace if own.grace is None else own.grace
+            blocking = blocking if own.blocking is None else own.blocking
+            if isinstance(own.enabled, str):
+                mode = own.enabled
+            else:
+                mode = (mode or requested) if own.enabled else ""
+        return Settings(mode, ignore + expected, grace, blocking, expected)
+
+
+class MarkerOptions(NamedTuple):
+    """Arguments of the marker `leakcheck`, without the reason, which is for its reader."""
+
+    enabled: bool | str
+    ignore: tuple[Ignored, ...]
+    grace: float | None
+    blocking: float | None
+    expected: tuple[Ignored, ...]
 
 
 def marker_options(
-    enabled: bool = True,
+    enabled: bool | str = True,
     *,
     ignore: Ignored | Iterable[Ignored] = (),
     grace: float | None = None,
+    blocking: float | None = None,
     expected: Ignored | Iterable[Ignored] = (),
     reason: str = "",
-) -> tuple[bool, Ignored | Iterable[Ignored], float | None, Ignored | Iterable[Ignored]]:
-    """Return the arguments of a marker; the reason is for its reader.
+) -> MarkerOptions:
+    """Return the arguments of a marker.
 
     Raises:
-        TypeError: a value has the wrong type.
+        TypeError: a value has the wrong type, or is no mode.
+        ValueError: `grace` or `blocking` is no number, or negative.
     """
-    if not isinstance(enabled, bool):
-        raise TypeError(f"enabled is True or False, and patterns are ignore=; got {enabled!r}")
+    if not isinstance(enabled, bool) and enabled not in {FAIL, WARN}:
+        raise TypeError(
+            f"enabled is True, False, {FAIL!r} or {WARN!r}, and patterns are ignore=; "
+            f"got {enabled!r}"
+        )
     if not isinstance(reason, str):
         raise TypeError(f"reason is a string; got {reason!r}")
-    return enabled, ignore, grace, expected
+    return MarkerOptions(
+        enabled,
+        patterns(ignore),
+        None if grace is None else seconds(grace),
+        None if blocking is None else seconds(blocking, "blocking"),
+        patterns(expected),
+    )
 
 
 MARKER_OPTIONS = signature(marker_options)
@@ -359,15 +463,39 @@ def fixture_name(fixturedef: "FixtureDef") -> str:
     return f"{fixturedef.scope}-scoped fixture {fixturedef.argname!r}"
 
 
-def setting(grace: str) -> float:
-    """Return the grace period of the suite.
+def remedy(leaks: Iterable["Leak"]) -> str:
+    """Return another remedy for leaks than to stop or close them, by their kinds."""
+    kinds = {leak.kind for leak in leaks}
+    lines = (LATER if kinds & OPENED else "", UNBLOCK if BLOCKED in kinds else "")
+    return "\n".join(filter(None, lines))
+
+
+def warn(item: pytest.Item, text: str) -> bool:
+    """Warn of a leak at the line of a test, and return whether it remains a warning.
+
+    A filter makes it an error only if it names this category: `filterwarnings = error` is about the
+    warnings of the tested program, and the mode "warn" fails no test.
+    """
+    try:
+        item.warn(LeakWarning(text))
+    except LeakWarning:
+        if any(category is LeakWarning for _, _, category, *_ in warnings.filters):
+            return False
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", LeakWarning)
+            item.warn(LeakWarning(text))
+    return True
+
+
+def setting(value: str, name: str) -> float:
+    """Return a duration in seconds of the suite's configuration.
 
     Raises:
         pytest.UsageError: it is no number, or a negative one.
     """
     try:
-        return seconds(float(grace))
+        return seconds(float(value))
     except ValueError:
         raise pytest.UsageError(
-            f"the grace period (leakcheck_grace) is a number of seconds, 0 or more, not {grace!r}"
+            f"{name} is a number of seconds, 0 or more, not {value!r}"
         ) from None

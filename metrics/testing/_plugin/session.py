@@ -1,4 +1,4 @@
-"""Comparison of a whole run of pytest: what imports and excused objects leave, at its end."""
+"""Comparison of a whole run of pytest: leaks of imports, and excused objects, at its end."""
 
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, final
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, final
 from metrics.testing.leaks._allowances import Ignored
 from metrics.testing.leaks._check import Check
 from metrics.testing.leaks._inventory import Inventory, take
-from metrics.testing.leaks._naming import REMEDIES, holder_of
+from metrics.testing.leaks._naming import FOR_POOL, REMEDIES, holder_of
 from metrics.testing.leaks._origins import recording
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ class SessionBaseline:
     """
 
     def __init__(self, ignore: tuple[Ignored, ...], grace: float) -> None:
+        # Loaded now, or the pool of a module that loads it would have no line to report.
+        import concurrent.futures.thread  # noqa: F401, PLC0415 - and no run without the check does
+
         self._recording = ExitStack()
         self._recording.enter_context(recording())
         self._check = Check(ignore, grace, excusing=False)
@@ -50,7 +53,7 @@ class SessionBaseline:
         self._check.exclude(objects)
 
     def leaks(self) -> "list[Leak]":
-        """Return what is left at the end of the run, also what was excused in its tests."""
+        """Return the leaks at the end of the run, also the ones that were excused in its tests."""
         # A log file of a module is open for the life of the process, and pytest has files as well.
         unknown = {
             key: obj
@@ -66,8 +69,14 @@ def is_of_plugin(leak: "Leak") -> bool:
     return any(place.function == "pytest_configure" for place in leak.stack)
 
 
-def advice(kind: str) -> str:
-    """Return the remedy for an object that is left at the end of a run, by its kind."""
-    if kind in REMEDIES:
-        return f"{REMEDIES[kind].capitalize()}, or allow it in leakcheck_ignore"
-    return POOL if kind == "executor thread" else IMPORTED
+def advice(leak: "Leak") -> str:
+    """Return the remedy for an object that is left at the end of a run."""
+    if leak.kind in REMEDIES:
+        return f"{REMEDIES[leak.kind].capitalize()}, or allow it in leakcheck_ignore"
+    pooled = leak.kind == "executor thread" or any(map(is_about_pool, leak.context))
+    return POOL if pooled else IMPORTED
+
+
+def is_about_pool(line: str) -> bool:
+    """Return whether a line of a leak's context names the pool that it belongs to."""
+    return line.startswith(FOR_POOL)

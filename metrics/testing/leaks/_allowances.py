@@ -1,4 +1,4 @@
-"""Allowances of a check: names that match a pattern, and what ends within the grace period."""
+"""Allowances of a check: names that match a pattern, and the grace period for ending objects."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -15,15 +15,15 @@ GRACE = 0.5
 server of `socketserver` looks every half second."""
 
 
-def seconds(grace: Any) -> float:
-    """Return a grace period.
+def seconds(value: Any, name: str = "grace") -> float:
+    """Return a duration in seconds.
 
     Raises:
         ValueError: it is no number, or a negative one.
     """
-    if not isinstance(grace, int | float) or not grace >= 0:
-        raise ValueError(f"grace is a number of seconds, 0 or more; got {grace!r}")
-    return float(grace)
+    if not isinstance(value, int | float) or not value >= 0:
+        raise ValueError(f"{name} is a number of seconds, 0 or more; got {value!r}")
+    return float(value)
 
 
 def location_of(pattern: Ignored) -> tuple[str, str] | None:

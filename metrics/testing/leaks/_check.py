@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, final
 
 from metrics.testing.leaks._allowances import GRACE, Ignored, patterns, seconds
+from metrics.testing.leaks._blocking import BlockedLoop, BlockingWatch
 from metrics.testing.leaks._excuses import started_by, without_excused
 from metrics.testing.leaks._inventory import (
     HIDDEN,
@@ -20,8 +21,8 @@ from metrics.testing.leaks._inventory import (
     take,
     tasks_of,
 )
-from metrics.testing.leaks._naming import Leak, leak_of
-from metrics.testing.leaks._origins import here, recording, running_loop
+from metrics.testing.leaks._naming import Leak, leak_of, with_context
+from metrics.testing.leaks._origins import Origin, Stack, here, recording, running_loop
 from metrics.testing.leaks._owners import owners
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -75,7 +76,12 @@ class LeakError(AssertionError):
         return type(self), (self.leaks, self._what, self._advice), vars(self)
 
 
-def no_leaks(*, ignore: Ignored | Iterable[Ignored] = (), grace: float = GRACE) -> "NoLeaks":
+def no_leaks(
+    *,
+    ignore: Ignored | Iterable[Ignored] = (),
+    grace: float = GRACE,
+    blocking: float | None = None,
+) -> "NoLeaks":
     """Fail when a `with` block or a decorated test leaves objects that were not there before.
 
     Leaks are threads, also daemons and threads of executors; child processes; event loops that are
@@ -94,13 +100,16 @@ def no_leaks(*, ignore: Ignored | Iterable[Ignored] = (), grace: float = GRACE) 
             for a name (`"worker-*"`), a kind (`"pipe"`), or both (`"socket 127.0.0.1:*"`); or for
             the stack that started it (`"@ package/module.py"`, `"thread @ module:function"`).
         grace: seconds to wait for objects that are ending; the wait ends with them.
+        blocking: seconds that one callback may hold an asyncio event loop of this thread; more is
+            reported with the stack that held it. Unlimited by default, and with 0. Loops of uvloop
+            are not watched.
 
     Raises:
-        LeakError: what was left, and where it was started.
+        LeakError: the leaks, and the lines that started them.
         TypeError: `ignore` is no pattern.
-        ValueError: `grace` is no number, or negative.
+        ValueError: `grace` or `blocking` is no number, or negative.
     """
-    return NoLeaks(ignore, grace)
+    return NoLeaks(ignore, grace, blocking)
 
 
 def assert_no_leaks(*, ignore: Ignored | Iterable[Ignored] = (), grace: float = GRACE) -> None:
@@ -152,6 +161,7 @@ class Check:
         self._before = take(descriptors=descriptors) if before is None else before
         # What was left when last looked at.
         self._left: list[Leak] = []
+        self._objects: list[tuple[Key, Any, Origin | None]] = []
         self._found: Inventory = {}
         self._skipped: Inventory = {}
         self.used: set[Ignored] = set()
@@ -199,7 +209,14 @@ class Check:
                 release()
                 release = None
             self._wait(pause)
-        return self._left
+        return self._reported()
+
+    def _reported(self) -> list[Leak]:
+        """Return the leaks with their context, which only a report needs."""
+        return [
+            with_context(leak, *started)
+            for leak, started in zip(self._left, self._objects, strict=True)
+        ]
 
     def _wait(self, pause: float) -> None:
         """Wait until a thread ends that is left, or for a pause."""
@@ -213,13 +230,23 @@ class Check:
         """Return the leaks; the event loop goes on meanwhile."""
         for pause in self._pauses(in_loop=True):
             await run_for(pause)
-        return self._left
+        return self._reported()
 
     def tasks(self, loop: Any) -> list[Leak]:
         """Return the tasks that are left in an event loop that does not run."""
         for pause in self._pauses(loop):
             loop.run_until_complete(run_for(pause))
-        return self._left
+        return self._reported()
+
+    def blocked(self, loops: Iterable[BlockedLoop]) -> list[Leak]:
+        """Return the blocked event loops that no pattern allows."""
+        return [leak for leak, stack in loops if not self._is_allowed(leak, stack)]
+
+    def _is_allowed(self, leak: Leak, stack: Stack) -> bool:
+        """Return whether a pattern allows a leak, and note the patterns that do."""
+        matching = [each for each in self._ignored if leak.is_ignored(each, stack)]
+        self.used.update(matching)
+        return bool(matching)
 
     def verify(self, what: str = "the block") -> None:
         """Raise LeakError if there are leaks."""
@@ -280,7 +307,7 @@ class Check:
             left = {key: obj for key, obj in now.items() if key not in self._before}
             # The tasks of their resources end with the loop, and the resources stay entered.
             now.update((Key("container", which), use) for which, use in running_containers())
-        self._found, self._threads = {}, []
+        self._found, self._threads, self._objects = {}, [], []
         if not self._opened:
             self._skipped = {key: left[key] for key in left if key.kind == "descriptor"}
             left = {key: left[key] for key in left if key.kind != "descriptor"}
@@ -300,10 +327,9 @@ class Check:
             leak = leak_of(key, obj)
             origin = started_by(key, obj)
             stack = origin.stack if origin else ()
-            matching = [each for each in self._ignored if leak.is_ignored(each, stack)]
-            self.used.update(matching)
-            if not matching:
+            if not self._is_allowed(leak, stack):
                 leaks.append(leak)
+                self._objects.append((key, obj, origin))
                 if isinstance(obj, threading.Thread) and obj is not threading.current_thread():
                     self._threads.append(obj)
         return leaks
@@ -320,11 +346,15 @@ class Check:
 class NoLeaks:
     """Context manager and decorator of `no_leaks`."""
 
-    def __init__(self, ignore: Ignored | Iterable[Ignored], grace: float) -> None:
+    def __init__(
+        self, ignore: Ignored | Iterable[Ignored], grace: float, blocking: float | None = None
+    ) -> None:
         self._ignored = patterns(ignore)
         self._grace = seconds(grace)
+        self._blocking = seconds(blocking or 0.0, "blocking")
         self._recording = ExitStack()
         self._check: Check | None = None
+        self._watch: BlockingWatch | None = None
 
     def __enter__(self) -> Self:
         if self._check is not None:
@@ -332,8 +362,17 @@ class NoLeaks:
         with ExitStack() as entered:
             entered.enter_context(recording())
             self._check = Check(self._ignored, self._grace)
+            if self._blocking:
+                self._watch = BlockingWatch(self._blocking).start()
             self._recording = entered.pop_all()
         return self
+
+    def _leave(self) -> tuple[Check | None, list[Leak]]:
+        """Return the check of the block, and the event loops that it has blocked."""
+        check, self._check = self._check, None
+        watch, self._watch = self._watch, None
+        blocked = watch.stop() if watch is not None else []
+        return check, check.blocked(blocked) if check is not None else []
 
     def __exit__(
         self,
@@ -341,10 +380,10 @@ class NoLeaks:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        check, self._check = self._check, None
+        check, blocked = self._leave()
         with self._recording:
-            if error is None and check is not None:
-                check.verify()
+            if error is None and check is not None and (leaks := [*blocked, *check.leaks()]):
+                raise LeakError(leaks, advice=IN_COROUTINE if running_loop() else "")
 
     def __call__(self, decorated: F) -> F:
         """Check each call of a function, sync or async, or of a class' methods `test...`.
@@ -355,7 +394,7 @@ class NoLeaks:
         from metrics.testing._decorated import decorate  # noqa: PLC0415 - few decorate
 
         # Each call has a block of its own, because there may be several at a time.
-        return decorate(decorated, lambda: NoLeaks(self._ignored, self._grace))
+        return decorate(decorated, lambda: NoLeaks(self._ignored, self._grace, self._blocking))
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -366,9 +405,11 @@ class NoLeaks:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        check, self._check = self._check, None
+        check, blocked = self._leave()
         with self._recording:
-            if error is None and check is not None and (leaks := await check.leaks_async()):
+            if error is not None or check is None:
+                return
+            if leaks := [*blocked, *await check.leaks_async()]:
                 raise LeakError(leaks)
 
 

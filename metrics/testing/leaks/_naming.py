@@ -1,11 +1,14 @@
 """Names of leaks, and the stacks that started them."""
 
+import gc
 import os
 import re
 import stat
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from fnmatch import fnmatchcase
+from inspect import isasyncgen
 from pathlib import Path
 from re import Pattern
 from textwrap import indent
@@ -16,18 +19,41 @@ from metrics.testing.leaks._dropped import Dropped
 from metrics.testing.leaks._inventory import (
     OPEN_FILES,
     Key,
+    executors,
     known_processes,
     process_of,
     read,
     tasks_of,
 )
-from metrics.testing.leaks._origins import Stack, living, origin_of
-from metrics.testing.leaks._owners import descriptors_of_process
-from metrics.testing.leaks._places import Place, is_foreign, places
+from metrics.testing.leaks._origins import (
+    DEPTH,
+    Frame,
+    Origin,
+    Stack,
+    living,
+    origin_of,
+    stack_from,
+)
+from metrics.testing.leaks._owners import descriptors_of_process, members_of_executor
+from metrics.testing.leaks._places import (
+    Place,
+    current_places,
+    is_tools_stack,
+    places,
+    position_of,
+)
 
 # One that stands for itself: not of an address or a version, and not of a word.
 NUMBER = re.compile(r"(?<![A-Za-z\d.])(?<!::)\d+(?![A-Za-z\d.])")
 
+BLOCKED = "blocked event loop"
+"""Kind of a callback that held its event loop for too long."""
+
+FOR_POOL = "for the pool"
+"""Beginning of the line about the pool of a thread or process."""
+
+ITERATIONS = {"async_generator_asend", "async_generator_athrow"}
+"""Types of the steps of an async generator, which Python does not name."""
 
 REMEDIES = {
     "override": "call the provider's reset_override(), or override with metrics.testing.overridden",
@@ -35,8 +61,15 @@ REMEDIES = {
 }
 """Remedies for leaks that were not started, and cannot be closed."""
 
+VERBS = {BLOCKED: "held", "override": "made", "wiring": "made"}
+"""Past participles for the lines of leaks that were not started."""
+
 DEFAULT_NAME = re.compile(r"(?:Thread|Task|Process|Dummy)-\d+.*")
 """Names that Python makes when a program has none for a thread, task or process."""
+
+
+class LeakWarning(UserWarning):
+    """Warning of pytest about a leak, in the mode "warn" of the leak check."""
 
 
 class Leak(NamedTuple):
@@ -44,7 +77,7 @@ class Leak(NamedTuple):
 
     kind: str
     """thread, executor thread, task, event loop, process, socket, pipe, file, descriptor,
-    container, resource, override or wiring."""
+    container, resource, override, wiring or blocked event loop."""
     name: str
     """Name of the thread, container, overridden provider or wired module, the command line, the
     address or the path."""
@@ -53,6 +86,14 @@ class Leak(NamedTuple):
     stack: tuple[Place, ...] = ()
     """Stack that started it, the innermost function first, without functions that only pass a call
     on; empty when it is not known."""
+    now: tuple[Place, ...] = ()
+    """Stack of a thread or task when it was found, shortened in the same way; empty when it is not
+    known, and for all other kinds."""
+    context: tuple[str, ...] = ()
+    """Further lines about the start: the enclosing threads, the nearest first, at most three; and
+    the line that created the pool of a thread or process."""
+    descriptor: int = -1
+    """Number of the open file; -1 for all other kinds."""
 
     @property
     def pattern(self) -> str:
@@ -64,9 +105,7 @@ class Leak(NamedTuple):
     @property
     def place(self) -> str:
         """Line of the tested code, or of the test, that started it; empty if it is not known."""
-        own = (place for place in self.stack if not is_foreign(place.file))
-        place = next(own, self.stack[0] if self.stack else None)
-        return f"{place.file}:{place.line}" if place else ""
+        return position_of(self.stack)
 
     @property
     def remedy(self) -> str:
@@ -102,9 +141,18 @@ class Leak(NamedTuple):
 
     def __str__(self) -> str:
         text = f"{self.kind} {self.name!r}{self.detail and f' ({self.detail})'}"
-        places = "\n".join(str(place) for place in reversed(self.stack))
-        verb = "made" if self.kind in REMEDIES else "started"
-        return f"{text}, {verb} at\n{indent(places, ' ' * 4)}" if places else text
+        if self.stack:
+            text = f"{text}, {VERBS.get(self.kind, 'started')} at\n{written_places(self.stack)}"
+        text = "\n    ".join((text, *self.context))
+        if self.now:
+            link = "\n  now at" if "\n" in text else ", now at"
+            text = f"{text}{link}\n{written_places(self.now)}"
+        return text
+
+
+def written_places(stack: Iterable[Place]) -> str:
+    """Return the lines of a stack as a traceback has them, the outermost function first."""
+    return indent("\n".join(map(str, reversed(tuple(stack)))), " " * 4)
 
 
 def leak_of(key: Key, obj: Any) -> Leak:
@@ -112,17 +160,35 @@ def leak_of(key: Key, obj: Any) -> Leak:
     return NAMING[key.kind](obj)
 
 
+def with_context(leak: Leak, key: Key, obj: Any, origin: Origin | None) -> Leak:
+    """Return a leak with its present stack and the circumstances of its start.
+
+    This takes five times as long as the leak's name, and a check compares names several times.
+    """
+    frames: Stack = ()
+    context = enclosing(origin)
+    if key.kind == "task":
+        frames = awaiting(obj.get_coro())
+    elif key.kind == "thread":
+        frames = stack_of_thread(obj if isinstance(obj, int) else obj.ident)
+    if key.kind in {"thread", "process"}:
+        context += pool_of(key)
+    return leak._replace(now=tuple(current_places(frames)), context=context)
+
+
 def thread_leak(thread: Any) -> Leak:
     """Name a thread, or the number of one that Python has no object for."""
     if isinstance(thread, int) and thread < 0:
         return Leak("thread", "without a frame", "started by _thread, runs no Python code")
     if isinstance(thread, int):
-        return Leak("thread", str(thread), "started without threading")
+        detail = "started without threading"
+        return Leak("thread", str(thread), detail)
     origin = origin_of(thread)
     frames = origin.stack[:3] if origin else ()
     executor = any(frame.module.startswith("concurrent.futures") for frame in frames)
     kind = "executor thread" if executor else "thread"
-    return Leak(kind, thread.name, "daemon" if thread.daemon else "", stack_of(thread))
+    detail = "daemon" if thread.daemon else ""
+    return Leak(kind, thread.name, detail, stack_of(thread))
 
 
 def task_leak(task: Any) -> Leak:
@@ -148,7 +214,7 @@ def process_leak(pid: int) -> Leak:
     """Name a process of multiprocessing by its own name, any other by its command line."""
     process = process_of(pid)
     stack = stack_of(process)
-    if hasattr(process, "exitcode"):
+    if is_of_multiprocessing(process):
         return Leak("process", process.name, f"pid {pid}", stack)
     try:
         command = read(f"/proc/{pid}/cmdline").replace("\0", " ").strip()
@@ -191,16 +257,39 @@ def descriptor_leak(descriptor: int) -> Leak:
     except OSError:
         target = ""  # It is closed by now, or the system does not list it.
     holder = holder_of(descriptor)
-    detail, stack = f"descriptor {descriptor}", stack_of(holder)
     if hasattr(holder, "getsockname"):
-        return Leak("socket", addresses(holder), detail, stack)
-    if stat.S_ISSOCK(mode):
-        return Leak("socket", addresses_of(descriptor), detail, stack)
-    if stat.S_ISFIFO(mode):
-        return Leak("pipe", target or str(descriptor), detail, stack)
-    if target.startswith("/"):
-        return Leak("file", target, detail, stack)
-    return Leak("descriptor", target or str(descriptor), detail, stack)
+        kind, name = "socket", addresses(holder)
+    elif stat.S_ISSOCK(mode):
+        kind, name = "socket", addresses_of(descriptor)
+    elif stat.S_ISFIFO(mode):
+        kind, name = "pipe", target or str(descriptor)
+    elif target.startswith("/"):
+        kind, name = "file", target
+    else:
+        kind, name = "descriptor", target or str(descriptor)
+    return Leak(
+        kind,
+        name,
+        f"descriptor {descriptor}{process_advice(holder)}",
+        stack_of(holder),
+        descriptor=descriptor,
+    )
+
+
+def process_advice(holder: Any) -> str:
+    """Return how to close a descriptor that leads to an ended process; empty for any other."""
+    if is_of_multiprocessing(holder):
+        return f" of the ended process {holder.name!r}: close() the Process"
+    if hasattr(holder, "args"):
+        command = written_out(holder.args)
+        return f" of the ended process {command!r}: close its pipes, or use Popen in a with block"
+    return ""
+
+
+def is_of_multiprocessing(process: Any) -> bool:
+    """Return whether a process is one of multiprocessing, which has a name."""
+    # The value of the property would reap the process.
+    return hasattr(type(process), "exitcode")
 
 
 def mode_of(descriptor: int) -> int:
@@ -262,6 +351,53 @@ def override_leak(override: Any) -> Leak:
 def wiring_leak(wiring: Any) -> Leak:
     """Name a wiring after the module, package or class."""
     return Leak("wiring", wiring.name, wiring.to, tuple(places(wiring.origin.stack)))
+
+
+def enclosing(origin: Origin | None) -> tuple[str, ...]:
+    """Return a line for each thread in which an object was started, the nearest first."""
+    lines = []
+    for name, stack in origin.threads if origin else ():
+        if is_tools_stack(stack):
+            break
+        lines.append(f"in thread {name!r}, started at {position_of(places(stack))}")
+    return tuple(lines)
+
+
+def pool_of(key: Key) -> tuple[str, ...]:
+    """Return a line for the executor that a thread or process works for."""
+    for executor in executors():
+        if key in members_of_executor(executor):
+            position = position_of(stack_of(executor))
+            created = f" created at {position}" if position else f", a {type(executor).__name__}"
+            return (f"{FOR_POOL}{created}",)
+    return ()
+
+
+def stack_of_thread(ident: int | None) -> Stack:
+    """Return the present stack of a thread; empty if it has no frame."""
+    return stack_from(sys._current_frames().get(ident or 0))
+
+
+def awaiting(coroutine: Any) -> Stack:
+    """Return the frames of a suspended coroutine and of all that it awaits, the innermost first."""
+    stack: list[Frame] = []
+    while coroutine is not None and len(stack) < DEPTH:
+        frame = first_of(coroutine, "cr_frame", "gi_frame", "ag_frame")
+        if frame is not None:
+            # The callers of a coroutine that runs at this moment are none of its own.
+            stack += stack_from(frame)[:1]
+        coroutine = first_of(coroutine, "cr_await", "gi_yieldfrom", "ag_await")
+        if type(coroutine).__name__ in ITERATIONS:
+            # A step of an async generator exposes its generator to the garbage collector alone.
+            generators = (each for each in gc.get_referents(coroutine) if isasyncgen(each))
+            coroutine = next(generators, None)
+    return tuple(reversed(stack))
+
+
+def first_of(obj: Any, *names: str) -> Any:
+    """Return the first of these attributes that an object has, and that is not None."""
+    values = (getattr(obj, name, None) for name in names)
+    return next((value for value in values if value is not None), None)
 
 
 def stack_of(started: Any) -> tuple[Place, ...]:

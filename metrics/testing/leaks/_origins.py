@@ -22,6 +22,9 @@ from metrics.testing.leaks import _overrides as overrides
 DEPTH = 40
 """Frames kept of a stack, the innermost."""
 
+LEVELS = 3
+"""Enclosing threads kept of an origin, the nearest."""
+
 Method = Callable[..., Any]
 
 
@@ -42,6 +45,13 @@ Stack = tuple[Frame, ...]
 """The innermost function first."""
 
 
+class Enclosing(NamedTuple):
+    """Thread that has started an object, by its name and the stack that started it."""
+
+    name: str
+    stack: Stack
+
+
 class Origin(NamedTuple):
     """Origin of an object: the stack, threads and tasks that started it."""
 
@@ -49,6 +59,9 @@ class Origin(NamedTuple):
     starters: tuple[ref[Any], ...]
     """The asyncio task and the thread that started it, and their own starters, as far as they lived
     then; the nearest first. Weak, or each generation would keep the one before."""
+    threads: tuple[Enclosing, ...] = ()
+    """Threads that started it and were started themselves, ended or not, the nearest first; at most
+    `LEVELS`, so that a chain of generations does not grow."""
 
 
 class StartMethod(NamedTuple):
@@ -246,7 +259,8 @@ def recorder_of(original: Method, start: StartMethod) -> Method:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not _active:
             return original(self, *args, **kwargs)
-        origin = Origin(stack_above(2), starters_of(here()))
+        running = here()
+        origin = Origin(stack_above(2), starters_of(running), enclosing_threads(running))
         if start.method != "__init__" and not start.gives:
             # It may have ended by the time that the original returns.
             enter(self, origin, start)
@@ -338,9 +352,21 @@ def starters_of(running: Iterable[Any]) -> tuple[ref[Any], ...]:
     return tuple(found.values())
 
 
+def enclosing_threads(running: Iterable[Any]) -> tuple[Enclosing, ...]:
+    """Return the thread among these that was started during a check, and its enclosing threads."""
+    for each in running:
+        if isinstance(each, threading.Thread) and (origin := origin_of(each)) is not None:
+            return (Enclosing(each.name, origin.stack), *origin.threads)[:LEVELS]
+    return ()
+
+
 def stack_above(depth: int) -> Stack:
     """Return the stack of a caller, counted from this function."""
-    frame: FrameType | None = sys._getframe(depth)
+    return stack_from(sys._getframe(depth))
+
+
+def stack_from(frame: FrameType | None) -> Stack:
+    """Return the stack of a frame, the frame first."""
     stack: list[Frame] = []
     while frame is not None and len(stack) < DEPTH:
         stack.append(Frame(frame.f_globals.get("__name__", ""), frame.f_code, frame.f_lineno))

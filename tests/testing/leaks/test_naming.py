@@ -105,6 +105,47 @@ def test_a_process_that_is_closed_hinders_nobody():
     assert [leak[:2] for leak in leaks] == [("process", " ".join(SLEEP))]
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_pipes_of_an_ended_process_of_multiprocessing_advise_to_close_it(method: str):
+    child = multiprocessing.get_context(method).Process(target=int, name="worker")
+
+    def run() -> None:
+        child.start()
+        child.join()
+
+    _, leaks = blamed(run)
+    child.close()
+    assert {leak.kind for leak in leaks} == {"pipe"}
+    for leak in leaks:
+        assert leak.detail.endswith(" of the ended process 'worker': close() the Process")
+        assert leak.stack[0].function == "run"
+
+
+def test_pipes_of_an_ended_command_advise_to_close_them():
+    def run() -> subprocess.Popen[bytes]:
+        child = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+        child.wait()
+        return child
+
+    child, (leak,) = blamed(run)
+    child.stdout.close()
+    assert leak.kind == "pipe"
+    assert ": close its pipes, or use Popen in a with block" in leak.detail
+    assert sys.executable in leak.detail
+
+
+def test_a_report_does_not_reap_a_process():
+    child = multiprocessing.get_context("fork").Process(target=int)
+    child.start()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    naming.process_advice(child)
+    with no_leaks():
+        naming.process_leak(child.pid)
+    assert os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    child.join()
+    child.close()
+
+
 def test_a_fork_that_has_the_same_command_line_is_called_one():
     over, go_on = os.pipe()
     pid = os.fork()
