@@ -1,5 +1,6 @@
 """Benchmarks: failures of a library, notes about sizes, and the comparison of two revisions."""
 
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,8 @@ from hypothesis import strategies as st
 
 from tests.benchmarks import requests
 from tests.benchmarks.against import LIMIT, judge, last_line
+from tests.benchmarks.leakcheck import suites
+from tests.benchmarks.leakcheck.suites import LEAKCHECK, WITHOUT, Suite, SuiteRun
 from tests.benchmarks.row import OURS, Row, footnotes, measure_in_turns
 from tests.benchmarks.single import Effort
 from tests.processes import until
@@ -447,3 +450,62 @@ def test_a_run_without_peers_names_its_failures(repository: Repository):
     assert (process.returncode, errors) == (1, "")
     assert "metrics failed in `gauge.set_max(2)`: AttributeError:" in output
     assert "prometheus_client 0" not in output
+
+
+SUITE = """
+import threading
+
+class TestThreads:
+    def test_that_leaves_a_thread(self):
+        threading.Timer(60, int).start()
+
+def test_that_fails_anyway():
+    assert False
+
+def test_that_leaves_nothing():
+    pass
+"""
+
+
+def test_a_public_suite_is_run_with_and_without_the_leak_check(tmp_path: Path):
+    (tmp_path / "library").mkdir()
+    library = suites.copy_library(tmp_path / "library")
+    # The thread would outlive its run.
+    (tmp_path / "test_it.py").write_text(SUITE.replace("60", "1"))
+    suite = Suite("it", "1", "", ("test_it.py",), ("-o", "leakcheck_grace=0.01"))
+    bench = suites.Bench(suite, tmp_path, sys.executable, library)
+    runs = {WITHOUT: [bench.run(WITHOUT)], LEAKCHECK: [bench.run(LEAKCHECK)]}
+    ((tool, tests, reported, leaks, places, *times),) = suites.rows(runs)
+    assert (tool, tests, reported, leaks, places) == ("--leakcheck", "3", "1", "1 thread", "1")
+    assert all(time.endswith(" %") for time in times)
+    assert (tmp_path / "leakcheck.log").read_text()
+
+
+def test_tests_that_fail_without_a_tool_in_any_round_are_not_counted_as_its_reports():
+    def run(*failed: str, leaks: tuple[tuple[str, str], ...] = (), time: float = 2.0) -> SuiteRun:
+        return SuiteRun(time, time, {"a", "b", "c"}, {*failed}, [*leaks])
+
+    found = ("event loop X", "a.py:1"), ("event loop", "a.py:1"), ("socket *:*", "")
+    runs = {
+        WITHOUT: [run("a"), run("b")],
+        LEAKCHECK: [run("a", "c", leaks=found), run("b", time=3)],
+    }
+    (cells,) = suites.rows(runs)
+    assert cells == ["--leakcheck", "3", "1", "2 event loop, 1 socket", "2", "+0.0 %", "+0.0 %"]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "PyPI has no janus-2.0.0.tar.gz"),
+        ([{"filename": "janus-2.0.0.tar.gz", "url": "file:///"}], "has the hash"),
+    ],
+)
+def test_a_source_distribution_that_is_missing_or_another_is_refused(
+    files: list, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(suites, "read", lambda _: json.dumps({"files": files}).encode())
+    (janus,) = (suite for suite in suites.SUITES if suite.name == "janus")
+    with pytest.raises(suites.SuiteError, match=message):
+        suites.download(janus, tmp_path)
+    assert not [*tmp_path.iterdir()]

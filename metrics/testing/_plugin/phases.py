@@ -23,7 +23,7 @@ class Phases:
     def __init__(self) -> None:
         self._free: Free = (-1, -1)
         # The open files after each phase, or the free descriptors if these have not changed.
-        self._after: dict[str, frozenset[tuple[int, object]] | Free] = {}
+        self._after: dict[str, frozenset[object] | Free] = {}
 
     def begin(self) -> None:
         """Begin a test."""
@@ -41,7 +41,10 @@ class Phases:
         if free == self._free:
             self._after[phase] = free
         else:
-            self._free, self._after[phase] = free, frozenset(open_descriptors())
+            self._free, self._after[phase] = (
+                free,
+                frozenset(key.identity for key in open_descriptors()),
+            )
 
     def name(self, leak: "Leak") -> "Leak":
         """Return a leak with the phase in its detail, if it is a descriptor without an origin."""

@@ -1,4 +1,4 @@
-"""The leak check: what is there after a block and was not there before it."""
+"""Leak check: the objects that a block starts or opens, and leaves behind."""
 
 import gc
 import threading
@@ -22,7 +22,7 @@ from metrics.testing.leaks._inventory import (
     tasks_of,
 )
 from metrics.testing.leaks._naming import Leak, leak_of, with_context
-from metrics.testing.leaks._origins import Origin, Stack, here, recording, running_loop
+from metrics.testing.leaks._origins import Stack, here, recording, running_loop
 from metrics.testing.leaks._owners import owners
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -32,11 +32,15 @@ LONGEST_PAUSE = 0.02
 
 IN_COROUTINE = (
     "Write `async with no_leaks()` in a coroutine: its event loop stands still in a plain `with`, "
-    "and what runs in it cannot end"
+    "and its tasks cannot end"
 )
 
+YOUNG = 1
+"""Oldest generation of the garbage collector that is collected at once, in some 0.1 ms."""
+
 PATIENCE = 0.01
-"""Seconds after which young garbage is collected, because it may hold what is left."""
+"""Seconds that threads and tasks have to end before young garbage is collected, which may hold open
+files."""
 
 THREADS_PATIENCE = 0.05
 """Seconds after which all garbage is collected although threads are left, which mostly end late. A
@@ -54,26 +58,26 @@ class LeakError(AssertionError):
 
     Args:
         leaks: the leaks.
-        what: the block, test or fixture that has left them.
+        subject: the block, test or fixture that has left them.
         advice: another remedy than to stop or close them.
     """
 
-    def __init__(self, leaks: Iterable[Leak], what: str = "the block", advice: str = "") -> None:
+    def __init__(self, leaks: Iterable[Leak], subject: str = "the block", advice: str = "") -> None:
         self.leaks = tuple(leaks)
-        self._what = what
+        self._subject = subject
         self._advice = advice
         named = ", ".join(f"{leak.kind} {leak.name!r}" for leak in self.leaks)
         listed = "".join(f"  {leak}\n" for leak in self.leaks)
         allowed = list(dict.fromkeys(leak.allowance for leak in self.leaks))
         remedies = "; ".join(dict.fromkeys(leak.remedy for leak in self.leaks))
         message = (
-            f"{what} left behind: {named}\n{listed}"
+            f"{subject} left behind: {named}\n{listed}"
             f"{remedies[:1].upper()}{remedies[1:]}, or allow it: ignore={allowed!r}"
         )
         super().__init__(f"{message}\n{advice}" if advice else message)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.leaks, self._what, self._advice), vars(self)
+        return type(self), (self.leaks, self._subject, self._advice), vars(self)
 
 
 def no_leaks(
@@ -87,18 +91,19 @@ def no_leaks(
     Leaks are threads, also daemons and threads of executors; child processes; event loops that are
     not closed, and tasks that are not done; sockets and other descriptors; running containers and
     initialized resources; overrides of a living container's providers that were not reset, and
-    modules that are still wired to it, unless an import made them. Threads, tasks and executors
-    that were there before answer for all that they start, but for files and for threads without an
+    modules that are still wired to it, unless an import made them. Earlier threads, tasks and
+    executors answer for all objects that they start, but for files and for threads without an
     object in Python. Where the system does not list open files (Windows), sockets are the only
     descriptors that are compared.
 
-    In a coroutine write `async with`: what runs in the event loop can only end when the check does
-    not hold it up. A block that raises is not checked.
+    In a coroutine write `async with`: its event loop goes on during the check, so that tasks can
+    end. A block that raises is not checked.
 
     Args:
-        ignore: patterns for what may be left: `fnmatch` patterns or compiled regular expressions,
-            for a name (`"worker-*"`), a kind (`"pipe"`), or both (`"socket 127.0.0.1:*"`); or for
-            the stack that started it (`"@ package/module.py"`, `"thread @ module:function"`).
+        ignore: patterns for objects that may be left: `fnmatch` patterns or compiled regular
+            expressions, for a name (`"worker-*"`), a kind (`"pipe"`), or both
+            (`"socket 127.0.0.1:*"`); or for the stack that started it (`"@ package/module.py"`,
+            `"thread @ module:function"`).
         grace: seconds to wait for objects that are ending; the wait ends with them.
         blocking: seconds that one callback may hold an asyncio event loop of this thread; more is
             reported with the stack that held it. Unlimited by default, and with 0. Loops of uvloop
@@ -113,9 +118,9 @@ def no_leaks(
 
 
 def assert_no_leaks(*, ignore: Ignored | Iterable[Ignored] = (), grace: float = GRACE) -> None:
-    """Fail when anything runs beside the calling thread: at the end of a program, or of its tests.
+    """Fail when a thread, task, process or container runs beside the caller, at a program's end.
 
-    Files, sockets, overrides and wirings are not looked at, because a program has some all the
+    Files, sockets, overrides and wirings are not checked, because a program has some all the
     time: `no_leaks` compares.
 
     Args:
@@ -123,7 +128,7 @@ def assert_no_leaks(*, ignore: Ignored | Iterable[Ignored] = (), grace: float = 
         grace: see `no_leaks`.
 
     Raises:
-        LeakError: what runs.
+        LeakError: the running objects.
         TypeError: `ignore` is no pattern.
         ValueError: `grace` is no number, or negative.
     """
@@ -138,10 +143,10 @@ class Check:
     Args:
         ignore: see `no_leaks`.
         grace: see `no_leaks`.
-        before: what there was; what there is now by default.
-        among: what may be left; everything by default.
+        before: the earlier inventory; the present one by default.
+        among: the objects that can be leaks; all by default.
         descriptors: whether files and sockets are compared.
-        excusing: whether the threads and tasks that were there answer for what they have started.
+        excusing: whether earlier threads and tasks answer for the objects that they start.
     """
 
     def __init__(
@@ -159,25 +164,19 @@ class Check:
         self._among = among
         self._descriptors = descriptors
         self._before = take(descriptors=descriptors) if before is None else before
-        # What was left when last looked at.
-        self._left: list[Leak] = []
-        self._objects: list[tuple[Key, Any, Origin | None]] = []
+        self._left: Inventory = {}
         self._found: Inventory = {}
         self._skipped: Inventory = {}
         self.used: set[Ignored] = set()
         """Patterns that have matched."""
         self._threads: list[threading.Thread] = []
-        self._listed = threads_in(self._before)
-        self._unlisted = native_threads() - self._listed
+        self._unlisted = self._unlisted_before = unlisted_threads(self._before)
         self._opened = True
         self._excusing = excusing
-        # What runs the block; kept, so that no other can have its identity.
+        # The task and the thread of the block; kept, so that no other has their identity.
         self._here = here()
         # Threads and tasks are compared by identity: equality may be defined in odd ways.
         self._own = {id(each) for each in self._here}
-        self._known = identities(self._before) | {id(threading.main_thread())} - self._own
-        if not excusing:
-            self._known = set()
 
     def ignore(self, *ignored: Ignored) -> None:
         """Allow objects that one of these patterns matches."""
@@ -186,8 +185,6 @@ class Check:
     def exclude(self, objects: Inventory) -> None:
         """Exclude objects that another test or fixture answers for."""
         self._before |= objects
-        if self._excusing:
-            self._known |= identities(objects)
 
     def skip_descriptors(self) -> None:
         """Compare no files and sockets any more, because a traceback may keep them open."""
@@ -195,7 +192,7 @@ class Check:
 
     @property
     def found(self) -> Inventory:
-        """All that the latest comparison has found, also what a pattern is for."""
+        """All objects that the latest comparison has found, also the allowed ones."""
         return self._found | self._skipped
 
     def leaks(self, release: Callable[[], object] | None = None) -> list[Leak]:
@@ -204,19 +201,9 @@ class Check:
         Args:
             release: called before the second comparison, to drop references to objects.
         """
-        for pause in self._pauses():
-            if release is not None:
-                release()
-                release = None
+        for pause in self._pauses(release):
             self._wait(pause)
-        return self._reported()
-
-    def _reported(self) -> list[Leak]:
-        """Return the leaks with their context, which only a report needs."""
-        return [
-            with_context(leak, *started)
-            for leak, started in zip(self._left, self._objects, strict=True)
-        ]
+        return self._leaks()
 
     def _wait(self, pause: float) -> None:
         """Wait until a thread ends that is left, or for a pause."""
@@ -230,13 +217,13 @@ class Check:
         """Return the leaks; the event loop goes on meanwhile."""
         for pause in self._pauses(in_loop=True):
             await run_for(pause)
-        return self._reported()
+        return self._leaks()
 
     def tasks(self, loop: Any) -> list[Leak]:
         """Return the tasks that are left in an event loop that does not run."""
-        for pause in self._pauses(loop):
+        for pause in self._pauses(loop=loop):
             loop.run_until_complete(run_for(pause))
-        return self._reported()
+        return self._leaks()
 
     def blocked(self, loops: Iterable[BlockedLoop]) -> list[Leak]:
         """Return the blocked event loops that no pattern allows."""
@@ -248,34 +235,54 @@ class Check:
         self.used.update(matching)
         return bool(matching)
 
-    def verify(self, what: str = "the block") -> None:
+    def verify(self, subject: str = "the block") -> None:
         """Raise LeakError if there are leaks."""
         if leaks := self.leaks():
-            raise LeakError(leaks, what, IN_COROUTINE if running_loop() else "")
+            raise LeakError(leaks, subject, IN_COROUTINE if running_loop() else "")
 
-    def _pauses(self, loop: Any = None, *, in_loop: bool = False) -> Iterator[float]:
-        """Yield how long to wait before looking again, until nothing is left or time is up.
+    def _leaks(self) -> list[Leak]:
+        """Return the leaks of the latest comparison, with the context that only a report needs."""
+        return [
+            with_context(leak_of(key, obj), key, obj, started_by(key, obj))
+            for key, obj in self._left.items()
+        ]
+
+    def _pauses(
+        self,
+        release: Callable[[], object] | None = None,
+        *,
+        loop: Any = None,
+        in_loop: bool = False,
+    ) -> Iterator[float]:
+        """Yield the seconds to wait before each comparison, until nothing is left or time is up.
 
         Pauses are added up, instead of asking a clock that a test may have stopped.
         """
-        spent, pause, collected = 0.0, FIRST_PAUSE, -1
-        starting = 0
-        while (left := self._look(loop)) or (starting < START_PAUSES and self._has_starting(loop)):
+        spent, pause, collected, starting = 0.0, FIRST_PAUSE, -1, 0
+        while (left := self._compare(loop)) or (
+            starting < START_PAUSES and self._has_starting(loop)
+        ):
             if not left:
                 starting += 1
                 yield FIRST_PAUSE
                 continue
-            # Nothing ends by itself but threads, what threads close, processes and tasks.
-            runs = in_loop or loop is not None or any(leak.kind == "process" for leak in left)
+            # Only threads and the files that they close, processes, and tasks end by themselves.
+            looping = in_loop or loop is not None
+            runs = looping or any(key.kind == "process" for key in left)
             over = spent >= self._grace or not (runs or not is_single_threaded())
             thread = self._threads[0] if self._threads else None
             patience = PATIENCE if thread is None else THREADS_PATIENCE
             if collected < 0:
                 collected = 0
-                yield 0.0 if thread is None else min(PATIENCE, self._grace)
-            elif collected < 1 and (spent >= PATIENCE or over):
-                gc.collect(1)
-                collected = 1
+                if release is not None:
+                    release()
+                if thread is not None or looping:
+                    yield 0.0 if thread is None else min(PATIENCE, self._grace)
+                    continue
+            young = (thread is None and not looping) or spent >= PATIENCE
+            if collected < YOUNG and (young or over):
+                gc.collect(YOUNG)
+                collected = YOUNG
             elif collected < OLDEST and (spent >= patience or over):
                 gc.collect()
                 collected = OLDEST
@@ -290,49 +297,53 @@ class Check:
 
     def _has_starting(self, loop: Any) -> bool:
         """Return whether the system has more threads than before, none of which Python lists."""
-        return loop is None and native_threads() - self._listed > self._unlisted
+        return loop is None and self._unlisted > self._unlisted_before
 
-    def _look(self, loop: Any) -> list[Leak]:
+    def _compare(self, loop: Any) -> Inventory:
         """Return the present leaks, or only the leaked tasks of an event loop."""
-        self._left = self._left_in(loop)
-        return self._left
+        self._found, self._skipped, self._threads = {}, {}, []
+        self._left = left = self._new(loop)
+        if left and self._ignored:
+            self._left = left = {
+                key: obj for key, obj in left.items() if not self._is_ignored(key, obj)
+            }
+        for obj in left.values():
+            if isinstance(obj, threading.Thread) and obj is not threading.current_thread():
+                self._threads.append(obj)
+        return left
 
-    def _left_in(self, loop: Any) -> list[Leak]:
+    def _new(self, loop: Any) -> Inventory:
+        """Return the new objects that no other object accounts for."""
         if loop is None:
             now = take(descriptors=self._descriptors)
-            self._listed = threads_in(now)
-            left = {key: obj for key, obj in now.items() if key not in self._before}
+            self._unlisted = unlisted_threads(now)
         else:
             now = {Key("task", id(task)): task for task in tasks_of(loop)}
-            left = {key: obj for key, obj in now.items() if key not in self._before}
-            # The tasks of their resources end with the loop, and the resources stay entered.
-            now.update((Key("container", which), use) for which, use in running_containers())
-        self._found, self._threads, self._objects = {}, [], []
+        left = {key: obj for key, obj in now.items() if key not in self._before}
         if not self._opened:
             self._skipped = {key: left[key] for key in left if key.kind == "descriptor"}
             left = {key: left[key] for key in left if key.kind != "descriptor"}
         if left and loop is None:
             self._drop_known_without_frame(left, now)
         if not left:
-            return []
+            return left
+        if loop is not None:
+            # The tasks of their resources end with the loop, and the resources stay entered.
+            now.update((Key("container", which), use) for which, use in running_containers())
         belonging = owners(now)
         if (among := self._among) is not None:
             left = {
                 key: obj for key, obj in left.items() if key in among or belonging.get(key) in among
             }
-        left = without_excused(left, belonging, self._known, self._own)
-        self._found = left
-        leaks = []
-        for key, obj in left.items():
-            leak = leak_of(key, obj)
-            origin = started_by(key, obj)
-            stack = origin.stack if origin else ()
-            if not self._is_allowed(leak, stack):
-                leaks.append(leak)
-                self._objects.append((key, obj, origin))
-                if isinstance(obj, threading.Thread) and obj is not threading.current_thread():
-                    self._threads.append(obj)
-        return leaks
+        known = identities(self._before) | {id(threading.main_thread())} - self._own
+        excusing = known if self._excusing else set()
+        self._found = without_excused(left, belonging, excusing, self._own)
+        return self._found
+
+    def _is_ignored(self, key: Key, obj: Any) -> bool:
+        """Return whether a pattern allows an object."""
+        origin = started_by(key, obj)
+        return self._is_allowed(leak_of(key, obj), origin.stack if origin else ())
 
     def _drop_known_without_frame(self, left: Inventory, now: Inventory) -> None:
         """Drop threads that were there before without a frame, and have one now."""
@@ -425,9 +436,10 @@ async def run_for(seconds: float) -> None:
     await asyncio.sleep(0)
 
 
-def threads_in(objects: Inventory) -> int:
-    """Return the number of threads in an inventory."""
-    return sum(1 for key in objects if key.kind == "thread")
+def unlisted_threads(objects: Inventory) -> int:
+    """Return the number of the process' threads that an inventory lacks, this one included."""
+    native = native_threads()
+    return native - sum(1 for key in objects if key.kind == "thread") if native > 1 else 1
 
 
 def is_hidden(key: Key) -> bool:

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from itertools import islice
 from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, ref
@@ -25,6 +26,9 @@ DEPTH = 40
 LEVELS = 3
 """Enclosing threads kept of an origin, the nearest."""
 
+RUNNER = "_pytest.runner"
+"""Module of the outermost frame that is kept: beyond it, the stacks of all tests are the same."""
+
 Method = Callable[..., Any]
 
 
@@ -33,11 +37,18 @@ class Frame(NamedTuple):
 
     module: str
     code: CodeType
-    line: int
+    instruction: int
+    """Offset of the instruction, from which the line is found when it is read: most never are."""
+
+    @property
+    def line(self) -> int:
+        """The line in the function's file."""
+        positions = islice(self.code.co_positions(), self.instruction // 2, None)
+        return next(positions, (None,))[0] or self.code.co_firstlineno
 
     @property
     def package(self) -> str:
-        """The first part of the module's name."""
+        """The first component of the module's name."""
         return self.module.partition(".")[0]
 
 
@@ -76,6 +87,8 @@ class StartMethod(NamedTuple):
     """Whether the object is kept, because it is left behind even without a reference."""
     earlier: bool = False
     """Whether objects of before the check are searched, because they may start threads in it."""
+    closes: bool = False
+    """Whether it ends a kept object, which is not kept any longer."""
     opens: bool = False
     """Whether the descriptors that it opens belong to the object, which does not list them."""
     then: Callable[..., None] | None = None
@@ -94,8 +107,10 @@ STARTS = (
     StartMethod("concurrent.futures.thread", "ThreadPoolExecutor", "__init__", earlier=True),
     StartMethod("concurrent.futures.process", "ProcessPoolExecutor", "__init__", earlier=True),
     StartMethod("asyncio.base_events", "BaseEventLoop", "__init__", kept=True),
+    StartMethod("asyncio.base_events", "BaseEventLoop", "close", closes=True),
     StartMethod("asyncio.base_events", "BaseEventLoop", "create_task", gives=True),
     StartMethod("uvloop", "Loop", "__new__", gives=True, kept=True, opens=True),
+    StartMethod("uvloop", "Loop", "close", closes=True),
     StartMethod("uvloop", "Loop", "create_task", gives=True),
     StartMethod("metrics.lifecycle._lifecycle", "Lifecycle", "claim", then=dropped.watch),
     StartMethod("metrics.lifecycle._async_hook", "ResourceTask", "__init__"),
@@ -239,11 +254,14 @@ def put_back() -> None:
 
 def find(wanted: dict[StartMethod, Any]) -> None:
     """Enter the objects that were made before they could be recorded."""
-    kinds = tuple(wanted.values())
+    starts: dict[type, StartMethod | None] = {}
     for found in gc.get_objects():
-        # Asked of its type, because a proxy lies about its class, or raises.
-        if issubclass(type(found), kinds):
-            start = next(each for each, kind in wanted.items() if issubclass(type(found), kind))
+        # By the type, because a proxy lies about its class, or raises.
+        kind = type(found)
+        if kind not in starts:
+            matching = (each for each, owner in wanted.items() if issubclass(kind, owner))
+            starts[kind] = next(matching, None)
+        if (start := starts[kind]) is not None:
             if start.opens and id(found) not in opened:
                 opened[id(found)] = frozenset(filter(is_anonymous, descriptors()))
             if start.kept:
@@ -259,6 +277,10 @@ def recorder_of(original: Method, start: StartMethod) -> Method:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not _active:
             return original(self, *args, **kwargs)
+        if start.closes:
+            result = original(self, *args, **kwargs)
+            drop(self)
+            return result
         running = here()
         origin = Origin(stack_above(2), starters_of(running), enclosing_threads(running))
         if start.method != "__init__" and not start.gives:
@@ -281,6 +303,12 @@ def recorder_of(original: Method, start: StartMethod) -> Method:
         return result
 
     return method
+
+
+def drop(loop: Any) -> None:
+    """Keep a closed event loop no longer: a test may look whether it is collected."""
+    loops.pop(id(loop), None)
+    opened.pop(id(loop), None)
 
 
 def descriptors() -> frozenset[int]:
@@ -369,6 +397,10 @@ def stack_from(frame: FrameType | None) -> Stack:
     """Return the stack of a frame, the frame first."""
     stack: list[Frame] = []
     while frame is not None and len(stack) < DEPTH:
-        stack.append(Frame(frame.f_globals.get("__name__", ""), frame.f_code, frame.f_lineno))
+        # The class's own function takes as long as the rest.
+        module = frame.f_globals.get("__name__", "")
+        stack.append(tuple.__new__(Frame, (module, frame.f_code, frame.f_lasti)))
+        if module == RUNNER:
+            break
         frame = frame.f_back
     return tuple(stack)

@@ -70,9 +70,10 @@ def places(stack: Stack) -> Iterator[Place]:
     shown = relevant(stack)
     shown = tuple(frame for frame in shown if frame.package not in QUIET) or shown
     foreign = [is_foreign(frame.code.co_filename) for frame in shown]
-    for depth, (_, code, line) in enumerate(shown):
+    for depth, frame in enumerate(shown):
         last = all(foreign[: depth + 1]) and depth < FOREIGN_FRAMES
         if not foreign[depth] or last or all(foreign):
+            code, line = frame.code, frame.line
             source = linecache.getline(code.co_filename, line).strip()
             yield Place(code.co_filename, line, code.co_name, source)
 

@@ -1,6 +1,7 @@
 """What is there is found where the system tells little, too."""
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -120,6 +121,58 @@ def test_only_sockets_are_known_where_the_system_lists_no_descriptors(
         found = {thing for key, thing in inventory.take().items() if key.kind == "descriptor"}
         assert open_socket.fileno() in found
         assert file.fileno() not in found
+
+
+def opened() -> set[int]:
+    return {obj for key, obj in inventory.take().items() if key.kind == "descriptor"}
+
+
+@pytest.fixture(params=["counted", "listed"])
+def descriptors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the system count descriptors, or not, as Linux before 6.2."""
+    if not inventory.OPEN_FILES or (request.param == "counted" and not can_count()):
+        pytest.skip("the system does not do that")
+    monkeypatch.setattr(inventory, "counts_descriptors", lambda: request.param == "counted")
+
+
+def can_count() -> bool:
+    inventory.counts_descriptors.cache_clear()
+    return inventory.counts_descriptors()
+
+
+def test_descriptors_are_known_however_they_come_and_go(descriptors: None):
+    before = inventory.take()
+    with tempfile.TemporaryFile() as file, tempfile.TemporaryFile() as another:
+        assert opened() >= {file.fileno(), another.fileno()}
+        number = file.fileno()
+        with tempfile.TemporaryFile() as third:
+            file.close()
+            # As many as before, and others.
+            assert number not in opened()
+            assert opened() >= {another.fileno(), third.fileno()}
+    assert inventory.take().keys() == before.keys()
+
+
+def test_a_descriptor_with_another_file_is_another_one(descriptors: None):
+    with tempfile.TemporaryFile() as file, tempfile.TemporaryFile() as another:
+        before = inventory.take()
+        os.dup2(another.fileno(), file.fileno())
+        after = inventory.take()
+        new = [obj for key, obj in after.items() if key not in before]
+        assert new == [file.fileno()]
+        assert after == inventory.take()
+
+
+def test_a_closed_standard_stream_hides_no_descriptor(descriptors: None):
+    code = """
+import os
+from metrics.testing.leaks._inventory import take
+take()
+os.close(0)
+new = os.dup2(1, 9)
+assert 9 in take().values()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_neither_the_main_thread_nor_this_one_is_counted():

@@ -189,3 +189,23 @@ def test_a_block_keeps_nothing_when_it_has_ended():
     with block:
         assert block._check is not None
     assert block._check is None
+
+
+@pytest.mark.parametrize("library", ["asyncio", "uvloop"])
+def test_a_closed_loop_is_not_kept(library: str):
+    module = pytest.importorskip(library)
+    with no_leaks():
+        loop = module.new_event_loop()
+        loop.run_until_complete(asyncio.sleep(0))
+        with pytest.raises(RuntimeError):
+            loop.run_until_complete(close(loop))
+        assert loop in origins.loops.values()
+        loop.close()
+        closed = ref(loop)
+        del loop
+        gc.collect()
+        assert closed() is None
+
+
+async def close(loop: asyncio.AbstractEventLoop) -> None:
+    loop.close()

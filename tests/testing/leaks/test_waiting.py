@@ -1,6 +1,7 @@
 """How a check waits: for threads first, and for the garbage collector last."""
 
 import gc
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,3 +70,61 @@ def test_all_garbage_is_collected_before_a_thread_is_blamed():
     assert generations == [1, 2]
     over.set()
     thread.join()
+
+
+class SelfReference:
+    """Open file that only the garbage collector closes, because it refers to itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def open(self) -> None:
+        self.descriptor = os.open(os.devnull, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+
+def test_young_garbage_is_collected_at_once_where_nothing_is_left_that_ends_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    pauses: list[float] = []
+    running = threading.Event()
+    # An earlier thread might close the file, for which a check would wait.
+    thread = threading.Thread(target=running.wait)
+    thread.start()
+    monkeypatch.setattr(checking, "sleep", pauses.append)
+    with collected() as generations, no_leaks():
+        SelfReference().open()
+    running.set()
+    thread.join()
+    assert (generations, pauses) == ([1], [])
+
+
+def test_young_garbage_is_collected_at_once_after_the_end_of_the_last_thread():
+    with collected() as generations, no_leaks():
+        thread = Joined(target=(over := threading.Event()).wait)
+        thread.over = over
+        thread.start()
+        SelfReference().open()
+        del thread
+    assert generations == [1]
+
+
+def test_old_garbage_is_collected_before_a_descriptor_is_blamed():
+    old = SelfReference()
+    gc.collect()
+    with collected() as generations, no_leaks():
+        old.open()
+        del old
+    assert generations == [1, 2]
+
+
+def test_no_name_is_made_of_an_object_that_ends_in_time(monkeypatch: pytest.MonkeyPatch):
+    named: list[object] = []
+    monkeypatch.setattr(checking, "leak_of", lambda key, obj: named.append(obj))
+    with no_leaks():
+        thread = Joined(target=(over := threading.Event()).wait)
+        thread.over = over
+        thread.start()
+    assert not named
