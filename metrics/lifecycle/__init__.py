@@ -7,9 +7,9 @@ transitions between them), `_hooks` (entering and exiting), `_record` (one resou
 `_graph` (dependencies), `_shutdown` (one stop), `_signals`, `_starts` (of one resource),
 `_async_hook`, the drivers, `_lifecycle` (the state machine of a container, its `_owner`),
 `_awaitable` (results of starts and stops), `_process` (forks, exit), `_resource` and `_ownership`
-(providers and their containers), `_checks` (before a start), `_container`, and the public functions
-on top: `_running` and `_introspection`. `_testing` is the face that `metrics.testing` sees. No
-import leads back up.
+(providers and their containers), `_checks` (before a start), `_view` (for integrations),
+`_container`, and the public functions on top: `_running` and `_introspection`. `_testing` is the
+face that `metrics.testing` sees. No import leads back up.
 
 This is the only layer of the library, with `metrics.testing`, that knows dependency-injector.
 """

@@ -17,6 +17,7 @@ from metrics.lifecycle._graph import AnyResource, in_order, related
 from metrics.lifecycle._lifecycle import SHUTDOWN_TIMEOUT, Lifecycle
 from metrics.lifecycle._ownership import Ownership
 from metrics.lifecycle._resource import Resource
+from metrics.lifecycle._view import ContainerView
 
 logger = logging.getLogger("metrics.lifecycle")
 
@@ -126,6 +127,10 @@ class LifecycleInstance(containers.DynamicContainer):
             return budget("timeout", given)
         limit = getattr(self.declarative_parent, "shutdown_timeout", SHUTDOWN_TIMEOUT)
         return None if limit is None else budget("shutdown_timeout", limit)
+
+    def __metrics_view__(self) -> ContainerView:
+        """Return the states, events and reporters, for integrations that do not know this class."""
+        return ContainerView(self._ownership)
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         lifecycle = self._ownership.lifecycle

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from metrics.lifecycle._container import LifecycleContainer, instance_of
-from metrics.lifecycle._graph import Provider, all_needs, in_order
-from metrics.lifecycle._lifecycle import Lifecycle
 from metrics.lifecycle._record import Subscriber
 from metrics.lifecycle._resource import Resource
 from metrics.lifecycle._transition import State
+from metrics.lifecycle._view import resources_of
 
 
 class Node(NamedTuple):
@@ -64,24 +63,11 @@ class Graph(NamedTuple):
 
 def graph(container: LifecycleContainer) -> Graph:
     """Return the resources of a container, their states and dependencies. Starts nothing."""
-    instance = instance_of(container, "graph()")
-    ownership = instance._ownership
-    steps = {step.provider: step for step in ownership.all_steps()}
-    # The names of the resources that a provider is or depends on, the nearest ones.
-    nearest: dict[Provider, dict[str, None]] = {}
-    nodes = []
-    for provider, needed in in_order(instance.providers.values(), all_needs):
-        needs = {name: None for need in needed for name in nearest.get(need, {})}
-        if provider in steps:
-            record, _, asynchronous = steps[provider]
-            keeper = record.keeper
-            borrowed = not ownership.owns(record)
-            name = record.name
-            if borrowed and isinstance(keeper, Lifecycle):
-                name = f"{keeper.name}.{name}"
-            nodes.append(Node(name, record.state, asynchronous, borrowed, tuple(needs)))
-            needs = {name: None}
-        nearest[provider] = needs
+    ownership = instance_of(container, "graph()")._ownership
+    nodes = [
+        Node(each.name, each.state, each.asynchronous, each.borrowed, each.needs)
+        for each in resources_of(ownership)
+    ]
     return Graph(ownership.lifecycle.name, ownership.lifecycle.state, tuple(nodes))
 
 

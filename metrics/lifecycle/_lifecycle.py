@@ -399,6 +399,9 @@ class Lifecycle:
             else:
                 inherited += [record.finalizer, record.value]
                 record.reset()
+            record.disown_past()
+        if owner is not None:
+            owner.events.clear_journal()
         names = ", ".join(repr(record.name) for record in own if record in lost)
         if was_running and names:
             self.fork_notice = (

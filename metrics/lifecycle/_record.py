@@ -2,11 +2,14 @@
 
 import logging
 import sys
+import traceback
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from typing import Any, NamedTuple, Protocol, final
 
+from metrics.clock import SYSTEM_CLOCK
 from metrics.lifecycle._hooks import hook_name
 from metrics.lifecycle._transition import State, Transition
 
@@ -31,6 +34,34 @@ class Event(NamedTuple):
 
 
 Subscriber = Callable[[Event], object]
+
+JOURNAL_LENGTH = 500
+"""Events that a container remembers."""
+
+STACK_LENGTH = 20_000
+"""Most characters of a remembered stack, whose end is kept: it names the exception."""
+
+
+class Failure(NamedTuple):
+    """Text of an exception, which keeps no frame and so no local variable alive."""
+
+    type: str
+    message: str
+    stack: str
+
+
+class JournalEntry(NamedTuple):
+    """Event as the journal of a container remembers it."""
+
+    number: int
+    """Position in the journal, which grows by one with every event."""
+    time: float
+    """Seconds since the Unix epoch."""
+    resource: str
+    state: State
+    previous: State
+    seconds: float
+    failure: Failure | None
 
 
 class Finalizer(Protocol):
@@ -61,6 +92,7 @@ class ResourceRecord:
     __slots__ = (
         "_state",
         "asynchronous",
+        "failure",
         "finalizer",
         "hook",
         "in_loop",
@@ -68,6 +100,8 @@ class ResourceRecord:
         "keeper",
         "name",
         "sequence",
+        "start_seconds",
+        "started_at",
         "transition",
         "value",
     )
@@ -93,6 +127,11 @@ class ResourceRecord:
         self.sequence: tuple[int, int] = (0, 0)
         # Whether it survived a fork, and was not requested in this process since.
         self.inherited = False
+        # Beginning of the last start, in seconds since the Unix epoch, and its duration.
+        self.started_at: float | None = None
+        self.start_seconds: float | None = None
+        # Reason of the last FAILED, until the next start.
+        self.failure: Failure | None = None
 
     @property
     def state(self) -> State:
@@ -171,6 +210,20 @@ class ResourceRecord:
         self.value = self.finalizer = self.transition = None
         self.inherited = False
 
+    def note(self, entry: JournalEntry) -> None:
+        """Remember the time and the outcome of the last start, and the last failure."""
+        if entry.state is State.STARTING:
+            self.started_at, self.start_seconds, self.failure = entry.time, None, None
+        elif entry.previous is State.STARTING:
+            self.started_at = entry.time - entry.seconds
+            self.start_seconds = entry.seconds
+        if entry.failure is not None:
+            self.failure = entry.failure
+
+    def disown_past(self) -> None:
+        """Drop the times and the failure of another process, in a forked one."""
+        self.started_at = self.start_seconds = self.failure = None
+
     def settle(self) -> None:
         """Conclude a start or a stop that was interrupted in the code of this package."""
         self.transition = None
@@ -187,7 +240,7 @@ class ResourceRecord:
 
 @final
 class Events:
-    """Log and subscribers of a container.
+    """Log, subscribers and journal of a container.
 
     Args:
         container: returns the container's name, for the log.
@@ -196,6 +249,34 @@ class Events:
     def __init__(self, container: Callable[[], str]) -> None:
         self._container = container
         self._subscribers: list[Subscriber] = []
+        self._numbers = count(1)
+        self._journal: deque[JournalEntry] = deque(maxlen=JOURNAL_LENGTH)
+
+    def journal(self, after: int = 0) -> list[JournalEntry]:
+        """Return the last 500 events, oldest first; only later ones than a number if given."""
+        # A copy is one step, and other threads may append meanwhile.
+        return [entry for entry in self._journal.copy() if entry.number > after]
+
+    def record(
+        self,
+        record: ResourceRecord,
+        state: State,
+        previous: State,
+        seconds: float,
+        error: BaseException | None,
+    ) -> None:
+        """Add an event to the journal. Takes no lock, and calls nothing of the program."""
+        failure = None if error is None else failure_of(error)
+        now = SYSTEM_CLOCK.time()
+        entry = JournalEntry(
+            next(self._numbers), now, record.name, state, previous, seconds, failure
+        )
+        self._journal.append(entry)
+        record.note(entry)
+
+    def clear_journal(self) -> None:
+        """Drop the events of the parent process, in a forked one."""
+        self._journal.clear()
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call `subscriber` with every event; return a function that ends the subscription.
@@ -260,6 +341,17 @@ def log(event: Event, resource: str) -> None:
         )
     else:
         logger.debug("%s %s", event.state.lower(), resource)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return the text of an exception; empty texts if its class refuses to be shown."""
+    name = type(error).__qualname__
+    try:
+        stack = "".join(traceback.format_exception(error))[-STACK_LENGTH:]
+        message = str(error)[:STACK_LENGTH]
+    except Exception:  # noqa: BLE001 - the class is the program's
+        return Failure(name, "", "")
+    return Failure(name, message, stack)
 
 
 def name_and_hook(record: ResourceRecord) -> str:

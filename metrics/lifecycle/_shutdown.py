@@ -145,8 +145,7 @@ class Shutdown:
         if record not in self._announced:
             # Before the event: an interruption in it must not repeat it.
             self._announced.add(record)
-            if self._delivery.wanted:
-                self._delivery.emit(record, State.RUNNING)
+            self._delivery.emit(record, State.RUNNING)
         return slot
 
     def done(self, slot: Slot, error: BaseException | None) -> bool:
@@ -163,9 +162,8 @@ class Shutdown:
             add_note(error, f"while stopping {name_and_hook(record)} of {self.container}")
             record.failed()
             self.failures.append((record.name, error))
-        if self._delivery.wanted or error is not None:
-            seconds = SYSTEM_CLOCK.monotonic() - slot.began
-            self._delivery.emit(record, State.STOPPING, seconds, error)
+        seconds = SYSTEM_CLOCK.monotonic() - slot.began
+        self._delivery.emit(record, State.STOPPING, seconds, error)
         return True
 
     def put_back(self, slot: Slot) -> None:

@@ -102,8 +102,6 @@ class Delivery:
         self._thread: HookThread | None = None
         # Done when all events are delivered; None if they are.
         self.last: Future[None] | None = None
-        # Whether others than failures have a recipient.
-        self.wanted = events.wants(State.RUNNING)
 
     def emit(
         self,
@@ -112,8 +110,9 @@ class Delivery:
         seconds: float = 0.0,
         error: BaseException | None = None,
     ) -> None:
-        """Deliver the change of a resource to its present state, if that has a recipient."""
+        """Note the change of a resource to its present state, and deliver it to recipients."""
         state = record.state
+        self._events.record(record, state, previous, seconds, error)
         if not self._events.wants(state):
             return
         event = Event(record.name, state, seconds, error, previous)

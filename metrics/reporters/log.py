@@ -57,6 +57,11 @@ class LoggerTransport:
         self._target = target
         self._level = level
 
+    @property
+    def target(self) -> str:
+        """The name of the logger."""
+        return self._target.name
+
     def send(self, payload: bytes, timeout: float) -> None:  # noqa: ARG002 - as every transport
         """Log the lines; raise `Rejected` when a handler fails."""
         try:

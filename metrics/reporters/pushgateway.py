@@ -132,6 +132,11 @@ class TemporaryGroup:
         self._is_continued = is_continued
         self._aborted = False
 
+    @property
+    def target(self) -> str:
+        """The address of the group."""
+        return self._pushes.target
+
     def send(self, payload: bytes, timeout: float) -> None:
         """Push a payload within `timeout` seconds.
 

@@ -24,9 +24,14 @@ class Parcel:
     """Payload on its way: the bodies of the requests that are still to be made for it.
 
     There is one, the payload itself, until a server refuses it and it is split.
+
+    Args:
+        payload: the payload.
+        added: the time of its report, on the reporter's clock.
     """
 
     __slots__ = (
+        "added",
         "bodies",
         "failures",
         "fault",
@@ -38,8 +43,10 @@ class Parcel:
         "unanswered",
     )
 
-    def __init__(self, payload: bytes) -> None:
+    def __init__(self, payload: bytes, added: float = 0.0) -> None:
         self.size = len(payload)
+        # The time of the report, on the reporter's clock.
+        self.added = added
         self.bodies = [payload]
         # Answers that handling the first of the bodies failed.
         self.failures = 0

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable
 from logging import getLogger
 from types import TracebackType
-from typing import Self, final
+from typing import NamedTuple, Self, final
 
 from metrics import _fork
 from metrics.clock import SYSTEM_CLOCK, Clock
@@ -46,6 +46,28 @@ logger = getLogger(__name__)
 
 Collect = Callable[[], Iterable[bytes]]
 """Function that reads a registry and returns the payloads of a report."""
+
+
+class ReporterStatus(NamedTuple):
+    """State of a reporter at one moment, without secrets."""
+
+    name: str
+    target: str
+    """The destination, as the log names it."""
+    sent: int
+    """Payloads that the server took."""
+    failed: int
+    """Requests that failed or were refused."""
+    dropped: int
+    """Payloads of which the server has not taken every series."""
+    pending: int
+    """Payloads that are not delivered yet."""
+    oldest: float | None
+    """Seconds since the report of the oldest undelivered payload; None without any."""
+    error: str | None
+    """Reason of the present outage; None without one."""
+    since: float | None
+    """Seconds since the beginning of the outage; None without one."""
 
 
 @final
@@ -134,6 +156,24 @@ class Reporter:
         """Whether the worker runs, its end included."""
         worker = self._worker
         return worker is not None and worker.is_alive()
+
+    def status(self) -> ReporterStatus:
+        """Return the state of the reporter. Waits for nothing; safe to call from any thread."""
+        counted, outage = self._statistics, self._sender.outage()
+        error = outage.error
+        if error is None and self._unreadable:
+            error = "it cannot read what it reports; the reason is in the log of the program"
+        return ReporterStatus(
+            self._name,
+            self._sender.target,
+            counted.sent.count,
+            counted.failed.count,
+            counted.dropped.count,
+            outage.pending,
+            outage.oldest,
+            error,
+            outage.since,
+        )
 
     def start(self) -> None:
         """Start the worker, whose first report is due one interval from now; no-op when started.

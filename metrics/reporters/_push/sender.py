@@ -2,7 +2,7 @@
 
 from logging import INFO, WARNING, getLogger
 from math import inf
-from typing import final
+from typing import NamedTuple, final
 
 from metrics.clock import Clock
 from metrics.exporters._encoding.units import several, size_text
@@ -33,6 +33,21 @@ MOST_LOGGED = 1000
 """Refused series that one reporter logs."""
 
 logger = getLogger(__name__)
+
+
+class Outage(NamedTuple):
+    """Present state of the deliveries of a reporter.
+
+    pending: undelivered payloads.
+    oldest: seconds since the report of the oldest of them; None without any.
+    error: the reason of the present outage; None without one.
+    since: seconds since its beginning; None without one.
+    """
+
+    pending: int
+    oldest: float | None
+    error: str | None
+    since: float | None
 
 
 @final
@@ -108,12 +123,32 @@ class Sender:
         """The time of the next delivery, on the clock; infinity with nothing to deliver."""
         return self._retry_at if len(self._outbox) else inf
 
+    @property
+    def target(self) -> str:
+        """The destination as the log names it, without secrets."""
+        return self._transport.target
+
+    def outage(self) -> Outage:
+        """Return the present state of the deliveries. Safe to call from any thread."""
+        now = self._clock.monotonic()
+        try:
+            oldest = self._outbox.oldest()
+        except IndexError:
+            oldest = None  # it was delivered between two steps of this method
+        away_since, reason = self._away_since, self._reason
+        return Outage(
+            len(self._outbox),
+            None if oldest is None else max(now - oldest.added, 0.0),
+            None if away_since is None else reason,
+            None if away_since is None else max(now - away_since, 0.0),
+        )
+
     def add(self, payload: bytes) -> None:
         """Add a payload to deliver; evict the oldest ones if there is no room."""
         # A report may be larger than the outbox, whose limits are meant for outages.
         if not self._outbox.has_room(len(payload)) and self._clock.monotonic() >= self._retry_at:
             self.deliver()
-        evicted = self._outbox.add(Parcel(payload))
+        evicted = self._outbox.add(Parcel(payload, self._clock.monotonic()))
         if self._merges:
             for parcel in evicted:
                 self._restore(parcel)

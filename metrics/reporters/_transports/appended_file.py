@@ -69,6 +69,11 @@ class AppendedFile:
         with self._lock_file(SYSTEM_CLOCK.monotonic() + START_SECONDS) as file:
             self._repair(file, file.seek(0, SEEK_END))
 
+    @property
+    def target(self) -> str:
+        """The path of the file."""
+        return str(self._path)
+
     def send(self, payload: bytes, timeout: float) -> None:
         """Append a payload, all of it or nothing.
 

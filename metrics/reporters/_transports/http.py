@@ -137,6 +137,11 @@ class Http:
         # Created at once, so that a missing package is an error at the start.
         self._pool: HTTPConnectionPool | None = self._new_pool()
 
+    @property
+    def target(self) -> str:
+        """The address of the requests, without a query."""
+        return str(self._endpoint)
+
     def send(self, payload: bytes, timeout: float) -> None:
         """Deliver a payload within `timeout` seconds; raise `Unavailable` or `Rejected`."""
         from urllib3.exceptions import HTTPError  # noqa: PLC0415 - slow import

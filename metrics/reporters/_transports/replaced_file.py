@@ -52,6 +52,11 @@ class ReplacedFile:
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(path)) from None
 
+    @property
+    def target(self) -> str:
+        """The path of the file."""
+        return str(self._path)
+
     def send(self, payload: bytes, timeout: float) -> None:  # noqa: ARG002 - as every transport
         """Replace the content.
 

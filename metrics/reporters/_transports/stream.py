@@ -46,6 +46,11 @@ class Stream:
         self._data = b""
         self._position = 0
 
+    @property
+    def target(self) -> str:
+        """The path."""
+        return str(self._path)
+
     def send(self, payload: bytes, timeout: float) -> None:
         """Write a payload.
 

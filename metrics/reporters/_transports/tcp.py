@@ -43,6 +43,11 @@ class Tcp:
         self._socket: socket.socket | None = None
         self._renewal_due = 0.0
 
+    @property
+    def target(self) -> str:
+        """Host and port of the server."""
+        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+
     def send(self, payload: bytes, timeout: float) -> None:
         """Deliver a payload within `timeout` seconds.
 

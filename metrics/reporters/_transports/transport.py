@@ -4,7 +4,11 @@ from typing import Protocol
 
 
 class Transport(Protocol):
-    """Carrier of payloads to one server. Used by one thread, except for `abort`."""
+    """Carrier of payloads to one server. Used by one thread, except for `abort` and `target`."""
+
+    @property
+    def target(self) -> str:
+        """The destination as the log names it: without user, password, token and query."""
 
     def send(self, payload: bytes, timeout: float) -> None:
         """Deliver a payload within `timeout` seconds.

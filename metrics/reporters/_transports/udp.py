@@ -49,6 +49,11 @@ class Udp:
         # A name such as localhost may have an address where no server listens.
         self._refused: SocketAddress = ()
 
+    @property
+    def target(self) -> str:
+        """Host and port of the server."""
+        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+
     def send(self, payload: bytes, timeout: float) -> None:
         """Send a payload within `timeout` seconds.
 

@@ -29,6 +29,11 @@ class UnixDatagrams:
         self._path = checked_path(path)
         self._socket: socket.socket | None = None
 
+    @property
+    def target(self) -> str:
+        """The path of the socket."""
+        return self._path
+
     def send(self, payload: bytes, timeout: float) -> None:
         """Send a payload within `timeout` seconds, and within `LONGEST_WAIT`.
 
