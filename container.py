@@ -31,5 +31,5 @@ class Container(MetricsContainer):
     )
 
     # The server that serves the values.
-    pages = providers.Singleton(asgi.exposition, registry, title="wired-metrics agent")
+    pages = providers.Singleton(asgi.exposition, registry.provider, title="wired-metrics agent")
     server = Resource(uvicorn.serve, pages, host=config.host, port=config.port)

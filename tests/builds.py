@@ -88,6 +88,7 @@ def sources() -> set[str]:
     found = [
         *(ROOT / "metrics").rglob("*.py"),
         ROOT / "metrics" / "py.typed",
+        *(ROOT / "metrics/integrations/_dashboard/static").iterdir(),
         ROOT / "pytest_wired_metrics.py",
     ]
     return {path.relative_to(ROOT).as_posix() for path in found}

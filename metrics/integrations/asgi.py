@@ -8,14 +8,15 @@ Neither needs a framework. `Measured` measures the requests of an application:
 
     app.add_route("/metrics", asgi.metrics(container.registry))  # Starlette, FastAPI
 
-`exposition` has an index page, JSON, health checks and go-ethereum's pages as well:
+`exposition` has a live page, JSON, health checks and go-ethereum's pages as well:
 
     app.mount("/", asgi.exposition(container))
 
 Both are created with a registry, its provider, or a container, and look the registry up at each
 request. So they can be created when a module is imported, which starts nothing: until the container
-has started, and again when it has stopped, they answer 503 with the reason. Pass the provider
-itself and not a function that calls it, which would start the container at the first scrape.
+has started, and again when it has stopped, they answer 503 with the reason, except for the live
+page, which shows the container then. Pass the provider itself and not a function that calls it,
+which would start the container at the first scrape.
 
 Starlette and FastAPI answer a request for `/metrics` with a redirect to `/metrics/` if an
 application is mounted at `/metrics`, before the application is called. Prometheus follows it. To
@@ -30,6 +31,8 @@ from contextlib import suppress
 from copy import copy
 from typing import Any, final
 
+from metrics.integrations._dashboard.pages import DashboardPages
+from metrics.integrations._dashboard.streaming import EventStream
 from metrics.integrations._http.asgi import MeasuredASGI
 from metrics.integrations._providers import Source
 from metrics.integrations._serving.exposition import (
@@ -45,6 +48,7 @@ from metrics.integrations._serving.exposition import (
     page_options,
     plain,
 )
+from metrics.options import boolean
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -112,29 +116,37 @@ def exposition(
     created: bool = False,
     escaping: str | None = None,
     health_timeout: float | str | None = HEALTH_TIMEOUT,
+    dashboard: bool = True,
 ) -> Application:
     """Return an ASGI application with all pages of a registry.
 
     Below its mount:
-        /: an index page for browsers, which accept HTML; the page `/metrics` for all other clients.
+        /: the live page for browsers, which accept HTML; the page `/metrics` for all other clients.
         /metrics: as `metrics` answers.
         /metrics.json: the values as JSON, under go-ethereum's keys.
         /healthz: runs the health checks; 200 when all are healthy, 503 if not.
         /debug/metrics: go-ethereum's expvar page.
         /debug/metrics/prometheus: go-ethereum's dialect of the text format.
 
+    The live page shows the values of all instruments, and the graph of the container, as they
+    change. Its files and events are below `/dashboard/`. It is read-only, and shows no value of the
+    container's configuration. Nothing is read for it without a viewer, and once for each tick of
+    the registry's ticker for all viewers, 100 at most.
+
     Each path may have a slash at its end. An unknown path is answered with 404; mounted at `/` in
     Starlette or FastAPI, it is answered as if nothing was mounted there.
 
     Args:
         registry: the registry to serve, its provider, or a container with a provider `registry`.
-        title: the heading of the index page.
+            The live page has no graph of a registry itself, whose container is unknown.
+        title: the heading of the page at `/`.
         timeout: as for `metrics`.
         window: as for `metrics`.
         target: as for `metrics`.
         created: as for `metrics`.
         escaping: as for `metrics`.
         health_timeout: seconds that all health checks together may take.
+        dashboard: False for a page of links at `/` in place of the live page.
 
     Raises:
         TypeError: `registry` is none of these.
@@ -142,7 +154,9 @@ def exposition(
     """
     options = page_options(window, target, created, escaping)
     exposed = Exposition(registry, options, timeout, title, health_timeout)
-    return ASGIPages(exposed.pages)
+    if not boolean(dashboard, "dashboard", default=True):
+        return ASGIPages(exposed.pages)
+    return ASGIPages(DashboardPages(registry, title, exposed.pages).answer)
 
 
 @final
@@ -155,7 +169,7 @@ class ASGIPages:
 
     __slots__ = ("_answer",)
 
-    def __init__(self, answer: Callable[[PageRequest], Answer | None]) -> None:
+    def __init__(self, answer: Callable[[PageRequest], Answer | EventStream | None]) -> None:
         self._answer = answer
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -164,6 +178,12 @@ class ASGIPages:
             await live(receive, send)
             return
         answer = self._answer(request_of(scope)) if scope["type"] == "http" else None
+        if isinstance(answer, EventStream):
+            refusal = answer.refusal(scope["method"])
+            if refusal is None:
+                await answer.send(scope, receive, send)
+                return
+            answer = refusal
         if isinstance(answer, Pending):
             answer = await wait(answer)
         if answer is not None:

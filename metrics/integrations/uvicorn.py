@@ -14,6 +14,7 @@ from metrics import _fork
 from metrics.deadline import join, remaining
 from metrics.errors import StopTimeoutError
 from metrics.instruments._inner import size
+from metrics.integrations._serving.places import Places
 from metrics.options import seconds
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ def serve(
     for as long. 256 connections may be open, or twice `limit_concurrency`; one more closes the
     longest idle one. WebSockets are not served.
 
+    Streams of a live page are idle most of the time: they are no requests under way, and end at
+    once when the block does.
+
     Args:
         application: the ASGI application; its lifespan is not run.
         host: address to listen on; loopback by default, None too.
@@ -106,6 +110,7 @@ def serve(
     requests = size("limit_concurrency", limit_concurrency)
     patience = seconds(request_timeout, "request_timeout", REQUEST_SECONDS)
     connections = Connections(max(CONNECTIONS, 2 * requests), patience)
+    places = Places()
 
     class Config(uvicorn.Config):
         def configure_logging(self) -> None:
@@ -114,7 +119,7 @@ def serve(
         def load(self) -> None:
             """Load the application, and limit its requests."""
             super().load()
-            self.loaded_app = RequestLimit(self.loaded_app, requests)
+            self.loaded_app = RequestLimit(self.loaded_app, requests, places)
 
     with bind(
         host or DEFAULT_HOST, DEFAULT_PORT if port is None else port, reuse_port=reuse_port
@@ -130,7 +135,7 @@ def serve(
             timeout_keep_alive=ceil(patience) + 1,
             timeout_graceful_shutdown=int(GRACEFUL_SECONDS),
         )
-        with run_in_thread(config, listener):
+        with run_in_thread(config, listener, places):
             # IPv6 addresses have two more items.
             address, number = listener.getsockname()[:2]
             yield Address(address, number)
@@ -177,8 +182,13 @@ def bind(host: str, port: int, *, reuse_port: bool) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def run_in_thread(config: "Config", listener: socket.socket) -> Iterator[None]:
+def run_in_thread(config: "Config", listener: socket.socket, places: Places) -> Iterator[None]:
     """Run a server on a bound socket in a daemon thread; enter the block once it accepts.
+
+    Args:
+        config: the configuration of the server.
+        listener: the socket.
+        places: the streams that end when the server stops.
 
     Raises:
         StopTimeoutError: the server did not stop in time.
@@ -197,6 +207,7 @@ def run_in_thread(config: "Config", listener: socket.socket) -> Iterator[None]:
             started.set()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            places.stop()
             # A client that does not read its answer would delay the stop.
             self.config.timeout_graceful_shutdown = self.grace  # type: ignore[assignment]
             asyncio.get_running_loop().call_later(self.grace / 2, self.abort)

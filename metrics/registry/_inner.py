@@ -27,6 +27,7 @@ from metrics.registry._store import Group as Group
 from metrics.registry._store import GroupIdentity as GroupIdentity
 from metrics.registry._store import ReadProgress as ReadProgress
 from metrics.registry._store import Store as Store
+from metrics.registry._store import Worker as Worker
 
 
 def store_of(registry: Registry) -> Store:

@@ -33,6 +33,19 @@ class GroupIdentity(NamedTuple):
     name: str
 
 
+class Worker(NamedTuple):
+    """Process of a group.
+
+    number: its worker number.
+    pid: its process id; None if it is unknown.
+    is_living: whether it is running.
+    """
+
+    number: int
+    pid: int | None
+    is_living: bool
+
+
 class Group(Protocol):
     """Processes that answer for all of them: readers in one of them get the values of all."""
 
@@ -46,6 +59,13 @@ class Group(Protocol):
 
         Raises:
             OSError: the other processes cannot be read.
+        """
+
+    def workers(self) -> list[Worker]:
+        """Return the processes, living and ended ones.
+
+        Raises:
+            OSError: the other processes cannot be listed.
         """
 
     def failures(self, prefix: str) -> dict[str, Exception | None]:

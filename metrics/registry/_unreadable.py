@@ -30,5 +30,9 @@ class Unreadable:
         """Log the next failure of an entry, which was read."""
         self._names.discard(entry.name)
 
+    def names(self) -> frozenset[str]:
+        """Return the full names of the entries whose last read failed."""
+        return frozenset(self._names.copy())
+
     def __bool__(self) -> bool:
         return bool(self._names)

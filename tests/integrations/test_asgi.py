@@ -29,8 +29,13 @@ def health_timeout() -> float:
 
 
 @pytest.fixture
-def ask(registry, health_timeout) -> Iterator:
-    pages = exposition(registry, title="<geth>", health_timeout=health_timeout)
+def dashboard() -> bool:
+    return True
+
+
+@pytest.fixture
+def ask(registry, health_timeout, dashboard) -> Iterator:
+    pages = exposition(registry, title="<geth>", health_timeout=health_timeout, dashboard=dashboard)
     with serve(pages, port=0) as address:
 
         def request(path: str, method: str = "GET", **fields: str) -> tuple[HTTPResponse, str]:
@@ -197,6 +202,7 @@ def test_a_check_that_hangs_is_503_in_time(registry, ask):
 BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 
+@pytest.mark.parametrize("dashboard", [False])
 def test_the_index_links_the_pages_and_escapes_its_title(registry, ask):
     registry.counter("requests")
     response, text = ask("/", Accept=BROWSER)

@@ -69,7 +69,7 @@ def test_an_endpoint_answers_alone_and_mounted_at_any_path(path, framework, regi
 @frameworks
 def test_all_pages_are_served_below_a_mount(framework, registry):
     app = framework()
-    app.mount("/metrics", asgi.exposition(registry))
+    app.mount("/metrics", asgi.exposition(registry, dashboard=False))
     # The framework redirects before it calls the application.
     assert ask(app, "/metrics").headers["Location"].endswith("/metrics/")
     assert ask(app, "/metrics/")[::2] == (200, PAGE)
@@ -83,7 +83,7 @@ def test_all_pages_are_served_below_a_mount(framework, registry):
 
 
 def test_links_are_right_without_a_slash_at_the_end(registry):
-    pages = asgi.exposition(registry)
+    pages = asgi.exposition(registry, dashboard=False)
 
     async def mounting(scope, receive, send) -> None:
         await pages({**scope, "root_path": "/x/a b&c"}, receive, send)

@@ -196,7 +196,16 @@ class GroupDirectory:
         # Another process may test it at this moment.
         while not try_lock(descriptor, shared=False):
             sleep(POLL_SECONDS)
+        os.write(descriptor, b"%d" % os.getpid())
         return member, descriptor
+
+    def process_of(self, member: str) -> int | None:
+        """Return the process id of a member; None if its files were removed."""
+        try:
+            written = (self.path / f"{member}.lock").read_bytes()
+        except OSError:
+            return None
+        return int(written) if written.isdigit() else None
 
     def write(self, name: str, file: MemberFile) -> os.stat_result:
         """Replace a file as a whole; return the status of the new one.

@@ -40,7 +40,7 @@ from metrics.integrations._group.merging import (
 from metrics.integrations._group.reading import READER, RegistryColumns
 from metrics.integrations._group.refreshing import RefreshListener, request_refresh
 from metrics.registry import Registry
-from metrics.registry._inner import Entry, GroupIdentity, store_of
+from metrics.registry._inner import Entry, GroupIdentity, Worker, store_of
 
 logger = getLogger("metrics.integrations")
 
@@ -150,6 +150,14 @@ class GroupMember:
         """Return the number of living members."""
         directory = self._directory
         return sum([directory.is_living(member) for member in directory.members()])
+
+    def workers(self) -> list[Worker]:
+        """Return the members, living and ended ones that are not part of the total yet."""
+        directory = self._directory
+        return [
+            Worker(number_of(member), directory.process_of(member), directory.is_living(member))
+            for member in directory.members()
+        ]
 
     def merge(self, entries: tuple[Entry, ...], prefix: str, reader: str) -> tuple[Entry, ...]:
         """Return entries with the values of all processes; for a reporter, entries as they are.

@@ -11,6 +11,8 @@ from typing import Any, final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from metrics.integrations._serving.places import PLACE, Places, RequestPlace
+
 logger = getLogger(__name__)
 
 REFUSAL = b"Service Unavailable: too many requests are under way\n"
@@ -126,29 +128,33 @@ class RequestLimit:
 
     Args:
         application: answers the requests.
-        limit: requests that may be under way.
+        limit: requests that may be under way, without streams, which are idle most of the time.
+        places: counts the requests, and ends the streams when the server stops.
     """
 
-    def __init__(self, application: Callable[..., Awaitable[None]], limit: int) -> None:
+    def __init__(
+        self, application: Callable[..., Awaitable[None]], limit: int, places: Places
+    ) -> None:
         self._application = application
         self._limit = limit
-        self._under_way = 0
         self._refusals = 0
+        self._places = places
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request, or refuse it."""
-        if self._under_way >= self._limit:
+        places = self._places
+        if places.taken >= self._limit:
             await self._refuse(send)
             return
         # Not at the first free place: under constant load that would log a series for each.
-        if self._refusals and 2 * self._under_way <= self._limit:
+        if self._refusals and 2 * places.taken <= self._limit:
             logger.warning("requests are served again after %d refusals", self._refusals)
             self._refusals = 0
-        self._under_way += 1
+        place = scope[PLACE] = RequestPlace(places)
         try:
             await self._application(scope, receive, send)
         finally:
-            self._under_way -= 1
+            place.release()
 
     async def _refuse(self, send: Any) -> None:
         self._refusals += 1
@@ -157,7 +163,7 @@ class RequestLimit:
                 "a request was refused with 503, because %d are under way, the most that "
                 "limit_concurrency allows; further refusals are not logged until requests are "
                 "served again",
-                self._under_way,
+                self._places.taken,
             )
         headers = [
             (b"content-type", b"text/plain; charset=utf-8"),

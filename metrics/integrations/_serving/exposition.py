@@ -105,10 +105,12 @@ class PageResponse(NamedTuple):
     def complete(self, method: str) -> "PageResponse":
         """Return the response to send for a method, with all its headers."""
         length = (("Content-Length", str(len(self.body))),)
+        own = {name for name, _ in self.headers}
+        common = tuple([pair for pair in HEADERS if pair[0] not in own])
         if method == "HEAD":
             # The length of a page is known only when it is rendered; other bodies are short.
-            return PageResponse(self.status, HEADERS + self.headers, b"")
-        return PageResponse(self.status, HEADERS + self.headers + length, self.body)
+            return PageResponse(self.status, common + self.headers, b"")
+        return PageResponse(self.status, common + self.headers + length, self.body)
 
 
 @final

@@ -1,0 +1,1 @@
+"""Live page of a registry and of the container that owns it."""

@@ -1,0 +1,187 @@
+"""Container of a page: its graph, events and reporters, through the one method that it offers.
+
+Integrations import neither dependency-injector nor the lifecycle: any object whose class has the
+method `__metrics_view__` is a container here.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from metrics.integrations._providers import provider_of
+from metrics.reporters._push.reporter import Reporter
+
+
+class ExceptionText(Protocol):
+    """Text of an exception."""
+
+    @property
+    def type(self) -> str:
+        """The name of its class."""
+
+    @property
+    def message(self) -> str:
+        """Its message."""
+
+    @property
+    def stack(self) -> str:
+        """Its traceback."""
+
+
+class ShownResource(Protocol):
+    """Resource of a container."""
+
+    @property
+    def name(self) -> str:
+        """Its dotted name."""
+
+    @property
+    def state(self) -> str:
+        """Its state."""
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether it is started in an event loop."""
+
+    @property
+    def borrowed(self) -> bool:
+        """Whether another container starts and stops it."""
+
+    @property
+    def needs(self) -> Sequence[str]:
+        """The names of its dependencies."""
+
+    @property
+    def hook(self) -> str:
+        """The name of its hook."""
+
+    @property
+    def started(self) -> float | None:
+        """The beginning of its last start, in seconds since the Unix epoch."""
+
+    @property
+    def seconds(self) -> float | None:
+        """The duration of that start."""
+
+    @property
+    def failure(self) -> ExceptionText | None:
+        """The reason of its last failure."""
+
+
+class ShownEvent(Protocol):
+    """Change of the state of a resource."""
+
+    @property
+    def number(self) -> int:
+        """Its position in the journal."""
+
+    @property
+    def time(self) -> float:
+        """Seconds since the Unix epoch."""
+
+    @property
+    def resource(self) -> str:
+        """The name of the resource."""
+
+    @property
+    def state(self) -> str:
+        """The state after the change."""
+
+    @property
+    def previous(self) -> str:
+        """The state before it."""
+
+    @property
+    def seconds(self) -> float:
+        """The duration of the start or stop that has ended."""
+
+    @property
+    def failure(self) -> ExceptionText | None:
+        """The reason of FAILED."""
+
+
+class View(Protocol):
+    """View of a container, as `metrics.lifecycle` gives it. Safe to use from any thread."""
+
+    @property
+    def name(self) -> str:
+        """The name of the container."""
+
+    @property
+    def state(self) -> str:
+        """The state of the container."""
+
+    def resources(self) -> Sequence[ShownResource]:
+        """Return the resources in the order of their start."""
+
+    def journal(self, after: int = 0) -> Sequence[ShownEvent]:
+        """Return the last events, later than a number."""
+
+    def subscribe(self, subscriber: Callable[[Any], object], /) -> Callable[[], None]:
+        """Call a function for every event; return a function that ends that."""
+
+    def reporters(self) -> Sequence[Reporter]:
+        """Return the running reporters."""
+
+    def redact(self, text: str) -> str:
+        """Return a text without values of the container's configuration."""
+
+
+def view_of(source: object) -> View | None:
+    """Return the view of the container of a page's source; None without such a container.
+
+    Args:
+        source: a container, a provider of one's registry, or a registry, whose container is
+            unknown.
+    """
+    for candidate in (source, getattr(provider_of(source), "container", None)):
+        view = getattr(type(candidate), "__metrics_view__", None)
+        if view is not None:
+            found: View = view(candidate)
+            return found
+    return None
+
+
+def describe_container(view: View) -> dict[str, Any]:
+    """Return a container as the page reads it."""
+    return {
+        "name": view.name,
+        "state": str(view.state),
+        "resources": [describe_resource(resource) for resource in view.resources()],
+        "events": [describe_event(event) for event in view.journal()],
+    }
+
+
+def describe_resource(resource: ShownResource) -> dict[str, Any]:
+    """Return a resource as the page reads it."""
+    failure = resource.failure
+    return {
+        "name": resource.name,
+        "state": str(resource.state),
+        "asynchronous": resource.asynchronous,
+        "borrowed": resource.borrowed,
+        "needs": list(resource.needs),
+        "hook": resource.hook,
+        "started": resource.started,
+        "seconds": resource.seconds,
+        "error": None
+        if failure is None
+        else {"type": failure.type, "message": failure.message, "stack": failure.stack},
+    }
+
+
+def describe_event(event: ShownEvent) -> dict[str, Any]:
+    """Return an event as the page reads it: its error has no stack, which the resource has."""
+    failure = event.failure
+    return {
+        "time": event.time,
+        "resource": event.resource,
+        "state": str(event.state),
+        "previous": str(event.previous),
+        "seconds": event.seconds,
+        "error": None if failure is None else {"type": failure.type, "message": failure.message},
+    }
+
+
+def describe_reporters(view: View) -> list[dict[str, Any]]:
+    """Return the running reporters as the page reads them."""
+    return [reporter.status()._asdict() for reporter in view.reporters()]
