@@ -27,6 +27,7 @@ def word_set(words: str) -> frozenset[str]:
 
 
 COVERED = (
+    "app",
     "metrics/__init__.py",
     "metrics/_fork.py",
     "metrics/_turns.py",
@@ -43,6 +44,7 @@ COVERED = (
     "metrics/registry",
     "metrics/reporters",
     "metrics/resources",
+    "metrics/testing",
     "metrics/ticker.py",
 )
 
@@ -51,7 +53,8 @@ PUBLIC_MODULES = word_set(
     "http httpx processes sqlalchemy uvicorn wsgi "
     "csv expvar geth_text graphite influx json log_lines openmetrics opentsdb otlp prometheus "
     "opentelemetry prometheus_client "
-    "remote_write statsd file influxdb log pushgateway syslog"
+    "remote_write statsd file influxdb log pushgateway syslog plugin "
+    "__main__ agent cli demo endpoint leftovers scrape series settings table text top trends"
 )
 """Modules that programs import by name; all others begin with an underscore, or their package."""
 
@@ -118,6 +121,7 @@ PARTICIPLES = re.compile(
 
 ALLOWED_PARTICIPLES = {
     "measured": "public function of integrations, read as `wsgi.measured(app, container.http)`",
+    "recorded": "public function of metrics.testing, read as `with recorded(registry) as changes`",
     "related": "as the property of dependency-injector that it returns",
     "ticked": "public hook of metrics.resources, read as `with ticked(...)`",
 }

@@ -45,7 +45,7 @@ MILLISECONDS = per_second("milliseconds")
 T = TypeVar("T")
 
 
-class Place(NamedTuple):
+class SeriesFrame(NamedTuple):
     """Texts before and after the values of a series, and whether its labels are tags."""
 
     path: str
@@ -149,11 +149,11 @@ def series_in_pass(registry: Registry, deltas: Deltas, reader: str) -> Iterator[
     deltas.end()
 
 
-def place_by_tags(namespace: str, tags: Mapping[str, str], one: Series) -> Place:
+def place_by_tags(namespace: str, tags: Mapping[str, str], one: Series) -> SeriesFrame:
     """Return the place of a series whose labels are tags."""
     pairs = merge_tags(tags, one.labels, tag_name, tag_value)
     tail = ",".join([f"{name}:{value}" for name, value in pairs])
-    return Place(path(namespace, one.name), f"|#{tail}" if tail else "", has_tags=True)
+    return SeriesFrame(path(namespace, one.name), f"|#{tail}" if tail else "", has_tags=True)
 
 
 def tag_value(text: str) -> str:
@@ -164,14 +164,14 @@ def tag_value(text: str) -> str:
     return ":".join(map(plain, text.split(":")))
 
 
-def place_by_path(namespace: str, tags: Mapping[str, str], one: Series) -> Place | None:
+def place_by_path(namespace: str, tags: Mapping[str, str], one: Series) -> SeriesFrame | None:
     """Return the place of a series whose labels are in its name; None for info labels."""
     if one.is_info:
         return None
-    return Place(path(namespace, one.name, *nodes(tags, one.labels)), "", has_tags=False)
+    return SeriesFrame(path(namespace, one.name, *nodes(tags, one.labels)), "", has_tags=False)
 
 
-def texts_of(one: Series, where: Place, deltas: Deltas, samples: int) -> Iterator[str]:
+def texts_of(one: Series, where: SeriesFrame, deltas: Deltas, samples: int) -> Iterator[str]:
     """Yield the lines of a series."""
     if one.resets and isinstance(one.snapshot, HistogramSnapshot):
         yield from durations_of(one.snapshot, where, samples)
@@ -186,14 +186,14 @@ def texts_of(one: Series, where: Place, deltas: Deltas, samples: int) -> Iterato
             yield f"{at.path}:{decimal(grown)}|c{at.tail}\n"
 
 
-def gauge(at: Place, value: Number) -> str:
+def gauge(at: SeriesFrame, value: Number) -> str:
     """Return the line of a gauge; two lines if it is negative in a dialect with signs."""
     text = decimal(value)
     set_first = f"{at.path}:0|g{at.tail}\n" if text[0] == "-" and not at.has_tags else ""
     return f"{set_first}{at.path}:{text}|g{at.tail}\n"
 
 
-def durations_of(snapshot: HistogramSnapshot, where: Place, samples: int) -> Iterator[str]:
+def durations_of(snapshot: HistogramSnapshot, where: SeriesFrame, samples: int) -> Iterator[str]:
     """Yield a line for each duration of a resetting timer, or for `samples` of them."""
     values = evenly(snapshot.values, samples)
     taken = len(values) < snapshot.count

@@ -48,7 +48,7 @@ LONGEST_HOST_NAME = 255
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-class Origin(NamedTuple):
+class Header(NamedTuple):
     """Header fields that all messages of a report share."""
 
     priority: int
@@ -56,7 +56,7 @@ class Origin(NamedTuple):
     app_name: str
 
 
-Envelope = Callable[[Origin, bytes], bytes]
+Envelope = Callable[[Header, bytes], bytes]
 """Makes a message of a line."""
 
 
@@ -177,36 +177,36 @@ def report_messages(
         options["buffered"] = MESSAGES
 
     def read(report: Report) -> Iterator[bytes]:
-        origin = Origin(priority, report.timestamp_ns, app_name)
+        header = Header(priority, report.timestamp_ns, app_name)
         for chunk in log_lines.stream(registry, reader=report.reader):
             for line in chunk.splitlines():
-                yield envelope(origin, line)
+                yield envelope(header, line)
 
     return reporting(registry, "syslog", read, transport, options, accepted)
 
 
-def standard(origin: Origin, line: bytes) -> bytes:
+def standard(header: Header, line: bytes) -> bytes:
     """Return a message as RFC 5424 has it."""
-    header = (
-        f"<{origin.priority}>1 {timestamp(origin.timestamp_ns)} {host_name()} {origin.app_name} "
+    prefix = (
+        f"<{header.priority}>1 {timestamp(header.timestamp_ns)} {host_name()} {header.app_name} "
         f"{os.getpid()} - - "
     )
     # The byte order mark says that the text is UTF-8 (RFC 5424, section 6.4).
-    return header.encode() + b"\xef\xbb\xbf" + line
+    return prefix.encode() + b"\xef\xbb\xbf" + line
 
 
-def length_prefixed(origin: Origin, line: bytes) -> bytes:
+def length_prefixed(header: Header, line: bytes) -> bytes:
     """Return a message behind its length."""
-    message = standard(origin, line)
+    message = standard(header, line)
     return b"%d %b" % (len(message), message)
 
 
-def local(origin: Origin, line: bytes) -> bytes:
+def local(header: Header, line: bytes) -> bytes:
     """Return a message as the C library's `syslog` writes it, in local time."""
-    at = datetime.fromtimestamp(origin.timestamp_ns // 10**9)  # noqa: DTZ006 - local, as it says
+    at = datetime.fromtimestamp(header.timestamp_ns // 10**9)  # noqa: DTZ006 - local, as it says
     # `strftime` would use the language of the program.
     time = f"{MONTHS[at.month - 1]} {at.day:2d} {at:%H:%M:%S}"
-    return f"<{origin.priority}>{time} {origin.app_name}[{os.getpid()}]: ".encode() + line
+    return f"<{header.priority}>{time} {header.app_name}[{os.getpid()}]: ".encode() + line
 
 
 def timestamp(ns: int) -> str:

@@ -144,14 +144,14 @@ def test_any_label_at_any_time_is_one_well_formed_message(text: str, ns: int):
     registry = Registry()
     registry.counters("hits", labels=("l",)).labels(text).inc()
     (line,) = log_lines.render(registry).splitlines()
-    message = parsed(syslog.standard(syslog.Origin(14, ns, "shop"), line))
+    message = parsed(syslog.standard(syslog.Header(14, ns, "shop"), line))
     assert message.text.encode() == line
     assert (message.at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(
         microseconds=1
     ) == ns // 1000
-    (framed,) = unframed(syslog.length_prefixed(syslog.Origin(14, ns, "shop"), line))
+    (framed,) = unframed(syslog.length_prefixed(syslog.Header(14, ns, "shop"), line))
     assert parsed(framed) == message
-    assert LOCAL.fullmatch(syslog.local(syslog.Origin(14, ns, "shop"), line))
+    assert LOCAL.fullmatch(syslog.local(syslog.Header(14, ns, "shop"), line))
 
 
 def test_a_server_that_was_away_gets_what_waited():

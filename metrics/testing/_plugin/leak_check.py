@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 Wrapper = Generator[None, Any, Any]
 
 
-class Settings(NamedTuple):
-    """Settings of the check of one test."""
+class CheckSettings(NamedTuple):
+    """CheckSettings of the check of one test."""
 
     mode: str
     """FAIL, WARN, or empty for a test that is not checked."""
@@ -44,7 +44,7 @@ class Settings(NamedTuple):
     expected: tuple[Ignored, ...] = ()
 
 
-class Failure(NamedTuple):
+class LeakFailure(NamedTuple):
     """Leaks of a test, or of a fixture that ended with it."""
 
     leaks: tuple["Leak", ...]
@@ -79,7 +79,7 @@ UNBLOCK = (
     "Await in the callback, or run its blocking call in a thread: `await asyncio.to_thread(...)`"
 )
 
-OFF = Settings("")
+OFF = CheckSettings("")
 
 
 @final
@@ -127,9 +127,9 @@ class LeakCheck:
         self.check: Check | None = None
         """The check of the test that runs, if it is checked or requests the fixture."""
         # Objects that each wider fixture has started, as long as it is set up, and its settings.
-        self._started: dict[Any, tuple[Inventory, Settings]] = {}
+        self._started: dict[Any, tuple[Inventory, CheckSettings]] = {}
         # Objects that each had started that has been torn down, by its name.
-        self._ended: list[tuple[str, Inventory, Settings]] = []
+        self._ended: list[tuple[str, Inventory, CheckSettings]] = []
         # The tasks that were there when the loop of a test was closed, which ends them.
         self._cancelled: list[Leak] = []
         # The fixtures that are being set up, one inside the other.
@@ -340,13 +340,13 @@ class LeakCheck:
         self._warned = True
         return [text for text in texts if not warn(item, text)]
 
-    def _failures(self, item: pytest.Item) -> Iterator[Failure]:
+    def _failures(self, item: pytest.Item) -> Iterator[LeakFailure]:
         """Yield the leaks of a test, and of the fixtures that ended with it."""
         for failure in self._found(item):
             self._blamed += ((leak.pattern, leak.place) for leak in failure.leaks)
             yield failure
 
-    def _found(self, item: pytest.Item) -> Iterator[Failure]:
+    def _found(self, item: pytest.Item) -> Iterator[LeakFailure]:
         check, self.check = self.check, None
         ended, self._ended = self._ended, []
         leaks, self._cancelled = self._cancelled, []
@@ -361,7 +361,7 @@ class LeakCheck:
             self._missing = [each for each in settings.expected if each not in check.used]
             if leaks:
                 named = tuple(map(self._phases.name, leaks))
-                yield Failure(named, item.name, settings.mode, True, remedy(leaks))
+                yield LeakFailure(named, item.name, settings.mode, True, remedy(leaks))
         if self._unchecked is not None:
             self._answer({key: obj for key, obj in take().items() if key not in self._unchecked})
             self._unchecked = None
@@ -371,7 +371,7 @@ class LeakCheck:
             self._answer(among.found)
             self._used |= among.used
             if leaks:
-                yield Failure(tuple(leaks), name, settings.mode, False)
+                yield LeakFailure(tuple(leaks), name, settings.mode, False)
 
     def _blocked_loops(self) -> list[BlockedLoop]:
         """Stop the watch over event loops, and return the ones that were blocked."""
@@ -383,7 +383,7 @@ class LeakCheck:
         if self._baseline is not None and objects:
             self._baseline.answer(objects)
 
-    def _settings_of(self, item: pytest.Item) -> Settings:
+    def _settings_of(self, item: pytest.Item) -> CheckSettings:
         """Return how a test is checked: the closest marker decides, patterns add up."""
         requested = self._mode or FAIL
         mode = requested if has_fixture(item) else self._mode
@@ -400,7 +400,7 @@ class LeakCheck:
                 mode = own.enabled
             else:
                 mode = (mode or requested) if own.enabled else ""
-        return Settings(mode, ignore + expected, grace, blocking, expected)
+        return CheckSettings(mode, ignore + expected, grace, blocking, expected)
 
 
 class MarkerOptions(NamedTuple):

@@ -31,7 +31,7 @@ SLEEPING = {"S", "D"}
 """States of a thread that waits for no processor; see proc(5)."""
 
 
-class Sample(NamedTuple):
+class StackSample(NamedTuple):
     """Position of a callback in a sample."""
 
     callback: FrameType
@@ -87,7 +87,7 @@ class BlockingWatch:
         return list(self._blocked.values())
 
     def _run(self) -> None:
-        last: Sample | None = None
+        last: StackSample | None = None
         held, count = 0.0, 0
         while not self._over.wait(self._pause):
             sample = self._sample()
@@ -101,7 +101,7 @@ class BlockingWatch:
                     self._blocked[count] = blocked_loop(stack, held)
             last = sample
 
-    def _sample(self) -> Sample | None:
+    def _sample(self) -> StackSample | None:
         """Return the innermost callback of the watched thread; None while it runs none."""
         frame = innermost = sys._current_frames().get(self._ident)
         depth = 0
@@ -110,9 +110,9 @@ class BlockingWatch:
         if frame is None or innermost is None:
             return None
         stack = stack_from(innermost)[:depth]
-        return Sample(frame, stack, innermost.f_lasti, self._cpu(), time.monotonic())
+        return StackSample(frame, stack, innermost.f_lasti, self._cpu(), time.monotonic())
 
-    def _work(self, last: Sample, sample: Sample) -> float:
+    def _work(self, last: StackSample, sample: StackSample) -> float:
         """Return the seconds that the callback has certainly held the loop between two samples."""
         used = sample.cpu - last.cpu
         same = sample.stack == last.stack and sample.instruction == last.instruction

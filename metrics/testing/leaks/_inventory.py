@@ -45,7 +45,7 @@ Inventory = dict[Key, Any]
 _listed: tuple[list[int], list[int], list[File], Inventory] = [], [], [], {}
 
 
-def take(*, descriptors: bool = True) -> Inventory:
+def take(*, descriptors: bool = True) -> Inventory:  # noqa: C901 - a line for each kind
     """Return the present inventory.
 
     Args:
@@ -69,17 +69,12 @@ def take(*, descriptors: bool = True) -> Inventory:
     for resource in initialized_resources():
         found[Key("resource", id(resource))] = resource
     if descriptors:
-        found.update(comparable_objects())
+        found |= open_descriptors()
+        for override in overrides.overrides(origins.containers):
+            found[Key("override", override.pair)] = override
+        for identity, wiring in overrides.wirings().items():
+            found[Key("wiring", identity)] = wiring
     return found
-
-
-def comparable_objects() -> Iterator[tuple[Key, Any]]:
-    """Yield descriptors, overrides and wirings, of which a program has some all the time."""
-    yield from open_descriptors().items()
-    for override in overrides.overrides(origins.containers):
-        yield Key("override", override.pair), override
-    for identity, wiring in overrides.wirings().items():
-        yield Key("wiring", identity), wiring
 
 
 def threads() -> Iterator[tuple[object, Any]]:

@@ -18,7 +18,7 @@ _cancel: OnClose | None = None
 def watch(on_close: OnClose) -> None:
     """Have a function called with each loop of a test that is about to be closed.
 
-    What a test runs with `asyncio.run` ends within the test, and is none of these.
+    A loop of `asyncio.run` in a test ends within the test, and is none of these.
     """
     global _cancel  # noqa: PLW0603 - a function is replaced for the whole process
     if on_close not in _listeners:
@@ -26,7 +26,7 @@ def watch(on_close: OnClose) -> None:
     runners: Any = sys.modules.get("asyncio.runners")
     if runners is not None and _cancel is None:
         _cancel = runners._cancel_all_tasks
-        runners._cancel_all_tasks = notifying(_cancel)
+        runners._cancel_all_tasks = notifier_of(_cancel)
 
 
 def unwatch(on_close: OnClose) -> None:
@@ -39,7 +39,7 @@ def unwatch(on_close: OnClose) -> None:
         _cancel = None
 
 
-def notifying(cancel: OnClose) -> OnClose:
+def notifier_of(cancel: OnClose) -> OnClose:
     """Return a function that reports a loop before its tasks are cancelled."""
 
     @functools.wraps(cancel)
