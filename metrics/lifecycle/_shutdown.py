@@ -183,11 +183,12 @@ class Shutdown:
             frames: where it hangs, outermost first.
         """
         seconds = SYSTEM_CLOCK.monotonic() - slot.began
+        stack = stack_of(frames)
+        where = f"it hangs at\n{stack}" if stack else "its thread has not begun to run it"
         slot.abandoned = self.done(
             slot,
             StopTimeoutError(
-                f"{slot.record.name!r} did not stop in {seconds:.2g} s and was abandoned; it hangs "
-                f"at\n{stack_of(frames)}"
+                f"{slot.record.name!r} did not stop in {seconds:.2g} s and was abandoned; {where}"
             ),
         )
         return slot.abandoned

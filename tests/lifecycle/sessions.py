@@ -2,6 +2,7 @@
 
 from contextlib import asynccontextmanager, contextmanager
 from types import ModuleType
+from weakref import ref
 
 from dependency_injector.wiring import unwire
 
@@ -114,8 +115,13 @@ def wired(container, *functions):
         setattr(module, f"function{number}", function)
     container.wire(modules=[module])
     # The block may be about a container that is garbage-collected.
+    alive = ref(container)
     del container
     try:
         yield
     finally:
-        unwire(modules=[module])
+        wired_to = alive()
+        if wired_to is None:
+            unwire(modules=[module])
+        else:
+            wired_to.unwire()

@@ -162,6 +162,8 @@ class Machine(RuleBasedStateMachine):
         assert running == set(self.up)
 
     def teardown(self) -> None:
+        if self.overridden:
+            self.container.c.reset_override()
         self.container.shutdown_resources()
         assert self.really_up == []
 

@@ -1,7 +1,6 @@
 // The connection to the program: server-sent events, and their recovery without a reload.
 
-// Milliseconds of an outage that is not shown (a server ends each stream after 30 s), until another
-// attempt, and of silence that is an outage.
+// Milliseconds of an outage that is not shown, until another attempt, and of silence that is one.
 const [GRACE, RETRY, SILENCE] = [2500, 1500, 40000];
 
 export class Stream {
@@ -56,7 +55,7 @@ export class Stream {
 
 	#check() {
 		const now = Date.now();
-		if (now - this.#heard > SILENCE) {
+		if (now - this.#heard > (this.since ? 5000 : SILENCE)) {
 			this.since ||= this.#heard;
 			this.#open();
 		}
