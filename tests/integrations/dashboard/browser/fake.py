@@ -35,6 +35,8 @@ REMEMBERED = {"Histogram": 4, "BucketHistogram": 4, "Timer": 4, "ResettingTimer"
 
 LOOPBACK = "127.0.0.1"
 
+PATIENCE = 30.0
+
 _boots = count(1)
 
 
@@ -103,19 +105,20 @@ class FakeProgram:
     def serving(self) -> Iterator["FakeProgram"]:
         """Serve in a thread. At the end all connections are cut off, as by the end of a process."""
         started = threading.Event()
-        thread = threading.Thread(target=asyncio.run, args=[self._serve(started.set)])
-        thread.start()
-        started.wait()
+        self._thread = threading.Thread(target=asyncio.run, args=[self._serve(started.set)])
+        self._thread.start()
+        if not started.wait(PATIENCE):
+            raise TimeoutError(f"no server on port {self.port} after {PATIENCE} s")
         try:
             yield self
         finally:
             self.kill()
-            thread.join()
 
     def kill(self) -> None:
-        """End at once, without a word to the viewers."""
+        """End at once, without a word to the viewers. Another program may have the port then."""
         with suppress(RuntimeError):  # It has ended before.
             self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
 
     async def _serve(self, report: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
