@@ -132,11 +132,11 @@ def lines(
     namespace = checked_prefix("namespace", namespace)
     tags = checked_tags(tags)
     samples = size("samples", samples)
-    place = place_by_tags if dialect == "dogstatsd" else place_by_path
+    frame = frame_by_tags if dialect == "dogstatsd" else frame_by_path
     return (
         text
         for one, where in assign_targets(
-            series_in_pass(registry, deltas, reader), partial(place, namespace, tags)
+            series_in_pass(registry, deltas, reader), partial(frame, namespace, tags)
         )
         for text in texts_of(one, where, deltas, samples)
     )
@@ -149,8 +149,8 @@ def series_in_pass(registry: Registry, deltas: Deltas, reader: str) -> Iterator[
     deltas.end()
 
 
-def place_by_tags(namespace: str, tags: Mapping[str, str], one: Series) -> SeriesFrame:
-    """Return the place of a series whose labels are tags."""
+def frame_by_tags(namespace: str, tags: Mapping[str, str], one: Series) -> SeriesFrame:
+    """Return the frame of a series whose labels are tags."""
     pairs = merge_tags(tags, one.labels, tag_name, tag_value)
     tail = ",".join([f"{name}:{value}" for name, value in pairs])
     return SeriesFrame(path(namespace, one.name), f"|#{tail}" if tail else "", has_tags=True)
@@ -164,8 +164,8 @@ def tag_value(text: str) -> str:
     return ":".join(map(plain, text.split(":")))
 
 
-def place_by_path(namespace: str, tags: Mapping[str, str], one: Series) -> SeriesFrame | None:
-    """Return the place of a series whose labels are in its name; None for info labels."""
+def frame_by_path(namespace: str, tags: Mapping[str, str], one: Series) -> SeriesFrame | None:
+    """Return the frame of a series whose labels are in its name; None for info labels."""
     if one.is_info:
         return None
     return SeriesFrame(path(namespace, one.name, *nodes(tags, one.labels)), "", has_tags=False)

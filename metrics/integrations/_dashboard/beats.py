@@ -24,7 +24,7 @@ class Beat:
         abandon: called in the ticker's thread when the loop was closed.
     """
 
-    __slots__ = ("_abandon", "_function", "_generation", "_loop", "_ticker", "_ticks", "every")
+    __slots__ = ("_abandon", "_every", "_function", "_generation", "_loop", "_ticker", "_ticks")
 
     def __init__(
         self,
@@ -38,15 +38,9 @@ class Beat:
         self._loop = loop
         self._function = function
         self._generation = _fork.generation
-        # Ticks from one beat to the next.
-        self.every = max(ceil(SHORTEST / ticker.interval), 1)
+        self._every = ticks_of_beat(ticker)
         self._ticks = 0
         ticker.add(self)
-
-    @property
-    def interval(self) -> float:
-        """Seconds between two beats."""
-        return self.every * self._ticker.interval
 
     def tick(self) -> None:
         """Call the function in the event loop. The ticker calls this."""
@@ -55,7 +49,7 @@ class Beat:
             self.end()
             return
         self._ticks += 1
-        if self._ticks % self.every:
+        if self._ticks % self._every:
             return
         try:
             self._loop.call_soon_threadsafe(self._function)
@@ -89,4 +83,9 @@ def interval_of(registry: Registry | None) -> float:
     ticker = None if registry is None else registry.ticker
     if ticker is None:
         return INTERVAL
-    return max(ceil(SHORTEST / ticker.interval), 1) * ticker.interval
+    return ticks_of_beat(ticker) * ticker.interval
+
+
+def ticks_of_beat(ticker: TickSource) -> int:
+    """Return the number of ticks from one beat to the next."""
+    return max(ceil(SHORTEST / ticker.interval), 1)

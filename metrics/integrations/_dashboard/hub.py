@@ -6,13 +6,11 @@ time. Nothing runs and nothing is kept before the first viewer, and a minute aft
 
 import asyncio
 import os
-import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from itertools import count
 from logging import getLogger
-from pathlib import Path
 from secrets import token_hex
 from typing import Any, final
 from weakref import finalize
@@ -34,6 +32,7 @@ from metrics.integrations._providers import Source, resolve
 from metrics.integrations._serving.single_flight import Flight, SingleFlight
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
+from metrics.reporters._push.process import program_name
 
 logger = getLogger("metrics.integrations")
 
@@ -417,9 +416,3 @@ class Hub:
 
         flight = stack.enter_context(THREADS.join((self, subject), function, wake))
         return flight
-
-
-def program_name() -> str:
-    """Return the name of the program, as its users know it."""
-    path = Path(sys.argv[0] if sys.argv else "")
-    return path.parent.name if path.name == "__main__.py" else path.name

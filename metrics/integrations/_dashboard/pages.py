@@ -79,10 +79,10 @@ class DashboardPages:
             for key, other in list(self._hubs.items()):
                 if other.loop.is_closed():
                     self._hubs.pop(key, None)
-            hub = self._hubs[id(loop)] = Hub(self._source, self._title, self._forget_hub)
+            hub = self._hubs[id(loop)] = Hub(self._source, self._title, self._drop_hub)
         return hub
 
-    def _forget_hub(self, hub: Hub) -> None:
+    def _drop_hub(self, hub: Hub) -> None:
         if self._hubs.get(id(hub.loop)) is hub:
             del self._hubs[id(hub.loop)]
 

@@ -33,9 +33,6 @@ Value = float | str | None
 
 Distribution = HistogramSnapshot | BucketHistogramSnapshot
 
-KINDS = ("Timer", "Histogram", "Meter", "Counter", "Gauge", "Info")
-"""Kinds that stand for an instrument of the program's own, by the first view of its snapshot."""
-
 
 class Row(NamedTuple):
     """One series at one read.
@@ -142,14 +139,14 @@ def columns_of(snapshot: Snapshot) -> tuple[str | None, tuple[Value, ...]]:
     if rates is not None:
         moving = number(rates.rate1), number(rates.rate5), number(rates.rate15)
     if distribution is not None:
-        return KINDS[0 if moving else 1], (*distribution_columns(distribution), *moving)
+        return "Timer" if moving else "Histogram", (*distribution_columns(distribution), *moving)
     if rates is not None:
-        return KINDS[2], (number(rates.count), *moving)
-    for kind, value in ((KINDS[3], snapshot.total), (KINDS[4], snapshot.scalar)):
+        return "Meter", (number(rates.count), *moving)
+    for kind, value in (("Counter", snapshot.total), ("Gauge", snapshot.scalar)):
         if value is not None:
             return kind, (number(value),)
     if snapshot.points:
-        return KINDS[5], (text_of_points(snapshot.points),)
+        return "Info", (text_of_points(snapshot.points),)
     return None, ()
 
 

@@ -142,15 +142,15 @@ class Leak(NamedTuple):
     def __str__(self) -> str:
         text = f"{self.kind} {self.name!r}{self.detail and f' ({self.detail})'}"
         if self.stack:
-            text = f"{text}, {VERBS.get(self.kind, 'started')} at\n{written_places(self.stack)}"
+            text = f"{text}, {VERBS.get(self.kind, 'started')} at\n{traceback_lines(self.stack)}"
         text = "\n    ".join((text, *self.context))
         if self.now:
             link = "\n  now at" if "\n" in text else ", now at"
-            text = f"{text}{link}\n{written_places(self.now)}"
+            text = f"{text}{link}\n{traceback_lines(self.now)}"
         return text
 
 
-def written_places(stack: Iterable[Place]) -> str:
+def traceback_lines(stack: Iterable[Place]) -> str:
     """Return the lines of a stack as a traceback has them, the outermost function first."""
     return indent("\n".join(map(str, reversed(tuple(stack)))), " " * 4)
 
@@ -166,9 +166,9 @@ def with_context(leak: Leak, key: Key, obj: Any, origin: Origin | None) -> Leak:
     This takes five times as long as the leak's name, and a check compares names several times.
     """
     frames: Stack = ()
-    context = enclosing(origin)
+    context = thread_lines(origin)
     if key.kind == "task":
-        frames = awaiting(obj.get_coro())
+        frames = coroutine_stack(obj.get_coro())
     elif key.kind == "thread":
         frames = stack_of_thread(obj if isinstance(obj, int) else obj.ident)
     if key.kind in {"thread", "process"}:
@@ -181,14 +181,12 @@ def thread_leak(thread: Any) -> Leak:
     if isinstance(thread, int) and thread < 0:
         return Leak("thread", "without a frame", "started by _thread, runs no Python code")
     if isinstance(thread, int):
-        detail = "started without threading"
-        return Leak("thread", str(thread), detail)
+        return Leak("thread", str(thread), "started without threading")
     origin = origin_of(thread)
     frames = origin.stack[:3] if origin else ()
     executor = any(frame.module.startswith("concurrent.futures") for frame in frames)
     kind = "executor thread" if executor else "thread"
-    detail = "daemon" if thread.daemon else ""
-    return Leak(kind, thread.name, detail, stack_of(thread))
+    return Leak(kind, thread.name, "daemon" if thread.daemon else "", stack_of(thread))
 
 
 def task_leak(task: Any) -> Leak:
@@ -220,12 +218,12 @@ def process_leak(pid: int) -> Leak:
         command = read(f"/proc/{pid}/cmdline").replace("\0", " ").strip()
         forked = command == read("/proc/self/cmdline").replace("\0", " ").strip()
     except OSError:
-        command, forked = written_out(getattr(process, "args", "")), False
+        command, forked = command_line(getattr(process, "args", "")), False
     detail = f"pid {pid}, a fork of this one" if forked else f"pid {pid}"
     return Leak("process", command or str(pid), detail, stack)
 
 
-def written_out(arguments: Any) -> str:
+def command_line(arguments: Any) -> str:
     """Return the arguments of a command as a command line."""
     if isinstance(arguments, str | bytes | os.PathLike) or not isinstance(arguments, Iterable):
         return os.fsdecode(arguments)
@@ -281,7 +279,7 @@ def process_advice(holder: Any) -> str:
     if is_of_multiprocessing(holder):
         return f" of the ended process {holder.name!r}: close() the Process"
     if hasattr(holder, "args"):
-        command = written_out(holder.args)
+        command = command_line(holder.args)
         return f" of the ended process {command!r}: close its pipes, or use Popen in a with block"
     return ""
 
@@ -353,7 +351,7 @@ def wiring_leak(wiring: Any) -> Leak:
     return Leak("wiring", wiring.name, wiring.to, tuple(places(wiring.origin.stack)))
 
 
-def enclosing(origin: Origin | None) -> tuple[str, ...]:
+def thread_lines(origin: Origin | None) -> tuple[str, ...]:
     """Return a line for each thread in which an object was started, the nearest first."""
     lines = []
     for name, stack in origin.threads if origin else ():
@@ -378,7 +376,7 @@ def stack_of_thread(ident: int | None) -> Stack:
     return stack_from(sys._current_frames().get(ident or 0))
 
 
-def awaiting(coroutine: Any) -> Stack:
+def coroutine_stack(coroutine: Any) -> Stack:
     """Return the frames of a suspended coroutine and of all that it awaits, the innermost first."""
     stack: list[Frame] = []
     while coroutine is not None and len(stack) < DEPTH:
