@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import final
 
 from metrics import _fork
+from metrics._extras import require_extra
 from metrics.clock import SYSTEM_CLOCK, Clock
 from metrics.instruments import FloatCounter, Gauge, IntGauge
 from metrics.instruments._inner import TickSource
@@ -163,13 +164,8 @@ def load_psutil() -> ModuleType:
     Raises:
         ImportError: psutil is not installed.
     """
-    try:
-        # An extra, which only collectors need.
+    with require_extra("host"):
         import psutil  # noqa: PLC0415
-    except ImportError as error:
-        raise ImportError(
-            "collectors of host and process need psutil: pip install psutil", name="psutil"
-        ) from error
     return psutil
 
 

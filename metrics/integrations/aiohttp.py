@@ -8,7 +8,10 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, final
 
-from aiohttp import web
+from metrics._extras import require_extra
+
+with require_extra("aiohttp"):
+    from aiohttp import web
 
 from metrics.integrations import _providers, asgi
 from metrics.integrations._http.binding import Binding, Source

@@ -31,7 +31,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NamedTuple, TypeVar, final
 
-from apscheduler import events
+from metrics._extras import require_extra
+
+with require_extra("apscheduler"):
+    from apscheduler import events
 
 from metrics._fork import survives_fork
 from metrics.clock import Clock

@@ -36,7 +36,10 @@ the main process answers for all, or name a reporter in `children`, so that each
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from celery import Celery
+from metrics._extras import require_extra
+
+with require_extra("celery"):
+    from celery import Celery
 
 from metrics._fork import survives_fork
 from metrics.instruments._inner import Real, Whole, size

@@ -20,12 +20,15 @@ from http import HTTPStatus
 from typing import Any, cast, final
 from wsgiref.types import WSGIApplication
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
-from django.utils.module_loading import import_string
+from metrics._extras import require_extra
+
+with require_extra("django"):
+    from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+    from django.conf import settings
+    from django.core.exceptions import ImproperlyConfigured
+    from django.http import HttpRequest, HttpResponse
+    from django.http.response import HttpResponseBase
+    from django.utils.module_loading import import_string
 
 from metrics.integrations import wsgi
 from metrics.integrations._http.binding import Binding

@@ -39,7 +39,10 @@ from inspect import isasyncgenfunction, iscoroutinefunction
 from types import TracebackType
 from typing import Any, NamedTuple, Self, final
 
-import grpc
+from metrics._extras import require_extra
+
+with require_extra("grpc"):
+    import grpc
 
 from metrics._fork import survives_fork
 from metrics.instruments import BucketHistogram, Family, UpDownCounter

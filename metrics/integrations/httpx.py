@@ -44,7 +44,10 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, NamedTuple, Self, final
 
-import httpx
+from metrics._extras import require_extra
+
+with require_extra("httpx"):
+    import httpx
 
 from metrics._fork import survives_fork
 from metrics.instruments import BucketHistogram, Family, UpDownCounter

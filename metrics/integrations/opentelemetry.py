@@ -53,10 +53,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from logging import getLogger
 
-from opentelemetry import metrics as api
-from opentelemetry.context import Context
-from opentelemetry.metrics import CallbackT
-from opentelemetry.util.types import Attributes
+from metrics._extras import require_extra
+
+with require_extra("opentelemetry"):
+    from opentelemetry import metrics as api
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import CallbackT
+    from opentelemetry.util.types import Attributes
 
 from metrics import _fork
 from metrics.errors import LifecycleError

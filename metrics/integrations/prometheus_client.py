@@ -39,10 +39,13 @@ from itertools import count
 from logging import getLogger
 from typing import NamedTuple, final
 
-from prometheus_client import REGISTRY, CollectorRegistry
-from prometheus_client.core import Exemplar as TheirExemplar
-from prometheus_client.core import InfoMetricFamily, Metric
-from prometheus_client.registry import Collector
+from metrics._extras import require_extra
+
+with require_extra("prometheus-client"):
+    from prometheus_client import REGISTRY, CollectorRegistry
+    from prometheus_client.core import Exemplar as TheirExemplar
+    from prometheus_client.core import InfoMetricFamily, Metric
+    from prometheus_client.registry import Collector
 
 from metrics import _fork
 from metrics._units import SCALES

@@ -36,7 +36,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, final
 
-from sqlalchemy import Engine, event
+from metrics._extras import require_extra
+
+with require_extra("sqlalchemy"):
+    from sqlalchemy import Engine, event
 
 from metrics._fork import survives_fork
 from metrics.instruments import BucketHistogram, Family

@@ -11,6 +11,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from metrics import _fork
+from metrics._extras import require_extra
 from metrics.deadline import join, remaining
 from metrics.errors import StopTimeoutError
 from metrics.instruments._inner import size
@@ -96,10 +97,8 @@ def serve(
             int above 0, or `request_timeout` is no duration.
         ValueError: `reuse_port` is set, and the platform has no SO_REUSEPORT.
     """
-    try:
+    with require_extra("serve"):
         import uvicorn  # noqa: PLC0415
-    except ImportError as error:
-        raise ImportError("serve needs uvicorn: pip install wired-metrics[agent]") from error
     # Below the check: it imports uvicorn.
     from metrics.integrations._serving.connections import (  # noqa: PLC0415
         Connection,

@@ -92,8 +92,8 @@ def http(
         deletion = request._replace(method="DELETE", headers=credentials.headers)
         transport = TemporaryGroup(
             name,
-            http_transport(registry, request, options),
-            http_transport(registry, deletion, {**options, "compress": False}),
+            http_transport(registry, "pushgateway", request, options),
+            http_transport(registry, "pushgateway", deletion, {**options, "compress": False}),
             seconds(options.get("timeout"), "timeout", TIMEOUT),
             store_of(registry).is_continued,
         )

@@ -174,6 +174,6 @@ def test_a_disabled_registry_stays_empty():
 def test_without_psutil_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "psutil", None)
     registry = Registry()
-    with pytest.raises(ImportError, match="pip install psutil"):
+    with pytest.raises(ImportError, match=r"pip install 'wired-metrics\[host\]'"):
         ProcessCollector(registry)
     assert registry.names() == ()

@@ -167,5 +167,5 @@ def test_a_server_that_fails_says_so_and_leaves_nothing(moment, monkeypatch):
 
 def test_without_uvicorn_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    with pytest.raises(ImportError, match=r"pip install wired-metrics\[agent\]"):
+    with pytest.raises(ImportError, match=r"pip install 'wired-metrics\[serve\]'"):
         serve(hello, port=0).__enter__()

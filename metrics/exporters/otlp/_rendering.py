@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from metrics._extras import require_extra
 from metrics._turns import Turns
 from metrics._version import library_version
 from metrics.exporters._encoding.framing import render_of
@@ -96,14 +97,9 @@ def stream(
         ValueError: `timestamp_ns` is negative or has more than 63 bits, `distributions` is neither
             of the two, `batch_size` is not positive, or an attribute has no name.
     """
-    try:
-        # opentelemetry-proto is an extra.
+    with require_extra("otlp"):
         from metrics.exporters.otlp._messages import ExportRequest  # noqa: PLC0415
         from metrics.exporters.otlp._points import DataPoints  # noqa: PLC0415
-    except ImportError as error:
-        raise ImportError(
-            "OTLP needs opentelemetry-proto: pip install 'wired-metrics[otlp]'"
-        ) from error
     if distributions not in DISTRIBUTIONS:
         choices = " or ".join(DISTRIBUTIONS)
         raise ValueError(f"invalid distributions {distributions!r}: use {choices}")

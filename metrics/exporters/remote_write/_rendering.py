@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from metrics._extras import require_extra
 from metrics.exporters._encoding.numbers import clamp
 from metrics.exporters._encoding.units import MILLISECOND, checked_ns
 from metrics.exporters._exposition.families import Sample
@@ -182,11 +183,7 @@ def series_labels(sample: Sample, constant: Mapping[str, str]) -> Labels:
 
 def compressor() -> "Callable[[bytes], bytes]":
     """Return a function that compresses a request; raise ImportError if cramjam is missing."""
-    try:
+    with require_extra("remote-write"):
         from cramjam import snappy  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise ImportError(
-            "remote write needs cramjam: pip install 'wired-metrics[remote-write]'"
-        ) from error
     # The format has no frames: a block alone.
     return lambda request: bytes(snappy.compress_raw(request))

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from ssl import SSLContext
 from typing import NamedTuple
 
+from metrics._extras import require_extra
 from metrics.options import boolean, is_unset
 from metrics.registry import Registry
 from metrics.reporters._push.lifetime import reporting
@@ -52,7 +53,8 @@ def posting(
 ) -> Iterator[Reporter]:
     """Report over HTTP while the block runs; see `reporting`.
 
-    `transport` delivers the payloads; `http_transport` of the request unless it is given.
+    `kind` is the name of the reporter's extra. `transport` delivers the payloads; `http_transport`
+    of the request unless it is given.
     """
     codec = request.codec
     if codec is not None:
@@ -60,33 +62,36 @@ def posting(
         codec = codec._replace(describe=lambda series: redaction.shown(describe(series)))
     if checked_bool("compress", options.get("compress")):
         read, codec = compress_payloads(read), codec and gzip_codec(codec)
-    transport = transport or http_transport(registry, request, options)
+    transport = transport or http_transport(registry, kind, request, options)
     with reporting(registry, kind, read, transport, options, accepted, codec) as reporter:
         yield reporter
 
 
-def http_transport(registry: Registry, request: Request, options: HttpOptions) -> Http:
+def http_transport(registry: Registry, extra: str, request: Request, options: HttpOptions) -> Http:
     """Return the transport that sends each payload as the body of a request.
 
     Raises:
-        ModuleNotFoundError: urllib3 is not installed.
+        ModuleNotFoundError: urllib3 is not installed, which `extra` has.
         TypeError, ValueError: an option is malformed.
     """
     compress = checked_bool("compress", options.get("compress"))
     trust_env = boolean(options.get("trust_env"), "trust_env", default=False)
-    return Http(
-        request.endpoint,
-        method=request.method,
-        headers={**request.headers, "Content-Encoding": "gzip"} if compress else request.headers,
-        secrets=request.secrets,
-        connect_timeout=connect_timeout(options),
-        context=tls_context(options, trust_env),
-        proxy=proxy_to(request.endpoint, options, trust_env),
-        problem=request.problem,
-        retried=request.retried,
-        clock=clock_of(registry, options),
-        took_rest=request.took_rest,
-    )
+    with require_extra(extra):
+        return Http(
+            request.endpoint,
+            method=request.method,
+            headers={**request.headers, "Content-Encoding": "gzip"}
+            if compress
+            else request.headers,
+            secrets=request.secrets,
+            connect_timeout=connect_timeout(options),
+            context=tls_context(options, trust_env),
+            proxy=proxy_to(request.endpoint, options, trust_env),
+            problem=request.problem,
+            retried=request.retried,
+            clock=clock_of(registry, options),
+            took_rest=request.took_rest,
+        )
 
 
 def tls_context(options: HttpOptions, trust_env: bool) -> SSLContext | None:

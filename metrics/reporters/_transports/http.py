@@ -299,12 +299,8 @@ class Http:
         return body
 
     def _new_pool(self) -> "HTTPConnectionPool":
-        try:
-            from urllib3 import PoolManager, ProxyManager  # noqa: PLC0415 - slow import
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                "reporters over HTTP need urllib3: pip install 'wired-metrics[http]'"
-            ) from error
+        from urllib3 import PoolManager, ProxyManager  # noqa: PLC0415 - slow import
+
         endpoint, proxy = self._endpoint, self._proxy
         if "https" in {endpoint.scheme, proxy.endpoint.scheme if proxy is not None else ""}:
             self._context = self._context or client_context()
