@@ -11,6 +11,7 @@ import click
 from app.agent import run_agent
 from app.settings import Settings, SettingsError, flag_of, load, variable_of
 from app.text import printable
+from metrics._version import library_version
 from metrics.options import seconds
 
 OK = 0
@@ -140,6 +141,13 @@ def top(url: str, interval: float) -> int:
     return shown.return_code or OK
 
 
+def print_version(context: click.Context, _: click.Parameter, requested: bool) -> None:
+    """Print the version of the installed library and exit, if that is requested."""
+    if requested:
+        click.echo(f"wired-metrics {library_version() or '(a checkout that is not installed)'}")
+        context.exit()
+
+
 def command() -> click.Group:
     """Return the command: the agent with one flag for each setting, `scrape` and `top`."""
     options: list[click.Parameter] = [
@@ -147,7 +155,15 @@ def command() -> click.Group:
             ["--config", "-c"],
             type=click.Path(path_type=Path),
             help="TOML file with any of these settings, by their names with underscores.",
-        )
+        ),
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=print_version,
+            help="Print the version and exit.",
+        ),
     ]
     for name, field in Settings.model_fields.items():
         default = "" if field.default in {None, "", False} else f" [default: {field.default}]"

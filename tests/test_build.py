@@ -341,7 +341,7 @@ def test_a_mypyc_that_lays_out_its_code_otherwise_compiles_without_docstrings(
     assert [name for name in names(wheel) if name.endswith(".so")]
 
 
-def test_the_sdist_has_what_a_build_needs_and_neither_tests_nor_what_was_built(sdist):
+def test_the_sdist_has_what_a_build_and_its_tests_need_but_nothing_that_was_built(sdist):
     with tarfile.open(sdist) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
     assert (
@@ -352,11 +352,18 @@ def test_the_sdist_has_what_a_build_needs_and_neither_tests_nor_what_was_built(s
             "setup_macros.h",
             "pyproject.toml",
             "README.md",
+            "CHANGELOG.md",
             "LICENSE",
+            "app/cli.py",
+            "container.py",
+            "docs/index.md",
+            "docs/examples/script.py",
+            "tests/conftest.py",
+            "tests/test_build.py",
         }
         <= inside
     )
-    assert not [name for name in inside if name.startswith(("tests", "build", "app"))]
+    assert not [name for name in inside if name.startswith("build") or "/." in name]
     built = [name for name in inside if name.endswith((".so", ".pyd", ".c", ".h"))]
     assert built == ["setup_macros.h"]
 

@@ -30,6 +30,21 @@ def test_help_is_there_at_each_level(capsys, arguments, words):
 
 
 @pytest.mark.parametrize(
+    ("version", "line"),
+    [
+        ("7.8.9", "wired-metrics 7.8.9\n"),
+        ("", "wired-metrics (a checkout that is not installed)\n"),
+    ],
+)
+def test_the_version_is_that_of_the_library(capsys, monkeypatch, version, line):
+    monkeypatch.setattr("app.cli.library_version", lambda: version)
+    # It needs no valid settings, as it starts nothing.
+    monkeypatch.setenv("WIRED_METRICS_PROT", "1")
+    assert main(["--version"]) == 0
+    assert capsys.readouterr() == (line, "")
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["tpo"], "No such command 'tpo'"),
