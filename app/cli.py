@@ -204,13 +204,13 @@ def serve(context: click.Context, config: Path | None, **flags: object) -> int:
     # The server's start and stop are logged by the lifecycle already.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
-        leftovers = run_agent(settings)
+        clean = run_agent(settings)
     except Exception as error:
         logging.getLogger(__name__).debug("the agent failed", exc_info=True)
         # An OSError without a file says its number first, which does not help an operator.
         plain = isinstance(error, OSError) and error.filename is None and error.strerror
         return complain(plain or str(error) or type(error).__name__, FAILED)
-    return FAILED if leftovers else OK
+    return OK if clean else FAILED
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -54,7 +54,7 @@ PUBLIC_MODULES = word_set(
     "csv expvar geth_text graphite influx json log_lines openmetrics opentsdb otlp prometheus "
     "opentelemetry prometheus_client "
     "remote_write statsd file influxdb log pushgateway syslog plugin "
-    "__main__ agent cli demo endpoint leftovers scrape series settings table text top trends"
+    "__main__ agent cli demo endpoint scrape series settings table text top trends"
 )
 """Modules that programs import by name; all others begin with an underscore, or their package."""
 

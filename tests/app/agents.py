@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -13,14 +14,21 @@ PATIENCE = 30.0
 
 
 class Agent:
-    """A running `python -m app`, whose stderr is read as it comes."""
+    """A running `python -m app`, or another program, whose stderr is read as it comes."""
 
-    def __init__(self, *arguments: str, **variables: str) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        program: Sequence[str] = ("-m", "app"),
+        inherited: Sequence[int] = (),
+        **variables: str,
+    ) -> None:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("WIRED_METRICS_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "app", *arguments],
+            [sys.executable, *program, *arguments],
             cwd=ROOT,
             env=clean | variables,
+            pass_fds=inherited,
             stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,6 +1,7 @@
 """What the tests of the agent share."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,8 @@ from tests.app.endpoints import Endpoint, Handler, page
 def agent() -> Iterator:
     started: list[Agent] = []
 
-    def start(*arguments: str, **variables: str) -> Agent:
-        started.append(Agent(*arguments, **variables))
+    def start(*arguments: str, **options: Any) -> Agent:
+        started.append(Agent(*arguments, **options))
         return started[-1]
 
     yield start

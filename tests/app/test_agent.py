@@ -91,14 +91,88 @@ def test_a_signal_stops_it_part_by_part_and_nothing_is_left(agent, number):
         "registry",
         "ticker",
     ]
-    assert running.lines[-1].endswith("stopped; left: 0 threads, 0 sockets")
+    assert running.lines[-1].endswith("stopped; left behind: nothing")
     assert any(number.name in line for line in running.lines)
 
 
 def test_it_stops_by_itself_when_its_time_is_up(agent):
     running = agent("--port", "0", "--for", "100ms")
     assert running.wait() == 0
-    assert running.lines[-1].endswith("left: 0 threads, 0 sockets")
+    assert running.lines[-1].endswith("left behind: nothing")
+
+
+def test_connections_and_descriptors_of_the_parent_process_are_no_leaks(agent):
+    reading, writing = os.pipe()
+    try:
+        running = agent("--port", "0", inherited=[reading])
+        port = int(running.url().rpartition(":")[2])
+        for page in ("metrics", "metrics.json", "healthz", "dashboard/index.html"):
+            assert get(f"http://127.0.0.1:{port}/{page}")[0] == 200
+        with (
+            socket.create_connection(("127.0.0.1", port), PATIENCE),  # sends no request
+            urlopen(f"http://127.0.0.1:{port}/dashboard/events", timeout=PATIENCE) as stream,
+        ):
+            assert stream.readline()
+            running.process.terminate()
+            assert running.wait() == 0
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert running.lines[-1].endswith("stopped; left behind: nothing")
+
+
+LEAVING = """
+import socket, subprocess, sys, tempfile, threading, time
+
+from app import agent
+from app.cli import main
+from container import Container
+
+def work():
+    time.sleep(60)
+
+def planted_thread():
+    thread = threading.Thread(target=work, name="planted", daemon=True)
+    thread.start()
+    return thread
+
+PLANTED = {
+    "thread": planted_thread,
+    "socket": lambda: socket.create_server(("127.0.0.1", 0)),
+    "process": lambda: subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]),
+    "file": lambda: tempfile.NamedTemporaryFile(prefix="planted"),
+}
+
+def leaving_container():
+    left.append(PLANTED[kind]())
+    return Container()
+
+left, kind = [], sys.argv.pop(1)
+agent.Container = leaving_container
+code = main()
+if kind == "process":
+    left[0].kill()
+    left[0].wait()
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("thread", r"thread 'planted' \(daemon\), now at\n.* in work"),
+        ("socket", r"socket '127\.0\.0\.1:\d+' \(descriptor \d+\)"),
+        ("process", r"process '.*time\.sleep\(60\)' \(pid \d+\)"),
+        ("file", r"file '/.*planted.*' \(descriptor \d+\)"),
+    ],
+)
+def test_each_leak_is_named_as_by_the_leak_check_and_fails_the_run(agent, kind, name):
+    running = agent(kind, "--port", "0", "--for", "1ms", program=["-c", LEAVING])
+    assert running.wait() == 1
+    text = "\n".join(running.lines)
+    assert re.search(rf"stopped; left behind: {name}$", text, re.MULTILINE)
+    assert text.count("left behind") == 1
+    assert "started at" not in text
 
 
 def test_a_taken_port_is_one_line_and_everything_is_rolled_back(agent):

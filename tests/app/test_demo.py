@@ -167,7 +167,7 @@ def test_the_agents_pages_move(agent):
     running.process.terminate()
     assert running.wait() == 0
     assert any("stopped 'shop'" in line for line in running.lines)
-    assert running.lines[-1].endswith("stopped; left: 0 threads, 0 sockets")
+    assert running.lines[-1].endswith("stopped; left behind: nothing")
 
 
 def test_it_is_off_by_default(agent):

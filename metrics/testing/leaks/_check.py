@@ -4,6 +4,7 @@ import gc
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from time import sleep
 from types import TracebackType
 from typing import Any, Self, TypeVar, final
@@ -85,6 +86,7 @@ def no_leaks(
     ignore: Ignored | Iterable[Ignored] = (),
     grace: float = GRACE,
     blocking: float | None = None,
+    origins: bool = True,
 ) -> "NoLeaks":
     """Fail when a `with` block or a decorated test leaves objects that were not there before.
 
@@ -108,13 +110,16 @@ def no_leaks(
         blocking: seconds that one callback may hold an asyncio event loop of this thread; more is
             reported with the stack that held it. Unlimited by default, and with 0. Loops of uvloop
             are not watched.
+        origins: whether to record the line that starts each object, which takes some microseconds.
+            Without, as in a server that runs for months, earlier threads and tasks answer for
+            nothing, and event loops that are not closed are reported as their descriptors.
 
     Raises:
         LeakError: the leaks, and the lines that started them.
         TypeError: `ignore` is no pattern.
         ValueError: `grace` or `blocking` is no number, or negative.
     """
-    return NoLeaks(ignore, grace, blocking)
+    return NoLeaks(ignore, grace, blocking, origins=origins)
 
 
 def assert_no_leaks(*, ignore: Ignored | Iterable[Ignored] = (), grace: float = GRACE) -> None:
@@ -358,11 +363,17 @@ class NoLeaks:
     """Context manager and decorator of `no_leaks`."""
 
     def __init__(
-        self, ignore: Ignored | Iterable[Ignored], grace: float, blocking: float | None = None
+        self,
+        ignore: Ignored | Iterable[Ignored],
+        grace: float,
+        blocking: float | None = None,
+        *,
+        origins: bool = True,
     ) -> None:
         self._ignored = patterns(ignore)
         self._grace = seconds(grace)
         self._blocking = seconds(blocking or 0.0, "blocking")
+        self._origins = origins
         self._recording = ExitStack()
         self._check: Check | None = None
         self._watch: BlockingWatch | None = None
@@ -371,7 +382,8 @@ class NoLeaks:
         if self._check is not None:
             raise RuntimeError("this block has been entered already; call no_leaks() for each")
         with ExitStack() as entered:
-            entered.enter_context(recording())
+            if self._origins:
+                entered.enter_context(recording())
             self._check = Check(self._ignored, self._grace)
             if self._blocking:
                 self._watch = BlockingWatch(self._blocking).start()
@@ -405,7 +417,8 @@ class NoLeaks:
         from metrics.testing._decorated import decorate  # noqa: PLC0415 - few decorate
 
         # Each call has a block of its own, because there may be several at a time.
-        return decorate(decorated, lambda: NoLeaks(self._ignored, self._grace, self._blocking))
+        block = partial(NoLeaks, self._ignored, self._grace, self._blocking, origins=self._origins)
+        return decorate(decorated, block)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()

@@ -4,6 +4,8 @@ import asyncio
 import gc
 import re
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -145,6 +147,31 @@ def test_methods_are_what_they_were_when_no_check_is_active():
         assert threading.Thread.start is within
     after = threading.Thread.start, socket.socket.__init__, asyncio.BaseEventLoop.create_task
     assert after == before
+
+
+ORIGINS = """
+import socket, threading
+from metrics.testing import LeakError, no_leaks
+methods = threading.Thread.start, socket.socket.__init__
+over = threading.Event()
+try:
+    with no_leaks(grace=0.0, origins=False):
+        assert (threading.Thread.start, socket.socket.__init__) == methods
+        threading.Thread(target=over.wait, name="a").start()
+        opened = socket.socket()
+except LeakError as error:
+    print(*[(leak.kind, leak.name, leak.stack) for leak in error.leaks], sep="\\n")
+over.set()
+opened.close()
+"""
+
+
+def test_without_origins_no_method_is_replaced_and_leaks_are_named_all_the_same():
+    # The leak check of this test replaces them.
+    ran = subprocess.run(
+        [sys.executable, "-c", ORIGINS], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (ran.stderr, ran.stdout) == ("", "('thread', 'a', ())\n('socket', '0.0.0.0:0', ())\n")
 
 
 async def starting(kept: list[asyncio.Task[None]], seconds: float) -> None:
