@@ -3,7 +3,6 @@
 import sys
 import threading
 from math import floor, inf
-from types import TracebackType
 from typing import Self, final
 
 from metrics import _fork
@@ -379,12 +378,7 @@ class Ticker(Shared):
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def __repr__(self) -> str:

@@ -4,7 +4,6 @@ Never compiled: a block is little code around calls of instruments, which are co
 """
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Final, ParamSpec, Self, TypeAlias, TypeVar, final
 
 from metrics.instruments._shared import Shared
@@ -38,12 +37,7 @@ class InProgress(Shared):
     def __enter__(self) -> None:
         self._inc()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
         self._dec()
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
@@ -87,12 +81,7 @@ class ExceptionCount(Shared):
     def __enter__(self) -> None:
         pass
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> None:
         if kind is not None and issubclass(kind, self._exceptions):
             self._count()
 
@@ -117,12 +106,7 @@ class NoBlock(Shared):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
         pass
 
     def __call__(self, function: F) -> F:

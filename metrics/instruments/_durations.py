@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from math import inf
-from types import TracebackType
 from typing import Final, ParamSpec, TypeVar, final
 
 from metrics._native import mypyc_attr
@@ -196,12 +195,7 @@ class Stopwatch(Shared):
         self._ns = RUNNING
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
         # The same as `_since`, which returns no duration: every timed call would pay for the int.
         durations = self._durations
         ns = durations._now() - self._start  # noqa: SLF001 - as above

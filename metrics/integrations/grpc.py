@@ -36,7 +36,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import aclosing, contextmanager
 from functools import update_wrapper
 from inspect import isasyncgenfunction, iscoroutinefunction
-from types import TracebackType
 from typing import Any, NamedTuple, Self, final
 
 from metrics._extras import require_extra
@@ -211,12 +210,7 @@ class ServerCall:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.finish(error)
 
 

@@ -6,7 +6,6 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from types import TracebackType
 from typing import Any, Generic, TypeVar, final
 
 from metrics.errors import LifecycleError
@@ -136,12 +135,7 @@ class Running(Generic[C]):
             raise
         return self._container
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.over = True
         self._log_signal()
         failed: BaseException | None = None
@@ -181,12 +175,7 @@ class Running(Generic[C]):
             raise
         return self._container
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.over = True
         self._log_signal()
         await self._take_back_cancellation(error)

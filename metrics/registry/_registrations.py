@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from logging import getLogger
-from types import TracebackType
 from typing import Any, Self, TypeVar, final
 
 from metrics.clock import Clock
@@ -100,12 +99,7 @@ class Registrations(Shortcuts):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if error is not None:
             self.close()
 

@@ -2,7 +2,6 @@
 
 import threading
 from decimal import ROUND_FLOOR
-from types import TracebackType
 from typing import Self, final
 
 from metrics.errors import StopTimeoutError
@@ -203,12 +202,7 @@ class ManualTicker(Shared):
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def __repr__(self) -> str:

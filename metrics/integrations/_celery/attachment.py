@@ -8,7 +8,6 @@ import threading
 from collections.abc import Awaitable, Iterable, Iterator
 from itertools import islice
 from logging import getLogger
-from types import TracebackType
 from typing import Any, Protocol, Self, final
 
 from celery import Celery, current_app, signals
@@ -105,12 +104,7 @@ class Attachment:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.detach()
 
     def _connections(self) -> Connections:

@@ -4,7 +4,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from logging import getLogger
-from types import TracebackType
 from typing import NamedTuple, Self, final
 
 from metrics import _fork
@@ -307,12 +306,7 @@ class Reporter:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def __repr__(self) -> str:

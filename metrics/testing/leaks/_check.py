@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from time import sleep
-from types import TracebackType
 from typing import Any, Self, TypeVar, final
 
 from metrics.testing.leaks._allowances import GRACE, Ignored, patterns, seconds
@@ -397,12 +396,7 @@ class NoLeaks:
         blocked = watch.stop() if watch is not None else []
         return check, check.blocked(blocked) if check is not None else []
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         check, blocked = self._leave()
         with self._recording:
             if error is None and check is not None and (leaks := [*blocked, *check.leaks()]):
@@ -423,12 +417,7 @@ class NoLeaks:
     async def __aenter__(self) -> Self:
         return self.__enter__()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         check, blocked = self._leave()
         with self._recording:
             if error is not None or check is None:

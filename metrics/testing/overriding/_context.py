@@ -1,7 +1,6 @@
 """Overrides of providers for a block or a call, sync or async."""
 
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any, Generic, TypeVar, final
 
 from dependency_injector import containers, providers
@@ -104,24 +103,14 @@ class Overriding(Generic[C]):
         drive(self._begin(in_loop=False))
         return self._container
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         drive(self._end(error, in_loop=False))
 
     async def __aenter__(self) -> C:
         await self._begin(in_loop=True)
         return self._container
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         await self._end(error, in_loop=True)
 
     def __call__(self, decorated: F) -> F:
