@@ -314,7 +314,8 @@ class RecordingMeter(api.Meter):
     ) -> api.ObservableCounter:
         """Create an observable counter."""
         self._stream(name, FloatCounter, unit, description, callbacks=callbacks or ())
-        return ObservableCounter()
+        # The provider has the callbacks, and the object has no method.
+        return api.NoOpObservableCounter(name)
 
     def create_observable_up_down_counter(
         self,
@@ -325,7 +326,7 @@ class RecordingMeter(api.Meter):
     ) -> api.ObservableUpDownCounter:
         """Create an observable up-down counter."""
         self._stream(name, FloatUpDownCounter, unit, description, callbacks=callbacks or ())
-        return ObservableUpDownCounter()
+        return api.NoOpObservableUpDownCounter(name)
 
     def create_observable_gauge(
         self,
@@ -336,7 +337,7 @@ class RecordingMeter(api.Meter):
     ) -> api.ObservableGauge:
         """Create an observable gauge."""
         self._stream(name, Gauge, unit, description, callbacks=callbacks or ())
-        return ObservableGauge()
+        return api.NoOpObservableGauge(name)
 
     def _stream(
         self,
@@ -350,42 +351,8 @@ class RecordingMeter(api.Meter):
         return self._provider.stream(name, kind, unit, description, self._scope, bounds, callbacks)
 
 
-class RecordingCounter(api.Counter):
-    """Counter that records to a stream."""
-
-    def __init__(self, stream: InstrumentStream, scope: Scope) -> None:
-        self._stream = stream
-        self._scope = scope
-
-    def add(
-        self,
-        amount: float,
-        attributes: Attributes = None,
-        context: Context | None = None,  # noqa: ARG002 - the signature of the API
-    ) -> None:
-        """Add an amount, which is not negative."""
-        self._stream.record(amount, attributes, self._scope)
-
-
-class RecordingUpDownCounter(api.UpDownCounter):
-    """Up-down counter that records to a stream."""
-
-    def __init__(self, stream: InstrumentStream, scope: Scope) -> None:
-        self._stream = stream
-        self._scope = scope
-
-    def add(
-        self,
-        amount: float,
-        attributes: Attributes = None,
-        context: Context | None = None,  # noqa: ARG002 - the signature of the API
-    ) -> None:
-        """Add an amount, which may be negative."""
-        self._stream.record(amount, attributes, self._scope)
-
-
-class RecordingHistogram(api.Histogram):
-    """Histogram that records to a stream."""
+class Recorder:
+    """Base of the instruments that record to a stream; their classes name the method as the API."""
 
     def __init__(self, stream: InstrumentStream, scope: Scope) -> None:
         self._stream = stream
@@ -397,43 +364,27 @@ class RecordingHistogram(api.Histogram):
         attributes: Attributes = None,
         context: Context | None = None,  # noqa: ARG002 - the signature of the API
     ) -> None:
-        """Record a value."""
+        """Record a value of a histogram or a gauge, or the amount of an increment."""
         self._stream.record(amount, attributes, self._scope)
 
 
-class RecordingGauge(api._Gauge):  # noqa: SLF001 - the API has no other name for it
+class RecordingCounter(Recorder, api.Counter):
+    """Counter that records to a stream."""
+
+    add = Recorder.record
+
+
+class RecordingUpDownCounter(Recorder, api.UpDownCounter):
+    """Up-down counter that records to a stream."""
+
+    add = Recorder.record
+
+
+class RecordingHistogram(Recorder, api.Histogram):
+    """Histogram that records to a stream."""
+
+
+class RecordingGauge(Recorder, api._Gauge):  # noqa: SLF001 - the API has no other name for it
     """Gauge that records to a stream."""
 
-    def __init__(self, stream: InstrumentStream, scope: Scope) -> None:
-        self._stream = stream
-        self._scope = scope
-
-    def set(
-        self,
-        amount: float,
-        attributes: Attributes = None,
-        context: Context | None = None,  # noqa: ARG002 - the signature of the API
-    ) -> None:
-        """Set the value."""
-        self._stream.record(amount, attributes, self._scope)
-
-
-class ObservableCounter(api.ObservableCounter):
-    """Observable counter, whose callbacks the provider has."""
-
-    def __init__(self) -> None:
-        """Create the object that the API returns."""
-
-
-class ObservableUpDownCounter(api.ObservableUpDownCounter):
-    """Observable up-down counter, whose callbacks the provider has."""
-
-    def __init__(self) -> None:
-        """Create the object that the API returns."""
-
-
-class ObservableGauge(api.ObservableGauge):
-    """Observable gauge, whose callbacks the provider has."""
-
-    def __init__(self) -> None:
-        """Create the object that the API returns."""
+    set = Recorder.record
