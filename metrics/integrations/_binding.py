@@ -1,6 +1,8 @@
 """Running instruments of a measured application, resolved once for each start of a container."""
 
 import atexit
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from logging import getLogger
 from threading import RLock
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -10,6 +12,8 @@ from metrics.errors import LifecycleError
 from metrics.instruments._inner import describe
 from metrics.integrations._failures import Failures
 from metrics.integrations._providers import is_running
+from metrics.registry import Registry
+from metrics.registry._inner import Registrations
 
 logger = getLogger("metrics.integrations")
 
@@ -21,6 +25,22 @@ class Instruments(Protocol):
 
 
 S = TypeVar("S", bound=Instruments)
+
+
+@contextmanager
+def registered(registry: Registry, create: Callable[[Registrations], S]) -> Iterator[S]:
+    """Register the instruments of a server until the block ends, after which they are closed.
+
+    Args:
+        registry: the registry of the instruments.
+        create: returns the instruments, registered.
+    """
+    with closing(Registrations(registry)) as own:
+        instruments = create(own)
+        try:
+            yield instruments
+        finally:
+            instruments.closed = True
 
 
 class Wording(NamedTuple):

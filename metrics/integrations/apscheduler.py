@@ -28,7 +28,7 @@ APScheduler reports none.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any, NamedTuple, TypeVar, final
 
 from metrics._extras import require_extra
@@ -281,17 +281,11 @@ def jobs(
         raise TypeError(f"invalid scheduler {scheduler!r}: pass a scheduler of APScheduler 3")
     if by not in {"name", "id"}:
         raise ValueError(f"invalid by {by!r}: use 'name' or 'id'")
-    with ExitStack() as stack:
-        registrations = Registrations(registry)
-        stack.callback(registrations.close)
-        instruments = Jobs(
-            registrations,
-            scheduler,
-            by == "name",
-            size("max_series", max_series),
-            tuple(bounds),
-            registry.clock,
-        )
-        listened.add_listener(instruments.listen, MASK)
-        stack.callback(listened.remove_listener, instruments.listen)
-        yield scheduler
+    limit = size("max_series", max_series)
+    with closing(Registrations(registry)) as own:
+        jobs = Jobs(own, scheduler, by == "name", limit, tuple(bounds), registry.clock)
+        listened.add_listener(jobs.listen, MASK)
+        try:
+            yield scheduler
+        finally:
+            listened.remove_listener(jobs.listen)

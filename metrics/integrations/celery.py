@@ -34,7 +34,7 @@ the main process answers for all, or name a reporter in `children`, so that each
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from metrics._extras import require_extra
 
@@ -122,11 +122,8 @@ def tasks(
     measured = unwrap(app)
     if measured is not None and not isinstance(measured, Celery):
         raise TypeError(f"invalid app {app!r}: pass the Celery app, or None for all apps")
-    registrations = Registrations(registry)
-    try:
-        instruments = Tasks(
-            registrations, measured, tuple(bounds), size("max_series", max_series), registry
-        )
+    with closing(Registrations(registry)) as own:
+        instruments = Tasks(own, measured, tuple(bounds), size("max_series", max_series), registry)
         for signal, receiver in instruments.connections():
             signal.connect(receiver, weak=False, dispatch_uid=instruments.key)
         try:
@@ -134,5 +131,3 @@ def tasks(
         finally:
             for signal, _ in instruments.connections():
                 signal.disconnect(dispatch_uid=instruments.key)
-    finally:
-        registrations.close()

@@ -34,7 +34,7 @@ thread, for programs that migrate, does not learn that its client has left; its 
 from asyncio import CancelledError
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import aclosing, contextmanager
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any, NamedTuple, Self, final
 
@@ -46,7 +46,7 @@ with require_extra("grpc"):
 from metrics._fork import survives_fork
 from metrics.instruments import BucketHistogram, Family, UpDownCounter
 from metrics.instruments._inner import Real, Whole, size
-from metrics.integrations._binding import ProviderBinding, Wording
+from metrics.integrations._binding import ProviderBinding, Wording, registered
 from metrics.integrations._failures import Failures
 from metrics.integrations._http.instruments import OTHER
 from metrics.integrations.http import BOUNDS, MAX_SERIES
@@ -482,21 +482,15 @@ def rpc(
     """
     if isinstance(exclude, str):
         raise TypeError(f"invalid exclude {exclude!r}: use a sequence, as [{exclude!r}]")
-    registrations = Registrations(registry)
-    try:
-        instruments = RPCServer(
-            registrations,
-            frozenset(name.removeprefix("/") for name in exclude),
-            size("max_series", max_series),
-            tuple(bounds),
-            registry.clock.monotonic_ns,
-        )
-        try:
-            yield instruments
-        finally:
-            instruments.closed = True
-    finally:
-        registrations.close()
+    create = partial(
+        RPCServer,
+        exclude=frozenset(name.removeprefix("/") for name in exclude),
+        max_series=size("max_series", max_series),
+        bounds=tuple(bounds),
+        now=registry.clock.monotonic_ns,
+    )
+    with registered(registry, create) as instruments:
+        yield instruments
 
 
 def server(rpc: Source) -> grpc.ServerInterceptor:

@@ -42,13 +42,14 @@ of Prometheus have no error type: a request that failed after its status was sen
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from metrics._fork import survives_fork
 from metrics.instruments._inner import Real, Whole, size
+from metrics.integrations._binding import registered
 from metrics.integrations._http.instruments import HTTPServer, Names
 from metrics.options import is_unset
 from metrics.registry import Registry
-from metrics.registry._inner import Registrations
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """Upper bounds of the durations of requests in seconds, as OpenTelemetry has them."""
@@ -124,21 +125,15 @@ def server(
         raise ValueError(f"invalid names {names!r}: use 'opentelemetry' or 'prometheus'")
     if isinstance(exclude, str):
         raise TypeError(f"invalid exclude {exclude!r}: use a sequence, as [{exclude!r}]")
-    registrations = Registrations(registry)
-    try:
-        instruments = HTTPServer(
-            registrations,
-            NAMES[dialect],
-            frozenset(exclude),
-            size("max_series", max_series),
-            tuple(bounds),
-            first_byte,
-            sizes,
-            registry.clock.monotonic_ns,
-        )
-        try:
-            yield instruments
-        finally:
-            instruments.closed = True
-    finally:
-        registrations.close()
+    create = partial(
+        HTTPServer,
+        names=NAMES[dialect],
+        exclude=frozenset(exclude),
+        max_series=size("max_series", max_series),
+        bounds=tuple(bounds),
+        first_byte=first_byte,
+        sizes=sizes,
+        now=registry.clock.monotonic_ns,
+    )
+    with registered(registry, create) as instruments:
+        yield instruments

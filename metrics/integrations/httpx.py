@@ -41,7 +41,7 @@ has a Content-Length; that of a response by its bytes as received, before decomp
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from types import TracebackType
+from functools import partial
 from typing import Any, NamedTuple, Self, final
 
 from metrics._extras import require_extra
@@ -52,8 +52,16 @@ with require_extra("httpx"):
 from metrics._fork import survives_fork
 from metrics.instruments import BucketHistogram, Family, UpDownCounter
 from metrics.instruments._inner import Real, Whole, size
+from metrics.integrations._binding import registered
 from metrics.integrations._failures import Failures
-from metrics.integrations._http.instruments import METHODS, OTHER, error_type
+from metrics.integrations._http.instruments import (
+    METHODS,
+    OTHER,
+    WITH_LENGTH,
+    duration_family,
+    error_type,
+    size_family,
+)
 from metrics.integrations.http import BOUNDS, MAX_SERIES
 from metrics.registry import Registry
 from metrics.registry._inner import Registrations
@@ -136,31 +144,16 @@ class HTTPClient:
         self.first_byte = first_byte
         self.now = now
         self._failures = Failures("a request")
-        self._durations = own.bucket_histograms(
-            NAMES.duration,
-            NAMES.series,
-            bounds,
-            unit="seconds",
-            description="Time from the request to the "
-            + ("headers of the response" if first_byte else "end of the response"),
-            max_children=max_series,
-        )
+        ending = "headers" if first_byte else "end"
+        self._durations = duration_family(own, NAMES, bounds, ending, max_series)
         self._request_sizes: Family[BucketHistogram] | None = None
         self._response_sizes: Family[BucketHistogram] | None = None
         if sizes:
-            self._request_sizes = own.bucket_histograms(
-                NAMES.request_size,
-                NAMES.series,
-                unit="bytes",
-                description="Bodies of requests with a Content-Length",
-                max_children=max_series,
+            self._request_sizes = size_family(
+                own, NAMES.request_size, NAMES.series, WITH_LENGTH, max_series
             )
-            self._response_sizes = own.bucket_histograms(
-                NAMES.response_size,
-                NAMES.series,
-                unit="bytes",
-                description="Bodies of responses, as received",
-                max_children=max_series,
+            self._response_sizes = size_family(
+                own, NAMES.response_size, NAMES.series, "responses, as received", max_series
             )
         self._active: Family[UpDownCounter] = own.updown_counters(
             NAMES.active, NAMES.server, description="Requests under way", max_children=max_series
@@ -302,13 +295,8 @@ class MeasuredTransport(httpx.BaseTransport):
         self._inner.__enter__()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        self._inner.__exit__(exc_type, exc_value, traceback)
+    def __exit__(self, *failure: Any) -> None:  # noqa: PYI036 - httpx types them
+        self._inner.__exit__(*failure)
 
 
 @final
@@ -341,13 +329,8 @@ class AsyncMeasuredTransport(httpx.AsyncBaseTransport):
         await self._inner.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        await self._inner.__aexit__(exc_type, exc_value, traceback)
+    async def __aexit__(self, *failure: Any) -> None:  # noqa: PYI036 - as above
+        await self._inner.__aexit__(*failure)
 
 
 @final
@@ -437,19 +420,13 @@ def client(
         DuplicateMetricError: a name is taken.
         TypeError, ValueError: an option is malformed, or a label is one of the registry's labels.
     """
-    registrations = Registrations(registry)
-    try:
-        instruments = HTTPClient(
-            registrations,
-            size("max_series", max_series),
-            tuple(bounds),
-            first_byte,
-            sizes,
-            registry.clock.monotonic_ns,
-        )
-        try:
-            yield instruments
-        finally:
-            instruments.closed = True
-    finally:
-        registrations.close()
+    create = partial(
+        HTTPClient,
+        max_series=size("max_series", max_series),
+        bounds=tuple(bounds),
+        first_byte=first_byte,
+        sizes=sizes,
+        now=registry.clock.monotonic_ns,
+    )
+    with registered(registry, create) as instruments:
+        yield instruments

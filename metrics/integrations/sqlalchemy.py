@@ -33,7 +33,7 @@ of waiting.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, final
 
 from metrics._extras import require_extra
@@ -334,9 +334,8 @@ def measure(
     """Register the instruments of engines and listen to the engines."""
     synchronous = {name: synchronous_engine(each) for name, each in engines.items()}
     with ExitStack() as stack:
-        registrations = Registrations(registry)
-        stack.callback(registrations.close)
-        client = DatabaseClient(registrations, tuple(bounds), named, registry.clock.monotonic_ns)
+        own = stack.enter_context(closing(Registrations(registry)))
+        client = DatabaseClient(own, tuple(bounds), named, registry.clock.monotonic_ns)
         for name, each in synchronous.items():
             measured = MeasuredEngine(client, each, (name,) if named else ())
             stack.enter_context(measured.listen())

@@ -19,6 +19,8 @@ OTHER = "_OTHER"
 CANCELLED = "cancelled"
 ABORTED = "aborted"
 
+WITH_LENGTH = "requests with a Content-Length"
+
 SERVER_ERROR = 500
 """Lowest status of an error of the server."""
 
@@ -159,29 +161,18 @@ class HTTPServer:
             self._requests = own.counters(
                 names.requests, names.series, description="Requests", max_children=max_series
             )
-        self._durations: Any = own.bucket_histograms(
-            names.duration,
-            names.series,
-            bounds,
-            unit="seconds",
-            description="Time from the request to the "
-            + ("first byte of the response" if first_byte else "end of the response"),
-            max_children=max_series,
-        )
+        ending = "first byte" if first_byte else "end"
+        self._durations: Any = duration_family(own, names, bounds, ending, max_series)
         if sizes:
-            self._request_sizes = own.bucket_histograms(
-                names.request_size,
-                names.series,
-                unit="bytes",
-                description="Bodies of requests with a Content-Length",
-                max_children=max_series,
+            self._request_sizes = size_family(
+                own, names.request_size, names.series, WITH_LENGTH, max_series
             )
-            self._response_sizes = own.bucket_histograms(
+            self._response_sizes = size_family(
+                own,
                 names.response_size,
                 names.series,
-                unit="bytes",
-                description="Bodies of responses, without their headers",
-                max_children=max_series,
+                "responses, without their headers",
+                max_series,
             )
         self._active: Any = own.updown_counters(
             names.active, (names.method,), description="Requests under way"
@@ -266,6 +257,29 @@ class HTTPServer:
         labels: tuple[str, ...] = (route, str(int(code)) if code else "", error)
         durations = self._websocket_durations
         durations.labels(*labels[: len(durations.labelnames)]).update(seconds)
+
+
+def duration_family(
+    own: Registrations, names: Any, bounds: Iterable[Real], ending: str, max_series: int
+) -> Any:
+    """Register the durations of requests; `ending` is what ends one, of the response."""
+    return own.bucket_histograms(
+        names.duration,
+        names.series,
+        bounds,
+        unit="seconds",
+        description=f"Time from the request to the {ending} of the response",
+        max_children=max_series,
+    )
+
+
+def size_family(
+    own: Registrations, name: str, labels: tuple[str, ...], measured: str, max_series: int
+) -> Any:
+    """Register the sizes of bodies."""
+    return own.bucket_histograms(
+        name, labels, unit="bytes", description=f"Bodies of {measured}", max_children=max_series
+    )
 
 
 def request_size(family: Any, labels: tuple[str, ...]) -> Callable[[float], None]:
