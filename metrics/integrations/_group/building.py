@@ -8,7 +8,7 @@ snapshot alone where an instrument would count every value again.
 from collections.abc import Callable, Iterable, Sequence
 from logging import getLogger
 from math import fsum
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, cast, final
 
 from metrics.instruments import (
     BucketHistogram,
@@ -125,37 +125,26 @@ def merged_buckets(child: Child, bounds: Sequence[float]) -> Instrument:
     return MergedValue(BucketHistogram, buckets_of(child, bounds))
 
 
-def counter_of(child: Child) -> Instrument:
-    """Return a `Counter` of all processes."""
-    counter = Counter()
-    counter.inc(child.counts[0])
-    return counter
+def incremented(counter: Any, total: float) -> Instrument:
+    """Return a new counter of any kind with its total."""
+    counter.inc(total)
+    return cast("Instrument", counter)
 
 
-def float_counter_of(child: Child) -> Instrument:
-    """Return a `FloatCounter` of all processes."""
-    counter = FloatCounter()
-    counter.inc(exact_sum(child.sums[0]))
-    return counter
+def levels_of(child: Child) -> list[Any]:
+    """Return the values of the living processes."""
+    return [level[0] for level in child.levels]
 
 
-def updown_counter_of(child: Child) -> Instrument:
-    """Return an `UpDownCounter` of the living processes."""
-    counter = UpDownCounter()
-    counter.inc(sum([level for (level,) in child.levels]))
-    return counter
+def gauge_of(gauge: Any, child: Child, mode: str) -> Instrument:
+    """Return a new gauge with the value of the living processes, in a mode for one series."""
+    gauge.set(gauge_value(child, mode))
+    return cast("Instrument", gauge)
 
 
-def float_updown_counter_of(child: Child) -> Instrument:
-    """Return a `FloatUpDownCounter` of the living processes."""
-    counter = FloatUpDownCounter()
-    counter.inc(exact_sum([level for (level,) in child.levels]))
-    return counter
-
-
-def gauge_value(child: Child, mode: str) -> float:
-    """Return the value of a gauge of the living processes, in a mode for one series."""
-    values: list[float] = [level[0] for level in child.levels]
+def gauge_value(child: Child, mode: str) -> Any:
+    """Return the value of a gauge of the living processes."""
+    values = levels_of(child)
     if mode == "min":
         return min(values)
     if mode == "max":
@@ -233,12 +222,21 @@ def health_of(child: Child) -> HealthcheckSnapshot:
 
 
 BUILDERS: dict[str, tuple[type, Callable[[Child, Any], Instrument]]] = {
-    "counter": (Counter, lambda child, _: counter_of(child)),
-    "float_counter": (FloatCounter, lambda child, _: float_counter_of(child)),
-    "updown_counter": (UpDownCounter, lambda child, _: updown_counter_of(child)),
-    "float_updown_counter": (FloatUpDownCounter, lambda child, _: float_updown_counter_of(child)),
-    "gauge": (Gauge, lambda child, mode: gauge_of(Gauge, gauge_value(child, mode))),
-    "int_gauge": (IntGauge, lambda child, mode: gauge_of(IntGauge, gauge_value(child, mode))),
+    "counter": (Counter, lambda child, _: incremented(Counter(), child.counts[0])),
+    "float_counter": (
+        FloatCounter,
+        lambda child, _: incremented(FloatCounter(), exact_sum(child.sums[0])),
+    ),
+    "updown_counter": (
+        UpDownCounter,
+        lambda child, _: incremented(UpDownCounter(), sum(levels_of(child))),
+    ),
+    "float_updown_counter": (
+        FloatUpDownCounter,
+        lambda child, _: incremented(FloatUpDownCounter(), exact_sum(levels_of(child))),
+    ),
+    "gauge": (Gauge, lambda child, mode: gauge_of(Gauge(), child, mode)),
+    "int_gauge": (IntGauge, lambda child, mode: gauge_of(IntGauge(), child, mode)),
     "meter": (
         Meter,
         lambda child, _: MergedValue(Meter, rates_of(child, child.counts[0])),
@@ -269,17 +267,6 @@ BUILDERS: dict[str, tuple[type, Callable[[Child, Any], Instrument]]] = {
     "healthcheck": (Healthcheck, lambda child, _: MergedValue(Healthcheck, health_of(child))),
 }
 """Class of the instruments of a shape, and the function that makes one of merged numbers."""
-
-
-def gauge_of(kind: type, value: float) -> Instrument:
-    """Return a gauge with this value."""
-    if kind is IntGauge:
-        whole = IntGauge()
-        whole.set(int(value))
-        return whole
-    gauge = Gauge()
-    gauge.set(value)
-    return gauge
 
 
 def is_split(one: MergedRecord, children: Sequence[Child]) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from logging import getLogger
+from operator import attrgetter
 from typing import Any, NamedTuple, final
 
 from metrics.clock import Clock
@@ -71,26 +72,24 @@ class AlikeChildren:
         self.children: list[Any] = []
 
 
+Append = Callable[[AlikeChildren, Columns, Clock], object]
+"""Function that appends numbers of children to columns."""
+
+
 class Shape(NamedTuple):
     """Kind of series in the files: its name, and the function that appends numbers of children."""
 
     name: str
-    append: Callable[[AlikeChildren, Columns, Clock], object]
+    append: Append
 
 
-def append_counts(alike: AlikeChildren, columns: Columns, _clock: Clock) -> None:
-    """Append the counts of `Counter`s."""
-    columns.counts.extend([child.count for child in alike.children])
+def appender(column: str, value_of: Callable[[Any], Any]) -> Append:
+    """Return a function that appends one value of each child to a column."""
 
+    def append(alike: AlikeChildren, columns: Columns, _clock: Clock) -> None:
+        getattr(columns, column).extend(map(value_of, alike.children))
 
-def append_sums(alike: AlikeChildren, columns: Columns, _clock: Clock) -> None:
-    """Append the totals of `FloatCounter`s."""
-    columns.sums.extend([float(child.count) for child in alike.children])
-
-
-def append_levels(alike: AlikeChildren, columns: Columns, _clock: Clock) -> None:
-    """Append the present counts of `UpDownCounter`s."""
-    columns.levels.extend([child.count for child in alike.children])
+    return append
 
 
 def append_gauges(alike: AlikeChildren, columns: Columns, clock: Clock) -> None:
@@ -173,26 +172,17 @@ def append_recent(alike: AlikeChildren, columns: Columns, clock: Clock) -> None:
         columns.levels.extend((recent.count, float(recent.sum)))
 
 
-def append_infos(alike: AlikeChildren, columns: Columns, _clock: Clock) -> None:
-    """Append the info labels of `Info`s."""
-    columns.texts.extend([child.value for child in alike.children])
+def checked_error(check: Healthcheck) -> list[Any]:
+    """Return the result of a check: whether it has run, and the error."""
+    snapshot = check.snapshot(READER)
+    return [snapshot.checked, snapshot.error]
 
 
-def append_states(alike: AlikeChildren, columns: Columns, _clock: Clock) -> None:
-    """Append the states of `StateSet`s."""
-    columns.texts.extend([dict(child.snapshot(READER).states) for child in alike.children])
-
-
-def append_checks(alike: AlikeChildren, columns: Columns, _clock: Clock) -> None:
-    """Append the results of `Healthcheck`s: checked or not, and the error."""
-    for child in alike.children:
-        snapshot = child.snapshot(READER)
-        columns.texts.append([snapshot.checked, snapshot.error])
-
+append_levels = appender("levels", attrgetter("count"))
 
 SHAPES: dict[type, Shape] = {
-    Counter: Shape("counter", append_counts),
-    FloatCounter: Shape("float_counter", append_sums),
+    Counter: Shape("counter", appender("counts", attrgetter("count"))),
+    FloatCounter: Shape("float_counter", appender("sums", attrgetter("count"))),
     UpDownCounter: Shape("updown_counter", append_levels),
     FloatUpDownCounter: Shape("float_updown_counter", append_levels),
     Gauge: Shape("gauge", append_gauges),
@@ -201,9 +191,11 @@ SHAPES: dict[type, Shape] = {
     BucketHistogram: Shape("bucket_histogram", append_buckets),
     Histogram: Shape("histogram", append_histograms),
     ResettingTimer: Shape("resetting_timer", append_recent),
-    Info: Shape("info", append_infos),
-    StateSet: Shape("state_set", append_states),
-    Healthcheck: Shape("healthcheck", append_checks),
+    Info: Shape("info", appender("texts", attrgetter("value"))),
+    StateSet: Shape(
+        "state_set", appender("texts", lambda child: dict(child.snapshot(READER).states))
+    ),
+    Healthcheck: Shape("healthcheck", appender("texts", checked_error)),
 }
 """Shapes by class; a timer has one of two, see `shape_of`."""
 
@@ -417,9 +409,7 @@ class RegistryColumns:
     def take_removed(self) -> SeriesTable | None:
         """Return the final totals of children removed since the last time; None without any."""
         plans, self._removed = self._removed, []
-        if not plans:
-            return None
-        return self._read_plans(plans)
+        return self._read_plans(plans) if plans else None
 
     def _read_plans(self, plans: list[EntryPlan]) -> SeriesTable:
         """Return the values of the children of plans."""
