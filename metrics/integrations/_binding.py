@@ -28,7 +28,7 @@ S = TypeVar("S", bound=Instruments)
 
 
 @contextmanager
-def registered(registry: Registry, create: Callable[[Registrations], S]) -> Iterator[S]:
+def registration(registry: Registry, create: Callable[[Registrations], S]) -> Iterator[S]:
     """Register the instruments of a server until the block ends, after which they are closed.
 
     Args:

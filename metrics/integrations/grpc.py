@@ -46,7 +46,7 @@ with require_extra("grpc"):
 from metrics._fork import survives_fork
 from metrics.instruments import BucketHistogram, Family, UpDownCounter
 from metrics.instruments._inner import Real, Whole, size
-from metrics.integrations._binding import ProviderBinding, Wording, registered
+from metrics.integrations._binding import ProviderBinding, Wording, registration
 from metrics.integrations._failures import Failures
 from metrics.integrations._http.instruments import OTHER
 from metrics.integrations.http import BOUNDS, MAX_SERIES
@@ -489,7 +489,7 @@ def rpc(
         bounds=tuple(bounds),
         now=registry.clock.monotonic_ns,
     )
-    with registered(registry, create) as instruments:
+    with registration(registry, create) as instruments:
         yield instruments
 
 

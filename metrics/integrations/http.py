@@ -46,7 +46,7 @@ from functools import partial
 
 from metrics._fork import survives_fork
 from metrics.instruments._inner import Real, Whole, size
-from metrics.integrations._binding import registered
+from metrics.integrations._binding import registration
 from metrics.integrations._http.instruments import HTTPServer, Names
 from metrics.options import is_unset
 from metrics.registry import Registry
@@ -135,5 +135,5 @@ def server(
         sizes=sizes,
         now=registry.clock.monotonic_ns,
     )
-    with registered(registry, create) as instruments:
+    with registration(registry, create) as instruments:
         yield instruments

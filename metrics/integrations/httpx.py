@@ -52,7 +52,7 @@ with require_extra("httpx"):
 from metrics._fork import survives_fork
 from metrics.instruments import BucketHistogram, Family, UpDownCounter
 from metrics.instruments._inner import Real, Whole, size
-from metrics.integrations._binding import registered
+from metrics.integrations._binding import registration
 from metrics.integrations._failures import Failures
 from metrics.integrations._http.instruments import (
     METHODS,
@@ -428,5 +428,5 @@ def client(
         sizes=sizes,
         now=registry.clock.monotonic_ns,
     )
-    with registered(registry, create) as instruments:
+    with registration(registry, create) as instruments:
         yield instruments

@@ -125,8 +125,9 @@ def merged_buckets(child: Child, bounds: Sequence[float]) -> Instrument:
     return MergedValue(BucketHistogram, buckets_of(child, bounds))
 
 
-def incremented(counter: Any, total: float) -> Instrument:
-    """Return a new counter of any kind with its total."""
+def new_counter(kind: type, total: float) -> Instrument:
+    """Return a counter of a kind with its total."""
+    counter = kind()
     counter.inc(total)
     return cast("Instrument", counter)
 
@@ -136,8 +137,9 @@ def levels_of(child: Child) -> list[Any]:
     return [level[0] for level in child.levels]
 
 
-def gauge_of(gauge: Any, child: Child, mode: str) -> Instrument:
-    """Return a new gauge with the value of the living processes, in a mode for one series."""
+def new_gauge(kind: type, child: Child, mode: str) -> Instrument:
+    """Return a gauge of a kind with the value of the living processes, in a mode for one series."""
+    gauge = kind()
     gauge.set(gauge_value(child, mode))
     return cast("Instrument", gauge)
 
@@ -222,21 +224,21 @@ def health_of(child: Child) -> HealthcheckSnapshot:
 
 
 BUILDERS: dict[str, tuple[type, Callable[[Child, Any], Instrument]]] = {
-    "counter": (Counter, lambda child, _: incremented(Counter(), child.counts[0])),
+    "counter": (Counter, lambda child, _: new_counter(Counter, child.counts[0])),
     "float_counter": (
         FloatCounter,
-        lambda child, _: incremented(FloatCounter(), exact_sum(child.sums[0])),
+        lambda child, _: new_counter(FloatCounter, exact_sum(child.sums[0])),
     ),
     "updown_counter": (
         UpDownCounter,
-        lambda child, _: incremented(UpDownCounter(), sum(levels_of(child))),
+        lambda child, _: new_counter(UpDownCounter, sum(levels_of(child))),
     ),
     "float_updown_counter": (
         FloatUpDownCounter,
-        lambda child, _: incremented(FloatUpDownCounter(), exact_sum(levels_of(child))),
+        lambda child, _: new_counter(FloatUpDownCounter, exact_sum(levels_of(child))),
     ),
-    "gauge": (Gauge, lambda child, mode: gauge_of(Gauge(), child, mode)),
-    "int_gauge": (IntGauge, lambda child, mode: gauge_of(IntGauge(), child, mode)),
+    "gauge": (Gauge, lambda child, mode: new_gauge(Gauge, child, mode)),
+    "int_gauge": (IntGauge, lambda child, mode: new_gauge(IntGauge, child, mode)),
     "meter": (
         Meter,
         lambda child, _: MergedValue(Meter, rates_of(child, child.counts[0])),

@@ -36,8 +36,39 @@ class RecordedValues(tuple[float, ...]):
     __hash__ = tuple.__hash__
 
 
+class NumberedChange(Shared):
+    """Change whose numbers are its attributes."""
+
+    __slots__ = ("_numbers",)
+
+    def __init__(self, numbers: Mapping[str, Any]) -> None:
+        self._numbers = MappingProxyType(numbers)
+
+    @property
+    def numbers(self) -> Mapping[str, Any]:
+        """All attributes of this change, by name."""
+        return self._numbers
+
+    def _missing(self, name: str) -> str:
+        """Return the message that there is no such attribute."""
+        raise NotImplementedError
+
+    def _attributes(self) -> str:
+        """Return the attributes that there are, for a message."""
+        return f"it has {', '.join(self._numbers)}" if self._numbers else "it has none"
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._numbers[name]
+        except KeyError:
+            raise AttributeError(self._missing(name)) from None
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._numbers]
+
+
 @final
-class Change(Shared):
+class Change(NumberedChange):
     """Change of one instrument while it was recorded. Immutable.
 
     Its attributes depend on the kind of instrument:
@@ -60,7 +91,7 @@ class Change(Shared):
     of a `FloatCounter` are differences of floats and rounded as such.
     """
 
-    __slots__ = ("_after", "_before", "_numbers", "_timed")
+    __slots__ = ("_after", "_before", "_timed")
 
     def __init__(
         self,
@@ -73,7 +104,7 @@ class Change(Shared):
         self._before = before
         self._after = after
         self._timed = timed
-        self._numbers = MappingProxyType(difference(before, after, values))
+        super().__init__(difference(before, after, values))
 
     @property
     def before(self) -> Snapshot | None:
@@ -84,11 +115,6 @@ class Change(Shared):
     def after(self) -> Snapshot:
         """The snapshot now, or at the end of the recording; it has the rates."""
         return self._after
-
-    @property
-    def numbers(self) -> Mapping[str, Any]:
-        """All attributes of this change, by name."""
-        return self._numbers
 
     @property
     def changed(self) -> bool:
@@ -117,27 +143,22 @@ class Change(Shared):
             if durations or not self._timed or name not in DURATIONS
         }
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self._numbers[name]
-        except KeyError:
-            raise AttributeError(missing(name, self)) from None
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._numbers]
+    def _missing(self, name: str) -> str:
+        kind = type(self._after).__name__.removesuffix("Snapshot")
+        return f"the change of a {kind} has no {name!r}; {self._attributes()}"
 
     def __repr__(self) -> str:
         return f"<Change {listing(self._numbers)}>"
 
 
-class FamilyChange(Shared):
+class FamilyChange(NumberedChange):
     """Change of a family's children, all of them or the ones with some labels. Immutable.
 
     `changes["http"]["GET", "200"]`, or `changes["http"].labels(method="GET", status=200)`, is the
     `Change` of one child; `labels(method="GET")` is the sum over all children with that label.
     """
 
-    __slots__ = ("_children", "_labelnames", "_numbers", "_unmade")
+    __slots__ = ("_children", "_labelnames", "_unmade")
 
     def __init__(
         self,
@@ -148,7 +169,7 @@ class FamilyChange(Shared):
         self._labelnames = labelnames
         self._children = MappingProxyType(dict(children))
         self._unmade = unmade
-        self._numbers = MappingProxyType(
+        super().__init__(
             {
                 name: sum([getattr(child, name) for child in children.values()])
                 for name in SUMMED
@@ -160,11 +181,6 @@ class FamilyChange(Shared):
     def children(self) -> Mapping[tuple[str, ...], Change]:
         """Label values to the child's change, of every child there is, or was at the beginning."""
         return self._children
-
-    @property
-    def numbers(self) -> Mapping[str, Any]:
-        """All attributes of the children as a whole, by name."""
-        return self._numbers
 
     @property
     def changed(self) -> bool:
@@ -222,14 +238,10 @@ class FamilyChange(Shared):
             return self.labels(**key)
         return self.labels(*key) if isinstance(key, tuple) else self.labels(key)
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self._numbers[name]
-        except KeyError:
-            raise AttributeError(missing(name, self)) from None
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._numbers]
+    def _missing(self, name: str) -> str:
+        return (
+            f"a family as a whole has no {name!r}, {self._attributes()}; ask a child, with labels()"
+        )
 
     def __repr__(self) -> str:
         return f"<FamilyChange of {len(self._children)} children, {listing(self._numbers)}>"
@@ -255,14 +267,8 @@ class Unregistered(FamilyChange):
         """Return the numbers in the types of JSON."""
         return self._unmade.to_dict()
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self._numbers[name]
-        except KeyError:
-            raise AttributeError(
-                f"{self._name!r} was never registered, and so has no {name!r}; "
-                f"it has {', '.join(self._numbers)}"
-            ) from None
+    def _missing(self, name: str) -> str:
+        return f"{self._name!r} was never registered, and so has no {name!r}; {self._attributes()}"
 
     def __repr__(self) -> str:
         return f"<Unregistered {self._name!r}>"
@@ -350,12 +356,3 @@ def in_form_of(expected: object, actual: object) -> object:
     if isinstance(actual, tuple):
         return list(actual) if isinstance(expected, list) else tuple(actual)
     return dict(actual) if isinstance(actual, Mapping) else actual
-
-
-def missing(name: str, change: Change | FamilyChange) -> str:
-    """Return the message that a change has no such attribute, and which ones it has."""
-    has = f"it has {', '.join(change.numbers)}" if change.numbers else "it has none"
-    if isinstance(change, FamilyChange):
-        return f"a family as a whole has no {name!r}, {has}; ask a child, with labels()"
-    kind = type(change.after).__name__.removesuffix("Snapshot")
-    return f"the change of a {kind} has no {name!r}; {has}"

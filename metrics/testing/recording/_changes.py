@@ -16,7 +16,6 @@ from metrics.testing.recording._change import (
     in_form_of,
     listing,
     matches,
-    missing,
 )
 from metrics.testing.recording._tracks import AnyTrack, new_track
 
@@ -143,7 +142,7 @@ class Changes(Shared):
         change = self[name] if labels is None else self[name, labels]
         for field in expected:
             if field not in change.numbers and not isinstance(change, Unregistered):
-                raise TypeError(f"{name!r}: {missing(field, change)}")
+                raise TypeError(f"{name!r}: {change._missing(field)}")
         wrong = [
             f"  {field}: expected {value!r}, got "
             + (repr(in_form_of(value, actual[field])) if field in actual else "none")
