@@ -12,6 +12,8 @@ logger = getLogger("metrics.integrations")
 class Failures:
     """Failed measurements of one kind, of which the first is logged.
 
+    As a context manager it ends a block that raises an `Exception`: `with failures:`.
+
     Args:
         measured: the noun of the log: `a request was not measured: ...`.
     """
@@ -21,6 +23,15 @@ class Failures:
     def __init__(self, measured: str) -> None:
         self._measured = measured
         self._logged = False
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if isinstance(error, Exception):
+            self.report(error)
+            return True
+        return False
 
     def report(self, error: Exception) -> None:
         """Log the first failure."""

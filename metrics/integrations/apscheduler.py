@@ -29,6 +29,7 @@ APScheduler reports none.
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple, TypeVar, final
 
 from metrics._extras import require_extra
@@ -145,21 +146,19 @@ class Jobs:
             description="Runs of jobs",
             max_children=max_series * (len(OUTCOMES) + 1),
         )
-        self._durations = own.bucket_histograms(
-            NAMES.duration,
-            (NAMES.job,),
-            bounds,
+        times = partial(
+            own.bucket_histograms,
+            labels=(NAMES.job,),
+            bounds=bounds,
             unit="seconds",
-            description="Time from the submission of runs to their end",
             max_children=max_series,
         )
-        self._lateness = own.bucket_histograms(
+        self._durations = times(
+            NAMES.duration, description="Time from the submission of runs to their end"
+        )
+        self._lateness = times(
             NAMES.lateness,
-            (NAMES.job,),
-            bounds,
-            unit="seconds",
             description="Time from the scheduled time of runs to their submission",
-            max_children=max_series,
         )
         own.register(
             NAMES.active,
@@ -169,7 +168,7 @@ class Jobs:
 
     def listen(self, event: Any) -> None:
         """Record an event of the scheduler; log a failure."""
-        try:
+        with self._failures:
             if event.code in OUTCOMES:
                 self._end(event)
             elif event.code == events.EVENT_JOB_SUBMITTED:
@@ -179,8 +178,6 @@ class Jobs:
                 self._runs.labels(self._name_of(event), "max_instances").inc(skipped)
             elif self._by_name:
                 self._read_name(event)
-        except Exception as error:  # noqa: BLE001 - no scheduler fails because it is measured
-            self._failures.report(error)
 
     def _submit(self, event: Any) -> None:
         name, now = self._name_of(event), self._clock.time()

@@ -131,36 +131,29 @@ class RPCServer:
 
     def arrive(self, full_method: str) -> "Arrival | None":
         """Return the arrival of a call; None if it is excluded or cannot be measured."""
-        try:
+        with self._failures:
             name = full_method.removeprefix("/")
             service, _, method = name.rpartition("/")
-            if name in self._exclude or service in self._exclude:
-                return None
-            return Arrival(self, (SYSTEM, service, method), self.now())
-        except Exception as error:  # noqa: BLE001 - no call fails because it is not measured
-            self._failures.report(error)
-            return None
+            if name not in self._exclude and service not in self._exclude:
+                return Arrival(self, (SYSTEM, service, method), self.now())
+        return None
 
     def enter(self, method: tuple[str, ...]) -> UpDownCounter | None:
         """Count a call as under way; return the number of such calls."""
-        try:
+        with self._failures:
             active = self._active.labels(*method)
             active.inc()
-        except Exception as error:  # noqa: BLE001 - as above
-            self._failures.report(error)
-            return None
-        return active
+            return active
+        return None
 
     def record(
         self, method: tuple[str, ...], arrived: int, context: Any, error: BaseException | None
     ) -> None:
         """Record a call that has ended; without a context, one to an unknown method."""
-        try:
+        with self._failures:
             seconds = (self.now() - arrived) / SECOND
             status = UNIMPLEMENTED if context is None else status_of(context, error)
             self._durations.labels(*method, str(status)).update(seconds)
-        except Exception as problem:  # noqa: BLE001 - as above
-            self._failures.report(problem)
 
 
 class Arrival(NamedTuple):

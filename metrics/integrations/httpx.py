@@ -184,7 +184,7 @@ class HTTPClient:
         """Return the measurement of a request that begins; None after the stop."""
         if self.closed:
             return None
-        try:
+        with self._failures:
             url = request.url
             server = url.host, str(url.port or PORTS.get(url.scheme, ""))
             method = request.method if request.method in METHODS else OTHER
@@ -192,22 +192,18 @@ class HTTPClient:
             length = request.headers.get("Content-Length", "")
             active = self._active.labels(*server)
             return ClientRequest(self, (method, *server, template), length, active)
-        except Exception as error:  # noqa: BLE001 - no request fails because it is not measured
-            self._failures.report(error)
-            return None
+        return None
 
     def record(
         self, labels: tuple[str, ...], seconds: float, request_size: str, response_size: int
     ) -> None:
         """Record a request that has ended; log a failure."""
-        try:
+        with self._failures:
             self._durations.labels(*labels).update(seconds)
             if self._request_sizes is not None and request_size:
                 self._request_sizes.labels(*labels).update(float(request_size))
             if self._response_sizes is not None:
                 self._response_sizes.labels(*labels).update(float(response_size))
-        except Exception as error:  # noqa: BLE001 - as above
-            self._failures.report(error)
 
 
 @final

@@ -34,6 +34,7 @@ of waiting.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, final
 
 from metrics._extras import require_extra
@@ -132,26 +133,19 @@ class DatabaseClient:
         self.now = now
         self.failures = Failures("a query")
         self.engines: list[MeasuredEngine] = []
-        self.durations: Family[BucketHistogram] = own.bucket_histograms(
+        times = partial(own.bucket_histograms, bounds=bounds, unit="seconds")
+        self.durations: Family[BucketHistogram] = times(
             NAMES.duration,
             (*NAMES.series, *pool),
-            bounds,
-            unit="seconds",
             description="Time of the execution of statements",
         )
-        self.use_times: Family[BucketHistogram] = own.bucket_histograms(
+        self.use_times: Family[BucketHistogram] = times(
             NAMES.use_time,
             pool,
-            bounds,
-            unit="seconds",
             description="Time from the checkout of connections to their return to the pool",
         )
-        self.create_times: Family[BucketHistogram] = own.bucket_histograms(
-            NAMES.create_time,
-            pool,
-            bounds,
-            unit="seconds",
-            description="Time that it took to create connections",
+        self.create_times: Family[BucketHistogram] = times(
+            NAMES.create_time, pool, description="Time that it took to create connections"
         )
         own.register(
             NAMES.connections,
@@ -227,10 +221,8 @@ class MeasuredEngine:
 
     def begin(self, connection: "Connection", *_: object) -> None:
         """Note the beginning of an operation in its connection, which has one at a time."""
-        try:
+        with self._client.failures:
             connection.info[self] = self._client.now()
-        except Exception as error:  # noqa: BLE001 - no query fails because it is not measured
-            self._client.failures.report(error)
 
     def end(self, connection: "Connection", _cursor: object, statement: str, *_: object) -> None:
         """Record an operation."""
@@ -244,13 +236,11 @@ class MeasuredEngine:
 
     def _record(self, connection: "Connection", statement: str, error: str) -> None:
         client = self._client
-        try:
+        with client.failures:
             started = connection.info.pop(self, None)
             if started is not None:
                 labels = self._system, operation_name(statement), error, *self.pool
                 client.durations.labels(*labels).update((client.now() - started) / SECOND)
-        except Exception as problem:  # noqa: BLE001 - as above
-            client.failures.report(problem)
 
     def connect(self, _dialect: object, record: Any, *_: object) -> None:
         """Note the beginning of a connection's creation."""
@@ -269,20 +259,16 @@ class MeasuredEngine:
         self._measure(record, "used", self._client.use_times)
 
     def _note(self, record: Any, kind: str) -> None:
-        try:
+        with self._client.failures:
             # The connection itself may not exist, or be replaced before it is returned.
             if record is not None:
                 record.record_info[self, kind] = self._client.now()
-        except Exception as error:  # noqa: BLE001 - as above
-            self._client.failures.report(error)
 
     def _measure(self, record: Any, kind: str, times: Family[BucketHistogram]) -> None:
-        try:
+        with self._client.failures:
             started = None if record is None else record.record_info.pop((self, kind), None)
             if started is not None:
                 times.labels(*self.pool).update((self._client.now() - started) / SECOND)
-        except Exception as error:  # noqa: BLE001 - as above
-            self._client.failures.report(error)
 
 
 @survives_fork

@@ -2,6 +2,7 @@
 
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from math import isfinite
 from typing import Any, final
 
@@ -44,22 +45,18 @@ class Tasks:
         # Also the attribute of a request: another registry may measure the same tasks.
         self.key = new_key()
         by_name = ("name",)
-        self._queue_times = own.bucket_histograms(
+        times = partial(
+            own.bucket_histograms,
+            labels=by_name,
+            bounds=bounds,
+            unit="seconds",
+            max_children=max_series,
+        )
+        self._queue_times = times(
             "celery_task_queue_time",
-            by_name,
-            bounds,
-            unit="seconds",
             description="Time from the sending of a task, or its ETA, to its start",
-            max_children=max_series,
         )
-        self._runtimes = own.bucket_histograms(
-            "celery_task_runtime",
-            by_name,
-            bounds,
-            unit="seconds",
-            description="Time that tasks ran",
-            max_children=max_series,
-        )
+        self._runtimes = times("celery_task_runtime", description="Time that tasks ran")
         self._active = own.updown_counters(
             "celery_task_active", by_name, description="Running tasks", max_children=max_series
         )

@@ -5,98 +5,13 @@ method `__metrics_view__` is a container here.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from metrics.integrations._providers import provider_of
 from metrics.reporters._push.reporter import Reporter
 
-
-class ExceptionText(Protocol):
-    """Text of an exception."""
-
-    @property
-    def type(self) -> str:
-        """The name of its class."""
-
-    @property
-    def message(self) -> str:
-        """Its message."""
-
-    @property
-    def stack(self) -> str:
-        """Its traceback."""
-
-
-class ShownResource(Protocol):
-    """Resource of a container."""
-
-    @property
-    def name(self) -> str:
-        """Its dotted name."""
-
-    @property
-    def state(self) -> str:
-        """Its state."""
-
-    @property
-    def asynchronous(self) -> bool:
-        """Whether it is started in an event loop."""
-
-    @property
-    def borrowed(self) -> bool:
-        """Whether another container starts and stops it."""
-
-    @property
-    def needs(self) -> Sequence[str]:
-        """The names of its dependencies."""
-
-    @property
-    def hook(self) -> str:
-        """The name of its hook."""
-
-    @property
-    def started(self) -> float | None:
-        """The beginning of its last start, in seconds since the Unix epoch."""
-
-    @property
-    def seconds(self) -> float | None:
-        """The duration of that start."""
-
-    @property
-    def failure(self) -> ExceptionText | None:
-        """The reason of its last failure."""
-
-
-class ShownEvent(Protocol):
-    """Change of the state of a resource."""
-
-    @property
-    def number(self) -> int:
-        """Its position in the journal."""
-
-    @property
-    def time(self) -> float:
-        """Seconds since the Unix epoch."""
-
-    @property
-    def resource(self) -> str:
-        """The name of the resource."""
-
-    @property
-    def state(self) -> str:
-        """The state after the change."""
-
-    @property
-    def previous(self) -> str:
-        """The state before it."""
-
-    @property
-    def seconds(self) -> float:
-        """The duration of the start or stop that has ended."""
-
-    @property
-    def failure(self) -> ExceptionText | None:
-        """The reason of FAILED."""
+Record: TypeAlias = Any
+"""Named tuple of the lifecycle: a resource, or an event of the journal."""
 
 
 class View(Protocol):
@@ -110,10 +25,10 @@ class View(Protocol):
     def state(self) -> str:
         """The state of the container."""
 
-    def resources(self) -> Sequence[ShownResource]:
+    def resources(self) -> Sequence[Record]:
         """Return the resources in the order of their start."""
 
-    def journal(self, after: int = 0) -> Sequence[ShownEvent]:
+    def journal(self, after: int = 0) -> Sequence[Record]:
         """Return the last events, later than a number."""
 
     def subscribe(self, subscriber: Callable[[Any], object], /) -> Callable[[], None]:
@@ -151,32 +66,21 @@ def describe_container(view: View) -> dict[str, Any]:
     }
 
 
-def describe_resource(resource: ShownResource) -> dict[str, Any]:
+def describe_resource(resource: Record) -> dict[str, Any]:
     """Return a resource as the page reads it."""
-    failure = resource.failure
-    return {
-        "name": resource.name,
-        "state": str(resource.state),
-        "asynchronous": resource.asynchronous,
-        "borrowed": resource.borrowed,
-        "needs": list(resource.needs),
-        "hook": resource.hook,
-        "started": resource.started,
-        "seconds": resource.seconds,
-        "error": None
-        if failure is None
-        else {"type": failure.type, "message": failure.message, "stack": failure.stack},
-    }
+    fields: dict[str, Any] = resource._asdict()
+    failure = fields.pop("failure")
+    return fields | {"error": None if failure is None else failure._asdict()}
 
 
-def describe_event(event: ShownEvent) -> dict[str, Any]:
+def describe_event(event: Record) -> dict[str, Any]:
     """Return an event as the page reads it: its error has no stack, which the resource has."""
     failure = event.failure
     return {
         "time": event.time,
         "resource": event.resource,
-        "state": str(event.state),
-        "previous": str(event.previous),
+        "state": event.state,
+        "previous": event.previous,
         "seconds": event.seconds,
         "error": None if failure is None else {"type": failure.type, "message": failure.message},
     }

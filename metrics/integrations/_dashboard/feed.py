@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, final
 
 from metrics.errors import LifecycleError
 from metrics.integrations._dashboard.containers import (
-    ShownEvent,
+    Record,
     describe_container,
     describe_event,
     describe_reporters,
@@ -94,7 +94,7 @@ class ContainerFeed:
         """Return the changes since the last ones."""
         if self._view is None:
             return ContainerChanges([], "", "")
-        events: Sequence[ShownEvent] = ()
+        events: Sequence[Record] = ()
         nodes: dict[str, dict[str, Any]] = {}
         with suppress(LifecycleError):
             events = self._view.journal(self._event)

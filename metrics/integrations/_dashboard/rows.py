@@ -153,15 +153,15 @@ def columns_of(snapshot: Snapshot) -> tuple[str | None, tuple[Value, ...]]:
 def distribution_columns(distribution: Distribution) -> tuple[Value, ...]:
     """Return count, quantiles, mean, and the extremes that only a sample has."""
     count = number(distribution.total_count)
+    extremes: tuple[Value, Value] = None, None
     if isinstance(distribution, BucketHistogramSnapshot):
-        if not distribution.count:
-            return count, None, None, None, None, None, None
-        quantiles = map(number, distribution.percentiles(QUANTILES))
-        return count, *quantiles, number(distribution.mean), None, None
-    if not distribution.size:
+        is_empty = not distribution.count
+    else:
+        is_empty = not distribution.size
+        extremes = number(distribution.min), number(distribution.max)
+    if is_empty:
         return count, None, None, None, None, None, None
     quantiles = map(number, distribution.percentiles(QUANTILES))
-    extremes = number(distribution.min), number(distribution.max)
     return count, *quantiles, number(distribution.mean), *extremes
 
 
