@@ -7,6 +7,8 @@ from math import pi, sin
 from random import Random
 from typing import NamedTuple, final
 
+from dependency_injector import providers
+
 from container import Container
 from metrics import (
     SYSTEM_CLOCK,
@@ -160,25 +162,13 @@ class Shop:
 
 
 @contextmanager
-def traffic(
-    registry: Registry,
-    requests: Family[Timer],
-    sizes: Family[BucketHistogram],
-    lookups: Family[Counter],
-    searches: Family[Counter],
-    errors: Family[Counter],
-    queue: IntGauge,
-    payments: Healthcheck,
-) -> Iterator[Shop]:
+def traffic(registry: Registry, instruments: ShopInstruments) -> Iterator[Shop]:
     """Simulate the shop in a thread of its own; a disabled registry's has none.
 
     Raises:
         StopTimeoutError: the thread did not end in the time of the stop.
     """
-    shop = Shop(
-        ShopInstruments(requests, sizes, lookups, searches, errors, queue, payments),
-        Random(),  # noqa: S311 - no secret depends on it
-    )
+    shop = Shop(instruments, Random())  # noqa: S311 - no secret depends on it
     stopping = threading.Event()
 
     def simulate() -> None:
@@ -251,4 +241,7 @@ class DemoContainer(Container):
         "shop/payments",
         description="Whether the payment provider answers",
     )
-    shop = Resource(traffic, registry, requests, sizes, lookups, searches, errors, queue, payments)
+    instruments = providers.Factory(
+        ShopInstruments, requests, sizes, lookups, searches, errors, queue, payments
+    )
+    shop = Resource(traffic, registry, instruments)

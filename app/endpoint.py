@@ -8,9 +8,6 @@ from yarl import URL
 
 from app.text import printable
 
-DEFAULT_URL = "http://127.0.0.1:9464/metrics"
-"""The agent's own page."""
-
 OPENMETRICS = "application/openmetrics-text"
 TEXT_TYPES = ("text/plain", "application/octet-stream")
 """Types of Prometheus' text format; the second one is that of a page without a type."""

@@ -26,14 +26,14 @@ that were added later, a redirect to or from a trailing slash, or the 404 of the
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from copy import copy
 from typing import Any, final
 
 from metrics.integrations._dashboard.pages import DashboardPages
 from metrics.integrations._dashboard.streaming import EventStream
-from metrics.integrations._http.asgi import MeasuredASGI
+from metrics.integrations._http.asgi import Application, MeasuredASGI, Message, Receive, Send
 from metrics.integrations._providers import Source
 from metrics.integrations._serving.exposition import (
     HEALTH_TIMEOUT,
@@ -49,13 +49,6 @@ from metrics.integrations._serving.exposition import (
     plain,
 )
 from metrics.options import boolean
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-Application = Callable[..., Awaitable[Any]]
-"""ASGI application. Frameworks type the parameters of routes and mounts differently."""
 
 Measured = MeasuredASGI
 

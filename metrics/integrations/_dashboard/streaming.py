@@ -1,19 +1,16 @@
 """Server-sent events of a hub as an ASGI response, which ends promptly in every case."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, final
+from typing import final
 
 from metrics.integrations._dashboard.hub import Hub
 from metrics.integrations._dashboard.messages import RETRY
 from metrics.integrations._dashboard.viewers import Viewer
+from metrics.integrations._http.asgi import Message, Receive, Send
 from metrics.integrations._serving.exposition import Headers, PageResponse, plain
 from metrics.integrations._serving.places import place_of
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 HEADERS: Headers = (
     ("Content-Type", "text/event-stream"),

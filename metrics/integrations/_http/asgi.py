@@ -24,6 +24,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[..., Awaitable[Any]]
+"""ASGI application. Frameworks type the parameters of routes and mounts differently."""
+
 RouteFunction = Callable[[Message], str | None]
 
 MEASURED = "metrics.integrations.asgi.measured"

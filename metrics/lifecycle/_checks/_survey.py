@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from dependency_injector import providers
 
+from metrics import resources
 from metrics.lifecycle._checks._calls import UNKNOWN, Calls, is_known
 from metrics.lifecycle._checks._hidden import (
     Hidden,
@@ -25,7 +26,6 @@ from metrics.lifecycle._checks._signatures import (
     makes_context_manager,
     of_library,
 )
-from metrics.lifecycle._checks._tickers import lacks_ticker
 from metrics.lifecycle._graph import (
     CALLED,
     HANDED_OVER,
@@ -39,6 +39,7 @@ from metrics.lifecycle._graph import (
     related,
 )
 from metrics.lifecycle._hooks import hook_name
+from metrics.resources._shortcut_hooks import TICKED
 
 MOST_CYCLES = 10
 
@@ -370,3 +371,25 @@ def cycles(
             graph[cycle[0]].discard(cycle[1])
         else:
             return
+
+
+def lacks_ticker(provider: Any) -> bool:
+    """Return whether a resource has to be ticked, and neither it nor its registry has a ticker.
+
+    A registry whose declaration is not in sight may have one.
+    """
+    if not is_declared(provider) or not getattr(provider.provides, TICKED, False):
+        return False
+    if provider.kwargs.get("ticker") is not None:
+        return False
+    registry = provider.args[0] if provider.args else provider.kwargs.get("registry")
+    return (
+        is_declared(registry)
+        and registry.provides is resources.registry
+        and registry.kwargs.get("ticker") is None
+    )
+
+
+def is_declared(provider: Any) -> bool:
+    """Return whether a provider is a resource that is not overridden."""
+    return isinstance(provider, providers.Resource) and provider.last_overriding is None
