@@ -45,3 +45,4 @@ from metrics.instruments._shared import Shared as Shared
 from metrics.instruments._snapshot import Tickable as Tickable
 from metrics.instruments._snapshot import TickSource as TickSource
 from metrics.instruments._state_set import checked_states as checked_states
+from metrics.instruments._wrapping import surround_generator as surround_generator

@@ -4,7 +4,7 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from math import ceil, inf
 from pathlib import Path
 from types import FrameType
@@ -269,6 +269,3 @@ def frames_of(thread: threading.Thread) -> list[FrameType]:
         frames.append(frame)
         frame = frame.f_back
     return frames[::-1]
-
-
-Frames = Callable[[], Iterable[FrameType]]

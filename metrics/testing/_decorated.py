@@ -1,11 +1,13 @@
 """Decorated functions, generators and test classes, each call of which runs within a block."""
 
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing
 from functools import partial, wraps
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Protocol, TypeAlias, TypeVar
+
+from metrics.instruments._inner import surround_generator
 
 Function: TypeAlias = Callable[..., Any]
 
@@ -34,7 +36,7 @@ def decorate(decorated: F, block: Callable[[], Around]) -> F:
         )
     kinds = {
         inspect.isasyncgenfunction: async_generator,
-        inspect.isgeneratorfunction: generator,
+        inspect.isgeneratorfunction: surround_generator,
         inspect.iscoroutinefunction: coroutine_function,
     }
     within = next((made for is_kind, made in kinds.items() if is_kind(decorated)), plain_function)
@@ -70,16 +72,6 @@ def async_generator(function: Function, block: Callable[[], Around]) -> Function
                     step = values.athrow(error)
                 else:
                     step = values.asend(sent)
-
-    return each
-
-
-def generator(function: Function, block: Callable[[], Around]) -> Function:
-    """Return a generator function that runs within a block."""
-
-    def each(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        with block():
-            return (yield from function(*args, **kwargs))
 
     return each
 

@@ -70,12 +70,10 @@ class GroupFiles(NamedTuple):
 
     created: the time at which the group began, in seconds since the Unix epoch.
     contributions: values of members, and totals of ended ones.
-    living: ids of the members that hold their locks.
     """
 
     created: float
     contributions: list[Contribution]
-    living: list[str]
 
 
 class KnownFile(NamedTuple):
@@ -271,16 +269,14 @@ class GroupDirectory:
         absorbed = absorbed_in(facts)
         contributions: list[Contribution] = []
         removed = [] if total is None else [Contribution(None, total.removed, is_removed=True)]
-        living: list[str] = []
         members = [own, *(member for member in self.members() if member != own)]
         for member in members:
             if member in absorbed:
                 continue
-            if member == own or self.is_living(member):
-                living.append(member)
+            is_living = member == own or self.is_living(member)
             file = self.read(f"{member}.data")
             if file is not None:
-                if member in living:
+                if is_living:
                     contributions.append(Contribution(number_of(member), file.living))
                 else:
                     contributions.append(Contribution(None, sum_up([file.living])))
@@ -290,7 +286,7 @@ class GroupDirectory:
             contributions.append(Contribution(None, total.departed))
         for name in self._known.keys() - {TOTAL, *[f"{member}.data" for member in members]}:
             self._known.pop(name, None)
-        return GroupFiles(created_in(facts), contributions + removed, living)
+        return GroupFiles(created_in(facts), contributions + removed)
 
     def identity(self) -> GroupIdentity | None:
         """Return the identity of the group; None if it is unknown."""
