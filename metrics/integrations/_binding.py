@@ -11,7 +11,7 @@ from metrics import _fork
 from metrics.errors import LifecycleError
 from metrics.instruments._inner import describe
 from metrics.integrations._failures import Failures
-from metrics.integrations._providers import is_running
+from metrics.integrations._providers import is_running, provided_value
 from metrics.registry import Registry
 from metrics.registry._inner import Registrations
 
@@ -158,10 +158,7 @@ class ProviderBinding(Generic[S]):
         # Once, even if it fails: no later request waits for another attempt.
         self._started = True
         # A container that has stopped raises NotRunningError, and stays so.
-        found = source()
-        if callable(getattr(found, "done", None)) and found.done():
-            # The future of instruments that depend on an async resource.
-            found = found.result()
+        found = provided_value(source())
         if not isinstance(found, self._kind):
             raise TypeError(f"invalid {self._wording.option} {found!r}: {self._wording.rule}")
         if starts:

@@ -8,6 +8,16 @@ from metrics.registry import Registry
 from metrics.registry._inner import is_closed
 
 
+class LifecycleOwner(Protocol):
+    """Container whose resources are started and stopped."""
+
+    def init_resources(self) -> Any:
+        """Start the resources."""
+
+    def shutdown_resources(self) -> Any:
+        """Stop the resources."""
+
+
 class RegistryContainer(Protocol):
     """Container with a registry, or any object whose attribute `registry` is or provides one."""
 
@@ -43,14 +53,19 @@ def resolve(source: Source) -> Registry:
                 "the registry is not running: its container has not started, or has stopped"
             )
         found = found()
-    if callable(getattr(found, "done", None)) and found.done():
-        # The future of a registry that depends on an async resource.
-        found = found.result()
+    found = provided_value(found)
     if not isinstance(found, Registry):
         raise TypeError(f"invalid registry {found!r}: {RULE}")
     if is_closed(found):
         raise NotRunningError("the registry is closed: its container has stopped")
     return found
+
+
+def provided_value(provided: Any) -> Any:
+    """Return a provided value; of a resource that depends on an async one, the future's result."""
+    if callable(getattr(provided, "done", None)) and provided.done():
+        return provided.result()
+    return provided
 
 
 def provider_of(source: object) -> Any:

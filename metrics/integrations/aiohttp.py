@@ -6,7 +6,7 @@ app.cleanup_ctx.append(aiohttp.running(container))
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Protocol, final
+from typing import Any, final
 
 from metrics._extras import require_extra
 
@@ -17,6 +17,7 @@ from metrics.integrations import _providers, asgi
 from metrics.integrations._http.binding import Binding, Source
 from metrics.integrations._http.instruments import ABORTED, HTTPServer, error_type
 from metrics.integrations._http.measurement import SECOND, Measurement
+from metrics.integrations._providers import LifecycleOwner
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
@@ -56,17 +57,9 @@ def metrics(registry: _providers.Source) -> Handler:
     return handler
 
 
-class LifecycleOwner(Protocol):
-    """Container whose resources are started and stopped."""
-
-    def init_resources(self) -> Any:
-        """Start the resources."""
-
-    def shutdown_resources(self) -> Any:
-        """Stop the resources."""
-
-
-def running(container: LifecycleOwner) -> Callable[[web.Application], AsyncIterator[None]]:
+def running(
+    container: LifecycleOwner,
+) -> Callable[[web.Application], AsyncIterator[None]]:
     """Return a cleanup context that starts a container with the application and stops it after.
 
     Args:

@@ -22,6 +22,7 @@ from metrics.integrations._celery.signals import (
     unwrap,
     weak_receiver,
 )
+from metrics.integrations._providers import LifecycleOwner
 
 logger = getLogger("metrics.integrations")
 
@@ -32,18 +33,12 @@ ATTACHED = "_metrics_attachment"
 """Attribute of an app: its attachment."""
 
 
-class WorkerContainer(Protocol):
-    """Container whose resources are started and stopped."""
+class WorkerContainer(LifecycleOwner, Protocol):
+    """Container with its providers."""
 
     @property
     def providers(self) -> dict[str, Any]:
         """The providers by their names."""
-
-    def init_resources(self) -> Any:
-        """Start the resources."""
-
-    def shutdown_resources(self) -> Any:
-        """Stop the resources."""
 
 
 class ChildResource(Protocol):

@@ -1,7 +1,7 @@
 """Tracks: readings of one instrument from the beginning of a recording to its end."""
 
 import threading
-from typing import Any, Protocol, final
+from typing import Any, TypeAlias, final
 
 from metrics.instruments import (
     Family,
@@ -21,20 +21,6 @@ from metrics.testing.recording._tapes import (
     stop_listening,
     stop_listening_to_children,
 )
-
-
-class AnyTrack(Protocol):
-    """Track of an instrument, or of a family."""
-
-    @property
-    def instrument(self) -> Instrument:
-        """The instrument that it reads."""
-
-    def read(self) -> Change | FamilyChange:
-        """Return the change since the beginning."""
-
-    def end(self) -> None:
-        """Leave the instrument as it was in the beginning; does nothing the second time."""
 
 
 @final
@@ -129,6 +115,9 @@ class FamilyTrack(Shared):
 
     def _add(self, child: Any) -> None:
         self._created[id(child)] = Track(child, self._reader, None)
+
+
+AnyTrack: TypeAlias = Track | FamilyTrack
 
 
 def new_track(instrument: Instrument, reader: str, *, is_new: bool) -> AnyTrack:
