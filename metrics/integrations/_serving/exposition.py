@@ -6,6 +6,7 @@ responses, and send them.
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from html import escape
 from logging import getLogger
 from typing import NamedTuple, final
@@ -147,6 +148,7 @@ class Pending:
 
 
 Answer = PageResponse | Pending
+Route = Callable[[PageRequest, Registry], Answer]
 
 
 def page_options(
@@ -197,24 +199,22 @@ class Exposition:
 
     def metrics(self, request: PageRequest) -> Answer:
         """Answer with the values, in the format that the client prefers."""
-        return self._answer(request, self._metrics)
+        return self._answer(request, self._page)
 
     def pages(self, request: PageRequest) -> Answer | None:
         """Answer a request for any page; return None for an unknown path."""
-        routes = {
+        routes: dict[str, Route] = {
             "": self._root,
-            "/metrics": self._metrics,
-            "/metrics.json": self._json,
+            "/metrics": self._page,
+            "/metrics.json": partial(self._page, kind=PageKind.JSON),
             "/healthz": self._health,
-            "/debug/metrics": self._expvar,
-            "/debug/metrics/prometheus": self._geth,
+            "/debug/metrics": partial(self._page, kind=PageKind.EXPVAR),
+            "/debug/metrics/prometheus": partial(self._page, kind=PageKind.GETH),
         }
         route = routes.get(request.path.rstrip("/"))
         return None if route is None else self._answer(request, route)
 
-    def _answer(
-        self, request: PageRequest, route: Callable[[PageRequest, Registry], Answer]
-    ) -> Answer:
+    def _answer(self, request: PageRequest, route: Route) -> Answer:
         if request.method not in {"GET", "HEAD"}:
             return plain(405, "use GET or HEAD", ("Allow", "GET, HEAD"))
         try:
@@ -225,21 +225,9 @@ class Exposition:
 
     def _root(self, request: PageRequest, registry: Registry) -> Answer:
         if not prefers_html(request.header("accept")):
-            return self._metrics(request, registry)
+            return self._page(request, registry)
         index = render_index(self._title, len(registry), request.location)
         return PageResponse(200, HTML_HEADERS, index.encode())
-
-    def _metrics(self, request: PageRequest, registry: Registry) -> Answer:
-        return self._page(request, registry, PageKind.METRICS)
-
-    def _geth(self, request: PageRequest, registry: Registry) -> Answer:
-        return self._page(request, registry, PageKind.GETH)
-
-    def _json(self, request: PageRequest, registry: Registry) -> Answer:
-        return self._page(request, registry, PageKind.JSON)
-
-    def _expvar(self, request: PageRequest, registry: Registry) -> Answer:
-        return self._page(request, registry, PageKind.EXPVAR)
 
     def _format(self, request: PageRequest) -> Format:
         """Return the format that the client prefers, with the escaping scheme of the endpoint."""
@@ -248,7 +236,9 @@ class Exposition:
             return preferred._replace(escaping=self._options.escaping)
         return preferred
 
-    def _page(self, request: PageRequest, registry: Registry, kind: PageKind) -> Answer:
+    def _page(
+        self, request: PageRequest, registry: Registry, kind: PageKind = PageKind.METRICS
+    ) -> Answer:
         """Answer with a page, or with the headers that it would have."""
         compressed = accepts_gzip(request.header("accept-encoding"))
         page = ServedPage(registry, kind, self._options, compressed)
