@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 from metrics.testing.leaks._allowances import Ignored, is_in, location_of
 from metrics.testing.leaks._dropped import Dropped
 from metrics.testing.leaks._inventory import (
-    OPEN_FILES,
     Key,
     executors,
     known_processes,
@@ -33,6 +32,7 @@ from metrics.testing.leaks._origins import (
     living,
     origin_of,
     stack_from,
+    target_of,
 )
 from metrics.testing.leaks._owners import descriptors_of_process, members_of_executor
 from metrics.testing.leaks._places import (
@@ -250,10 +250,7 @@ def resource_leak(resource: Any) -> Leak:
 def descriptor_leak(descriptor: int) -> Leak:
     """Name an open file by its path, a socket by its addresses."""
     mode = mode_of(descriptor)
-    try:
-        target = str(Path(f"{OPEN_FILES}/{descriptor}").readlink())
-    except OSError:
-        target = ""  # It is closed by now, or the system does not list it.
+    target = target_of(descriptor)
     holder = holder_of(descriptor)
     if hasattr(holder, "getsockname"):
         kind, name = "socket", addresses(holder)

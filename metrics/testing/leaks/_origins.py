@@ -323,11 +323,18 @@ def descriptors() -> frozenset[int]:
 
 def is_anonymous(descriptor: int) -> bool:
     """Return whether a descriptor is a pipe or a nameless object, such as an epoll object."""
+    return target_of(descriptor).startswith(("pipe:", "anon_inode:"))
+
+
+def target_of(descriptor: int) -> str:
+    """Return the path of an open file, or another name as `pipe:[1]`.
+
+    Empty for a closed descriptor, and where the system does not list them.
+    """
     try:
-        target = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - it is no file's path
+        return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - is faster
     except OSError:
-        return False
-    return target.startswith(("pipe:", "anon_inode:"))
+        return ""
 
 
 def is_open(descriptor: int) -> bool:

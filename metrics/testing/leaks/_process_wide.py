@@ -4,7 +4,6 @@ The first test that uses such a library would otherwise answer for all of them. 
 added with `register`, or in pytest with the hook `pytest_leakcheck_process_wide(kind, obj)`.
 """
 
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from metrics.testing.leaks._inventory import OPEN_FILES, known_processes, process_of, read
+from metrics.testing.leaks._inventory import known_processes, process_of, read
+from metrics.testing.leaks._origins import descriptors, target_of
 
 Helper = Callable[[str, Any], bool | None]
 """Predicate of a helper: takes the kind of an object ("thread", "task", "event loop", "process",
@@ -37,13 +37,10 @@ def is_signal_pipe(kind: str, obj: Any) -> bool:
 
 def is_token_pipe(descriptor: int) -> bool:
     """Return whether a pipe has the one byte that libuv uses as a lock, and both ends are here."""
-    try:
-        pipe = os.readlink(f"{OPEN_FILES}/{descriptor}")  # noqa: PTH115 - it is no file's path
-    except OSError:
-        return False
+    pipe = target_of(descriptor)
     if not pipe.startswith("pipe:") or waiting_bytes(descriptor) != 1:
         return False
-    ends = [each for each, target in open_targets() if target == pipe]
+    ends = [each for each in descriptors() if target_of(each) == pipe]
     return len(ends) == 2  # noqa: PLR2004 - a pipe has two ends
 
 
@@ -60,15 +57,6 @@ def waiting_bytes(descriptor: int) -> int:
     return int.from_bytes(count, sys.byteorder)
 
 
-def open_targets() -> Iterator[tuple[int, str]]:
-    """Yield each open descriptor and the name of its file, where the system lists them."""
-    for name in os.listdir(OPEN_FILES) if OPEN_FILES else ():  # noqa: PTH208 - is faster
-        try:
-            yield int(name), os.readlink(f"{OPEN_FILES}/{name}")  # noqa: PTH115 - as above
-        except OSError:
-            continue
-
-
 def is_of_gevent_hub(kind: str, obj: Any) -> bool:
     """Return whether a descriptor is of the loop in which gevent's hub of this thread waits."""
     hubs: Any = sys.modules.get("gevent._hub_local")
@@ -80,12 +68,11 @@ def is_of_gevent_hub(kind: str, obj: Any) -> bool:
         poll = hub.loop.fileno()
         if obj == poll:
             return True
-        target = os.readlink(f"{OPEN_FILES}/{obj}")  # noqa: PTH115 - as above
         polled = re.findall(r"(?m)^tfd:\s*(\d+)", read(f"/proc/self/fdinfo/{poll}"))
     except with_errors:
         return False
     # libev registers its wake-up lazily: before the first wait, it is the descriptor that follows.
-    wakes = re.fullmatch(r"anon_inode:\[(?:eventfd|timerfd|signalfd)\]", target) is not None
+    wakes = re.fullmatch(r"anon_inode:\[(?:eventfd|timerfd|signalfd)\]", target_of(obj)) is not None
     return wakes and (str(obj) in polled or obj == poll + 1)
 
 

@@ -58,7 +58,7 @@ def test_an_address_is_written_as_usual(where: object, name: str):
 
 def test_what_the_system_has_no_path_for_is_named_by_its_kind(monkeypatch: pytest.MonkeyPatch):
     reading, writing = os.pipe()
-    monkeypatch.setattr(naming, "OPEN_FILES", "/nowhere")
+    monkeypatch.setattr(naming, "target_of", lambda _descriptor: "")
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
         assert naming.descriptor_leak(server.fileno())[:2] == ("socket", f"127.0.0.1:{port}")
