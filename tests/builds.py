@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from zipfile import ZipFile
@@ -12,6 +13,8 @@ ROOT = Path(__file__).parents[1]
 
 NOT_COMPILED = "wired-metrics: not compiled, runs interpreted: "
 FOREIGN = ("__pycache__", ".*", "*.egg-info", "*.so", "*.pyd", "build", "dist")
+
+HOOK = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 
 USE = """\
 import json, sys, metrics
@@ -62,13 +65,25 @@ def checkout(folder: Path) -> Path:
     return Path(shutil.copytree(ROOT, folder / "checkout", ignore=shutil.ignore_patterns(*FOREIGN)))
 
 
+def pip(python: Path, *arguments: object, **environ: object) -> str:
+    """Run pip for the environment of a Python, which need not have it; return all it wrote."""
+    return run(sys.executable, "-m", "pip", "--python", python, *arguments, **environ)
+
+
+def build_wheel(tools: Path, source: Path, folder: Path, **environ: object) -> str:
+    """Build a wheel by the hook that pip calls, in a third of its time; return all it wrote."""
+    return run(tools, "-Pc", HOOK, folder / "out", cwd=source, **environ)
+
+
 def wheel_of(tools: Path, source: Path, folder: Path, **environ: object) -> tuple[Path, list[str]]:
     """Build a wheel; return it, and why it is not compiled: each line that says so."""
-    out = folder / "out"
-    pip = (tools, "-m", "pip", "wheel", "-v", "--no-deps", "--no-build-isolation")
-    log = run(*pip, "-w", out, source, **environ)
+    return result_of(build_wheel(tools, source, folder, **environ), folder)
+
+
+def result_of(log: str, folder: Path) -> tuple[Path, list[str]]:
+    """Return the wheel that a build has left in a folder, and why it is not compiled."""
     reasons = [line.strip() for line in log.splitlines() if NOT_COMPILED in line]
-    return only(out.glob("*.whl")), reasons
+    return only((folder / "out").glob("*.whl")), reasons
 
 
 def names(wheel: Path) -> set[str]:

@@ -21,7 +21,7 @@ from time import perf_counter
 
 import metrics
 
-from . import against, lifecycle, load, requests, series, single, workers
+from . import against, load, requests, series, single, workers
 from .libraries import PEERS, Library
 from .row import OURS, Row, footnotes, heading
 from .single import Effort
@@ -211,6 +211,9 @@ def measure(options: Namespace, only: list[str]) -> bool:
     if "requests" in only:
         rows += print_requests(alone=options.alone, quick=options.quick)
     if "lifecycle" in only:
+        # Its import loads every web framework that is installed, to wire it.
+        from . import lifecycle
+
         lifecycle.main()
     return not any(row.failures for row in rows)
 

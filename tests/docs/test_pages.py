@@ -62,19 +62,22 @@ def test_a_program_of_a_page_runs(
     page: Path, number: int, program: list[Block], tmp_path: Path
 ) -> None:
     path = name_of(page)
+    search = [str(ROOT), str(tmp_path), os.environ.get("PYTHONPATH", "")]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, search))}
     if has_tests(program):
         (tmp_path / "test_page.py").write_text(
             f"from tests.docs.running import run\n\nrun({path!r}, {number}, globals())\n"
         )
         (tmp_path / "pytest.ini").write_text("[pytest]\n")
-        arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio"]
+        # The entry points of all that is installed take longer to load than a page to run.
+        environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "pytest_wired_metrics"]
     else:
         arguments = ["-m", "tests.docs.running", path, str(number)]
-    search = [str(ROOT), str(tmp_path), os.environ.get("PYTHONPATH", "")]
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-W", TEST_CLIENT, *arguments],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, search))},
+        env=environ,
         capture_output=True,
         text=True,
         timeout=120,
