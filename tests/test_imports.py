@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -50,6 +51,7 @@ class Footprint(NamedTuple):
     gc_callbacks: int
 
 
+@cache
 def footprint(code: str, *own: str) -> Footprint:
     """Run `code` in a fresh interpreter; `own` are the packages that are not third parties."""
     done = subprocess.run(

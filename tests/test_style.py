@@ -9,6 +9,8 @@ import io
 import re
 import tokenize
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from textwrap import dedent
 from typing import NamedTuple
@@ -147,8 +149,9 @@ class Prose(NamedTuple):
     text: str
 
 
-class Module(NamedTuple):
-    """A module as the rules read it."""
+@dataclass(frozen=True)
+class Module:
+    """A module as the rules read it, parsed once for all of them."""
 
     path: str
     source: str
@@ -156,15 +159,22 @@ class Module(NamedTuple):
     def at(self, line: int) -> str:
         return f"{self.path}:{line}"
 
-    def docstrings(self) -> Iterator[Prose]:
-        tree = ast.parse(self.source)
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.source)
+
+    @cached_property
+    def docstrings(self) -> list[Prose]:
+        return [*self._docstrings()]
+
+    def _docstrings(self) -> Iterator[Prose]:
         properties = {
             node
-            for node in ast.walk(tree)
+            for node in ast.walk(self.tree)
             if isinstance(node, ast.FunctionDef)
             and any("property" in ast.unparse(each) for each in node.decorator_list)
         }
-        for node in ast.walk(tree):
+        for node in ast.walk(self.tree):
             body = getattr(node, "body", None)
             for place, statement in enumerate(body if isinstance(body, list) else ()):
                 match statement:
@@ -172,7 +182,11 @@ class Module(NamedTuple):
                         kind = "attribute" if place else KINDS.get(type(node), "attribute")
                         yield Prose("property" if node in properties else kind, line, text)
 
-    def comments(self) -> Iterator[Prose]:
+    @cached_property
+    def comments(self) -> list[Prose]:
+        return [*self._comments()]
+
+    def _comments(self) -> Iterator[Prose]:
         """Yield each comment; lines below one another are one comment."""
         block: list[str] = []
         end = (0, 0)
@@ -191,7 +205,7 @@ class Module(NamedTuple):
 
     def definitions(self, *kinds: type[ast.AST]) -> Iterator[tuple[int, str]]:
         """Yield the line and the name of each top-level class or function."""
-        for node in ast.parse(self.source).body:
+        for node in self.tree.body:
             if isinstance(node, kinds):
                 yield node.lineno, node.name
 
@@ -215,7 +229,7 @@ def words_of(text: str) -> list[str]:
 
 def heads(module: Module) -> Iterator[Finding]:
     """Docstrings begin with the verb or the noun that they are about."""
-    for kind, line, text in module.docstrings():
+    for kind, line, text in module.docstrings:
         head, following, *_ = [*re.findall(r"[a-z']+|`", text.lower()), "", ""]
         place = module.at(line)
         if head in RIDDLES:
@@ -233,7 +247,7 @@ def heads(module: Module) -> Iterator[Finding]:
 
 def vocabulary(module: Module) -> Iterator[Finding]:
     """Docstrings and comments use the field's terms."""
-    for prose in (*module.docstrings(), *module.comments()):
+    for prose in (*module.docstrings, *module.comments):
         text = without_code(prose.text)
         for words, remedy in BANNED.items():
             pattern = words.replace(" ", r"\s+")
@@ -244,7 +258,7 @@ def vocabulary(module: Module) -> Iterator[Finding]:
 
 def subjects(module: Module) -> Iterator[Finding]:
     """Sentences have a noun for a subject."""
-    for prose in (*module.docstrings(), *module.comments()):
+    for prose in (*module.docstrings, *module.comments):
         for found in SUBJECTS.finditer(prose.text):
             line = prose.line + prose.text.count("\n", 0, found.start(1))
             yield Finding(module.at(line), found[1], "say the noun that is the subject")
@@ -279,7 +293,7 @@ def indefinite_words(modules: Iterable[Module]) -> tuple[float, list[Finding]]:
     """Return how many of 1,000 words of docstrings are indefinite, and where they are."""
     count, found = 0, []
     for module in modules:
-        for _, line, text in module.docstrings():
+        for _, line, text in module.docstrings:
             words = words_of(text)
             count += len(words)
             found += [
@@ -299,7 +313,9 @@ RULES: tuple[Callable[[Module], Iterator[Finding]], ...] = (
 )
 
 
-def covered() -> list[Module]:
+@pytest.fixture(scope="module")
+def library() -> list[Module]:
+    """Return the covered modules."""
     files = [
         file
         for path in COVERED
@@ -313,30 +329,32 @@ def report(findings: Iterable[Finding]) -> str:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_covered_modules_follow_the_rule(rule: Callable[[Module], Iterator[Finding]]):
-    found = [finding for module in covered() for finding in rule(module)]
+def test_covered_modules_follow_the_rule(
+    rule: Callable[[Module], Iterator[Finding]], library: list[Module]
+):
+    found = [finding for module in library for finding in rule(module)]
     assert not found, f"{rule.__doc__}\n{report(found)}"
 
 
-def test_no_two_classes_have_one_name():
-    found = [*repeated_classes(covered())]
+def test_no_two_classes_have_one_name(library: list[Module]):
+    found = [*repeated_classes(library)]
     assert not found, report(found)
 
 
-def test_docstrings_name_their_nouns():
-    share, found = indefinite_words(covered())
+def test_docstrings_name_their_nouns(library: list[Module]):
+    share, found = indefinite_words(library)
     assert share <= MOST_INDEFINITE, f"{share:.2f} words of 1,000 are indefinite\n{report(found)}"
 
 
-def test_every_covered_path_is_there():
+def test_every_covered_path_is_there(library: list[Module]):
     assert all((ROOT / path).exists() for path in COVERED)
-    assert len(covered()) > len(COVERED)
+    assert len(library) > len(COVERED)
 
 
-def test_every_allowed_participle_is_in_use_and_has_a_reason():
+def test_every_allowed_participle_is_in_use_and_has_a_reason(library: list[Module]):
     names = {
         name
-        for module in covered()
+        for module in library
         for _, name in module.definitions(ast.FunctionDef, ast.AsyncFunctionDef)
     }
     assert names >= ALLOWED_PARTICIPLES.keys()

@@ -9,7 +9,7 @@ from dependency_injector import providers
 from metrics.lifecycle import LifecycleContainer, Resource
 from tests.lifecycle.sessions import Sessions
 
-CHILDREN = 20
+CHILDREN = 8
 
 SESSIONS = Sessions()
 
@@ -102,7 +102,7 @@ def test_a_child_container_is_collected(host, give, use):
 
 @WAYS
 @USES
-def test_twenty_child_containers_leave_no_objects_behind(host, give, use):
+def test_child_containers_leave_no_objects_behind(host, give, use):
     def children():
         for _ in range(CHILDREN):
             use(give(host))
