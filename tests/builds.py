@@ -2,11 +2,15 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.metadata import distributions
 from pathlib import Path
+from sysconfig import get_path
 from zipfile import ZipFile
 
 ROOT = Path(__file__).parents[1]
@@ -84,6 +88,29 @@ def result_of(log: str, folder: Path) -> tuple[Path, list[str]]:
     """Return the wheel that a build has left in a folder, and why it is not compiled."""
     reasons = [line.strip() for line in log.splitlines() if NOT_COMPILED in line]
     return only((folder / "out").glob("*.whl")), reasons
+
+
+def pack_installed(folder: Path) -> bool:
+    """Pack the installed library as a wheel, if it is compiled from the source in the checkout."""
+    found = next(iter(distributions(name="wired-metrics", path=[get_path("platlib")])), None)
+    if found is None:
+        return False
+    files = {file.as_posix(): Path(file.locate()) for file in found.files or ()}
+    is_compiled = any(name.endswith(EXTENSION_SUFFIXES[0]) for name in files)
+    is_ours = all(read(files.get(name)) == (ROOT / name).read_bytes() for name in sources())
+    if not (is_compiled and is_ours):
+        return False
+    tag = re.findall(r"^Tag: (.+)$", found.read_text("WHEEL") or "", re.MULTILINE)[-1]
+    folder.mkdir()
+    with ZipFile(folder / f"wired_metrics-{found.version}-{tag}.whl", "w") as wheel:
+        for name, path in files.items():
+            if "__pycache__" not in name:
+                wheel.write(path, name)
+    return True
+
+
+def read(path: Path | None) -> bytes | None:
+    return path.read_bytes() if path is not None and path.exists() else None
 
 
 def names(wheel: Path) -> set[str]:

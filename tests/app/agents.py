@@ -12,6 +12,19 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0
 
+PROGRAM = (
+    "-c",
+    """
+import runpy, sys
+sys.modules.update(dict.fromkeys(["fast_depends", "fastapi", "werkzeug"]))
+runpy.run_module("app", run_name="__main__", alter_sys=True)
+""",
+)
+"""`python -m app` without the web frameworks that are installed for other tests.
+
+dependency-injector imports them, which takes as long as the rest of a start.
+"""
+
 
 class Agent:
     """A running `python -m app`, or another program, whose stderr is read as it comes."""
@@ -19,7 +32,7 @@ class Agent:
     def __init__(
         self,
         *arguments: str,
-        program: Sequence[str] = ("-m", "app"),
+        program: Sequence[str] = PROGRAM,
         inherited: Sequence[int] = (),
         **variables: str,
     ) -> None:
