@@ -15,6 +15,9 @@ pytest_plugins = ["pytester"]
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
+# For the second run, against the compiled library: `--hypothesis-profile=brief`.
+settings.register_profile("brief", settings.get_profile("untimed"), max_examples=20)
+
 
 def pytest_configure() -> None:
     # A shell lets what it starts in the background ignore SIGINT, and so would all that is tested.
@@ -23,6 +26,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for mark in item.iter_markers("slow"):
+            if not mark.kwargs.get("reason"):
+                raise pytest.UsageError(f"{item.nodeid} is slow without a reason; add `reason=...`")
     # The longest tests come first: at the end, the other processes of a run would wait for them.
     items.sort(key=lambda item: item.path.name != "test_build.py")
 

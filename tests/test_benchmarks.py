@@ -31,6 +31,7 @@ needs_source = pytest.mark.skipif(
     not (ROOT / "metrics").is_dir() or shutil.which("git") is None,
     reason="revisions of the source are compared, with git",
 )
+slow = pytest.mark.slow(reason="measures in processes of their own")
 needs_pip = pytest.mark.skipif(find_spec("pip") is None, reason="there is no pip")
 
 SLOWER = LIMIT * 1.01
@@ -304,6 +305,7 @@ def cells(output: str) -> dict[str, list[str]]:
 
 
 @needs_source
+@slow
 def test_a_checkout_is_compared_with_a_revision_that_lacks_an_operation(repository: Repository):
     gauge = "metrics/instruments/_gauge.py"
     repository.replace(gauge, "def set_max(", "def set_most(")
@@ -331,6 +333,7 @@ def test_a_checkout_is_compared_with_a_revision_that_lacks_an_operation(reposito
 
 
 @needs_source
+@slow
 def test_an_operation_that_fails_in_the_checkout_is_an_error(repository: Repository):
     repository.commit()
     repository.replace("metrics/instruments/_gauge.py", "def set_max(", "def set_most(")
@@ -342,6 +345,7 @@ def test_an_operation_that_fails_in_the_checkout_is_an_error(repository: Reposit
 
 
 @needs_source
+@slow
 @needs_pip
 def test_both_sides_are_built(repository: Repository):
     (repository.root / "backend.py").write_text(BACKEND)
@@ -355,6 +359,7 @@ def test_both_sides_are_built(repository: Repository):
 
 
 @needs_source
+@slow
 @needs_pip
 def test_a_failed_build_is_reported_in_one_line(repository: Repository):
     (repository.root / "pyproject.toml").write_text(PROJECT)
@@ -369,6 +374,7 @@ def test_a_failed_build_is_reported_in_one_line(repository: Repository):
 
 
 @needs_source
+@slow
 def test_a_revision_that_cannot_be_imported_is_reported_in_one_line(repository: Repository):
     init = repository.root / "metrics/__init__.py"
     text = init.read_text()
@@ -383,6 +389,7 @@ def test_a_revision_that_cannot_be_imported_is_reported_in_one_line(repository: 
 
 
 @needs_source
+@slow
 @pytest.mark.parametrize("revision", ["nonsense", "-x", "HEAD:metrics", ""])
 def test_an_unknown_revision_is_reported_in_one_line(repository: Repository, revision: str):
     repository.commit()
@@ -395,6 +402,7 @@ def test_an_unknown_revision_is_reported_in_one_line(repository: Repository, rev
 
 
 @needs_source
+@slow
 @pytest.mark.parametrize("inside", [False, True])
 def test_a_folder_without_history_is_reported_in_one_line(repository: Repository, inside: bool):
     shutil.rmtree(repository.root / ".git")
@@ -408,6 +416,7 @@ def test_a_folder_without_history_is_reported_in_one_line(repository: Repository
 
 
 @needs_source
+@slow
 @pytest.mark.parametrize(
     "options", [["--only", "lifecycle"], ["--json", "file"], ["--rounds", "0"]], ids=" ".join
 )
@@ -419,6 +428,7 @@ def test_an_option_without_a_meaning_is_refused(repository: Repository, options:
 
 
 @needs_source
+@slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interruption_leaves_neither_processes_nor_files(repository: Repository, number: int):
@@ -432,6 +442,7 @@ def test_an_interruption_leaves_neither_processes_nor_files(repository: Reposito
     assert not repository.leftovers()
 
 
+@slow
 def test_every_framework_serves_its_requests_measured_and_bare():
     for kind in (requests.ASGI, requests.Starlette, requests.FastAPI, requests.WSGI,
                  requests.Flask, requests.Django):  # fmt: skip
@@ -443,6 +454,7 @@ def test_every_framework_serves_its_requests_measured_and_bare():
 
 
 @needs_source
+@slow
 def test_a_run_without_peers_names_its_failures(repository: Repository):
     repository.replace("metrics/instruments/_gauge.py", "def set_max(", "def set_most(")
     with repository.start("--alone") as process:
@@ -467,6 +479,7 @@ def test_that_leaves_nothing():
 """
 
 
+@slow
 def test_a_public_suite_is_run_with_and_without_the_leak_check(tmp_path: Path):
     (tmp_path / "library").mkdir()
     library = suites.copy_library(tmp_path / "library")

@@ -39,9 +39,13 @@ fcntl = pytest.importorskip("fcntl", reason="builds are proved on POSIX only")
 
 COMPILER = shutil.which(os.environ.get("CC", "cc"))
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "setup.py").exists(), reason="tests an installed library, which is built already"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not (ROOT / "setup.py").exists(),
+        reason="tests an installed library, which is built already",
+    ),
+    pytest.mark.slow(reason="builds wheels"),
+]
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
 
 # Stand-in for a compiler: it makes empty files, and fails in its tenth call if FAILS is set.

@@ -16,6 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.app.agents import PATIENCE, ROOT
 
+pytestmark = pytest.mark.slow(reason="starts the agent")
+
 
 def get(url: str, **headers: str) -> tuple[int, str, str]:
     try:

@@ -8,6 +8,8 @@ import pytest
 
 from tests.processes import LOOPBACK, Server, answers, fetch, free_port, until
 
+pytestmark = pytest.mark.slow(reason="starts the agent and a Prometheus server")
+
 CONFIG = """
 global:
   scrape_interval: 500ms

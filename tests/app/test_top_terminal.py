@@ -9,6 +9,8 @@ import pytest
 from tests.app.endpoints import Handler
 from tests.app.terminal import Terminal
 
+pytestmark = pytest.mark.slow(reason="starts the agent in a terminal")
+
 HOSTILE = r"\x1b[2J"
 
 

@@ -57,6 +57,7 @@ def has_tests(program: list[Block]) -> bool:
     return any("def test_" in block.text for block in program if block.language == "python")
 
 
+@pytest.mark.slow(reason="starts a program for each page")
 @pytest.mark.parametrize(("page", "number", "program"), PROGRAMS)
 def test_a_program_of_a_page_runs(
     page: Path, number: int, program: list[Block], tmp_path: Path

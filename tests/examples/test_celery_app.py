@@ -13,7 +13,10 @@ from tests.processes import LOOPBACK, Server, accepts, fetch, free_port, until
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs/examples"
 
-pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not installed")
+pytestmark = [
+    pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not installed"),
+    pytest.mark.slow(reason="starts the program of the example"),
+]
 
 
 def test_the_example_counts_its_tasks_and_ends_after_them(tmp_path, monkeypatch):

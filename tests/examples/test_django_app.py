@@ -1,10 +1,12 @@
 """The example of Django counts its requests, and ends cleanly."""
 
+import pytest
+
 from tests.examples.programs import EXAMPLES, present
 from tests.examples.serving import check_sales
 from tests.processes import LOOPBACK
 
-pytestmark = present
+pytestmark = [present, pytest.mark.slow(reason="starts the program of the example")]
 
 
 def command(port):

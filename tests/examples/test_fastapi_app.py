@@ -1,9 +1,11 @@
 """The example of FastAPI counts its requests, and ends cleanly."""
 
+import pytest
+
 from tests.examples.programs import EXAMPLES, present
 from tests.examples.serving import check_sales
 
-pytestmark = present
+pytestmark = [present, pytest.mark.slow(reason="starts the program of the example")]
 
 
 def command(port):

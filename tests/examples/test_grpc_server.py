@@ -4,11 +4,12 @@ import sys
 from functools import partial
 
 import grpc
+import pytest
 
 from tests.examples.programs import EXAMPLES, environment, present
 from tests.processes import DEADLINE, LOOPBACK, Server, accepts, fetch, free_port
 
-pytestmark = present
+pytestmark = [present, pytest.mark.slow(reason="starts the program of the example")]
 
 
 def test_the_example_counts_its_calls(tmp_path, monkeypatch):

@@ -5,10 +5,12 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from subprocess import run
 
+import pytest
+
 from tests.examples.programs import EXAMPLES, environment, present
 from tests.processes import DEADLINE, LOOPBACK
 
-pytestmark = present
+pytestmark = [present, pytest.mark.slow(reason="starts the program of the example")]
 
 
 class Handler(BaseHTTPRequestHandler):

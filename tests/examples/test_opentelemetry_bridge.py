@@ -3,8 +3,12 @@
 import sys
 from functools import partial
 
+import pytest
+
 from tests.examples.programs import EXAMPLES, environment
 from tests.processes import LOOPBACK, Server, accepts, fetch, free_port, until
+
+pytestmark = pytest.mark.slow(reason="starts the program of the example")
 
 
 def test_the_page_has_the_instruments_of_the_library(tmp_path, monkeypatch):

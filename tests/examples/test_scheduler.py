@@ -3,10 +3,12 @@
 import sys
 from functools import partial
 
+import pytest
+
 from tests.examples.programs import EXAMPLES, environment, present
 from tests.processes import LOOPBACK, Server, accepts, fetch, free_port, until
 
-pytestmark = present
+pytestmark = [present, pytest.mark.slow(reason="starts the program of the example")]
 
 
 def test_the_example_counts_its_runs(tmp_path, monkeypatch):

@@ -3,9 +3,13 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.examples.programs import EXAMPLES, environment
 from tests.processes import DEADLINE
 from tests.reporters.prometheus import Pushgateway
+
+pytestmark = pytest.mark.slow(reason="starts the program of the example")
 
 
 def test_the_values_of_the_script_stay_at_the_gateway(tmp_path):

@@ -8,11 +8,13 @@ from contextlib import suppress
 from functools import partial
 from urllib.request import Request, urlopen
 
+import pytest
+
 from tests.examples.programs import EXAMPLES, environment, present
 from tests.forks import forking
 from tests.processes import DEADLINE, LOOPBACK, Server, accepts, fetch, free_port, until
 
-pytestmark = [*forking, present]
+pytestmark = [*forking, present, pytest.mark.slow(reason="starts the program of the example")]
 
 
 def test_the_workers_answer_for_all_of_them(tmp_path, monkeypatch):

@@ -100,6 +100,7 @@ def runs_of(sample: Callable[[Stream, int], list[float]], stream: Stream) -> lis
     return [sample(stream, seed) for seed in range(RUNS)]
 
 
+@pytest.mark.slow(reason="draws hundreds of samples")
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
 def test_the_distribution_is_that_of_the_plain_method_and_uniform_without_a_ticker(
     stream: Stream,

@@ -12,6 +12,8 @@ from websockets.sync.client import connect
 
 from tests.processes import LOOPBACK, Server, accepts, fetch, free_port, until
 
+pytestmark = pytest.mark.slow(reason="starts a server of each framework")
+
 UVICORN = [sys.executable, "-m", "uvicorn", "--factory", "--host", LOOPBACK, "--port"]
 GUNICORN = [sys.executable, "-m", "gunicorn", "--threads", "1", "--no-control-socket", "--bind"]
 

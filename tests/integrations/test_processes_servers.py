@@ -17,7 +17,7 @@ from tests.forks import forking
 from tests.lifecycle.served import DEADLINE, NOTES, Master, master
 from tests.processes import free_port, until
 
-pytestmark = forking
+pytestmark = [*forking, pytest.mark.slow(reason="starts servers with several workers")]
 
 CONTAINER = """
 from metrics import resources

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from metrics import Registry
 from metrics.integrations import asgi
 from metrics.integrations.uvicorn import serve
 from tests.processes import until
 from tests.reporters.prometheus import Prometheus
+
+pytestmark = pytest.mark.slow(reason="starts two Prometheus servers")
 
 
 def values_of(server: Prometheus, query: str, label: str) -> dict[str, float]:

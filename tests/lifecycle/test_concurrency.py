@@ -205,15 +205,15 @@ def test_a_storm_of_starts_stops_and_questions_leaves_every_resource_as_often_st
 
 def test_a_stop_may_come_at_any_moment_of_a_long_start(restless):
     calls = Calls()
-    container = chain(calls, 400)
-    for _ in range(10):
+    container = chain(calls, 200)
+    for _ in range(5):
         starting = Running(container.init_resources)
         while starting.is_alive():
             container.shutdown_resources()
         starting.result()
     container.shutdown_resources()
-    assert len(calls.lines) % 800 == 0
-    assert {state(container, f"p{index}") for index in range(400)} == {State.STOPPED}
+    assert len(calls.lines) % 400 == 0
+    assert {state(container, f"p{index}") for index in range(200)} == {State.STOPPED}
 
 
 def test_a_failing_start_is_shared_by_all_who_wait_for_it():

@@ -7,7 +7,7 @@ from tests.lifecycle.served import NOTES, master
 
 pytest.importorskip("celery")
 
-pytestmark = forking
+pytestmark = [*forking, pytest.mark.slow(reason="starts workers of Celery")]
 
 TASKS = 8
 

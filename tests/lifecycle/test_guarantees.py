@@ -184,6 +184,7 @@ def test_resources_start_as_declared_with_what_they_need_first_and_stop_in_exact
     ]
 
 
+@pytest.mark.slow(reason="starts twenty thousand resources")
 def test_ten_thousand_resources_start_and_stop_in_a_chain_and_on_one_registry():
     def build(kind):
         first = Resource(resources.registry)

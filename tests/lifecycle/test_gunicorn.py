@@ -12,7 +12,7 @@ from tests.processes import until
 
 pytest.importorskip("gunicorn")
 
-pytestmark = forking
+pytestmark = [*forking, pytest.mark.slow(reason="starts servers with several workers")]
 
 PROGRAM = """
 import threading

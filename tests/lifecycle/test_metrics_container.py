@@ -102,12 +102,12 @@ def test_a_container_unregisters_only_what_it_registered():
     assert lent.names() == ("mine",)
 
 
-def test_a_thousand_cycles_leave_the_same_threads_and_descriptors():
+def test_a_hundred_cycles_leave_the_same_threads_and_descriptors():
     container = Container()
     container.init_resources()
     container.shutdown_resources()
     threads, files = threading.active_count(), descriptors()
-    for _ in range(1000):
+    for _ in range(100):
         container.init_resources()
         container.requests().mark()
         container.shutdown_resources()

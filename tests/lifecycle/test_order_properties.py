@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
+import pytest
 from dependency_injector import containers, providers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrics.lifecycle import LifecycleContainer, Resource
+
+pytestmark = pytest.mark.slow(reason="generates hundreds of containers")
 
 
 class Journal:
@@ -236,7 +239,7 @@ def check_declaration_order(drawn: Drawn) -> None:
             assert {part for part in place if place[part] <= place[node.part]} <= asked
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(drawn())
 def test_any_container_starts_in_order_and_stops_in_reverse(drawn):
     drawn.container.init_resources()

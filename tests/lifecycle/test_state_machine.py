@@ -170,3 +170,4 @@ class Machine(RuleBasedStateMachine):
 
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestMachine.pytestmark = [pytest.mark.slow(reason="takes 1,500 steps")]

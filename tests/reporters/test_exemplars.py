@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from metrics import Registry
 from metrics.integrations import asgi
 from metrics.integrations.uvicorn import serve
@@ -9,6 +11,8 @@ from metrics.reporters import remote_write
 from tests.processes import until
 from tests.reporters.prometheus import Prometheus
 from tests.reporters.waiting import FOREVER
+
+pytestmark = pytest.mark.slow(reason="starts servers")
 
 # Prometheus 2.42 leaves the labels of an exemplar escaped when it reads a page.
 TRACE = {"trace_id": "0af7651916cd43dd8448eb211c80319c", "path": "/a # {b} 5"}

@@ -14,6 +14,8 @@ from tests.processes import LOOPBACK, until
 from tests.reporters.real import Carbon, Point, Victoria
 from tests.reporters.recorded import NUMBERS
 
+pytestmark = pytest.mark.slow(reason="starts Carbon")
+
 NEVER = 3600.0
 """An interval that does not end within a test: only the last report is made."""
 

@@ -12,6 +12,8 @@ from tests.exporters.examples import NOW_NS, everything
 from tests.processes import until
 from tests.reporters.real import ADMIN, Influx, Point, Victoria
 
+pytestmark = pytest.mark.slow(reason="starts InfluxDB")
+
 NEVER = 3600.0
 """An interval that does not end within a test: only the last report is made."""
 

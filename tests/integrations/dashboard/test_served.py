@@ -17,6 +17,8 @@ from metrics.integrations.uvicorn import serve
 from tests.integrations.dashboard.viewing import PATIENCE, streaming
 from tests.processes import LOOPBACK, Server, accepts, fetch, free_port
 
+pytestmark = pytest.mark.slow(reason="starts servers")
+
 UVICORN = [sys.executable, "-m", "uvicorn", "--factory", "--host", LOOPBACK, "--port"]
 MODULE = "tests.integrations.dashboard.served"
 

@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 from tests.integrations.dashboard.browser.fake import STATIC, resource, series
 from tests.processes import until
 
+pytestmark = pytest.mark.slow(reason="runs in Chromium")
+
 MARKUP = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 HOSTILE = [MARKUP, "</title><b>", "{base}", "javascript:alert(3)", "a\u202eb\x1b[31m", "x" * 2000]
 

@@ -12,6 +12,8 @@ from playwright.sync_api import expect
 from tests.integrations.dashboard.browser.program import MARKUP, SECRET
 from tests.processes import LOOPBACK, fetch, free_port, until
 
+pytestmark = pytest.mark.slow(reason="runs in Chromium")
+
 PROGRAM = Path(__file__).with_name("program.py")
 
 Run = Callable[..., "subprocess.Popen[bytes]"]
