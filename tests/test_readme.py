@@ -12,7 +12,8 @@ import pytest
 
 from metrics.integrations import http
 from metrics.lifecycle import MetricsContainer, Resource, State, running, state
-from tests.docs.pages import DOCS, README, ROOT, block_with, present, run_block
+from tests.docs.pages import DOCS, README, ROOT, block_with, run_block
+from tests.docs.presence import present
 
 MOST_LINES = 200
 

@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 
 DOCS = ROOT / "docs"
@@ -29,8 +27,6 @@ PAGES = [
     *(ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md") if (ROOT / name).exists()),
     *sorted(DOCS.rglob("*.md")),
 ]
-
-present = pytest.mark.skipif(not DOCS.is_dir(), reason="the documentation is not installed")
 
 FENCE = re.compile(
     r"^(?P<hidden><!-- python)\n(?P<comment>.*?)^-->$"

@@ -10,6 +10,9 @@ from contextlib import redirect_stdout
 
 from tests.docs.pages import ROOT, Block, programs_of
 
+FRAMEWORKS = {"fastapi": "fastapi", "werkzeug": "flask", "fast_depends": "fastapi"}
+"""Modules of frameworks, and the names of these on pages."""
+
 
 def run(page: str, number: int, names: dict[str, object]) -> None:
     """Run a program of a page in a namespace; check each text block below a block that prints.
@@ -32,5 +35,16 @@ def run(page: str, number: int, names: dict[str, object]) -> None:
             assert output == follower.text.strip(), f"{page}:{block.line} printed\n{output}"
 
 
+def hide_frameworks(page: str) -> None:
+    """Hide the frameworks that a page does not name.
+
+    dependency-injector imports those that it finds, which takes longer than most pages.
+    """
+    text = (ROOT / page).read_text().lower()
+    hidden = [module for module, name in FRAMEWORKS.items() if name not in text]
+    sys.modules.update(dict.fromkeys(hidden))
+
+
 if __name__ == "__main__":
+    hide_frameworks(sys.argv[1])
     run(sys.argv[1], int(sys.argv[2]), globals())

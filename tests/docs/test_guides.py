@@ -27,7 +27,8 @@ from metrics.lifecycle import (
     running,
     state,
 )
-from tests.docs.pages import DOCS, ROOT, block_with, blocks_of, present, regions_of, run_block
+from tests.docs.pages import DOCS, ROOT, block_with, blocks_of, regions_of, run_block
+from tests.docs.presence import present
 from tests.forks import in_child
 
 pytestmark = present

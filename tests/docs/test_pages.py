@@ -24,11 +24,11 @@ from tests.docs.pages import (
     Block,
     blocks_of,
     name_of,
-    present,
     programs_of,
     prose_of,
     regions_of,
 )
+from tests.docs.presence import present
 from tests.docs.shell import check_command, commands_of
 from tests.test_style import BANNED
 

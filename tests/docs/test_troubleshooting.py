@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.docs.pages import DOCS, ROOT, present
+from tests.docs.pages import DOCS, ROOT
+from tests.docs.presence import present
 
 pytestmark = present
 
