@@ -265,6 +265,8 @@ class AllOrNothing(build_ext):
             for extension in self.extensions:
                 # They may share one list.
                 extension.extra_compile_args = [*extension.extra_compile_args, *FLAGS]
+                # Linked with -ffast-math, a library takes subnormal numbers from the whole process.
+                extension.extra_link_args = [*extension.extra_link_args, "-fno-fast-math"]
         super().build_extensions()
 
     def load(self) -> None:
