@@ -35,7 +35,8 @@ core = sorted({sys.modules[kind.__module__].__file__ for kind in kinds
                if getattr(kind, "__module__", "").startswith("metrics.instruments.")
                and not getattr(kind, "_is_protocol", False)})
 print(json.dumps({"compiled": metrics.COMPILED, "core": core,
-                  "count": family.labels("200").count, "subnormal": 5e-324 * len(kinds[:1]) > 0, "max": histogram.snapshot().max}))
+                  "subnormal": 5e-324 * len(kinds[:1]) > 0,
+                  "count": family.labels("200").count, "max": histogram.snapshot().max}))
 """
 
 
