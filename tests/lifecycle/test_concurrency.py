@@ -407,7 +407,7 @@ def test_a_singleton_that_threads_request_during_restarts_never_stays_with_a_sto
                 container.service()
 
     threads = [Running(ask) for _ in range(4)]
-    for _ in range(100):
+    for _ in range(40):
         container.init_resources()
         container.shutdown_resources()
     over.set()

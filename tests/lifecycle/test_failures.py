@@ -200,7 +200,7 @@ def check_failures(raised: BaseException | None, expected: list[BaseException]) 
 
 
 @given(flags, faults, faults)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_stop_raises_exactly_what_was_injected_however_much_it_is(asynchronous, first, second):
     length = len(asynchronous)
     world = World()
@@ -221,7 +221,7 @@ def test_a_stop_raises_exactly_what_was_injected_however_much_it_is(asynchronous
 
 
 @given(flags, st.integers(0, 7), st.sampled_from(KINDS), faults)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_failures_of_the_roll_back_are_noted_and_do_not_keep_others_up(
     asynchronous, position, kind, kinds
 ):

@@ -106,7 +106,7 @@ def test_an_async_start_is_refused_before_it_is_awaited():
     asyncio.run(start())
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(drawn())
 def test_a_sound_container_has_no_problems_whatever_it_declares(drawn):
     assert check(drawn.container) == ()
