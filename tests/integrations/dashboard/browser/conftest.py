@@ -21,9 +21,6 @@ document.addEventListener("securitypolicyviolation", (event) =>
     window.faults.push(`${event.violatedDirective}: ${event.blockedURI}`));
 """
 
-# Without them, a third of the time of a page goes into an emulation of graphics hardware.
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-software-rasterizer"]
-
 # Of Debian, of Ubuntu, and of Google.
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -46,7 +43,7 @@ def browser() -> Iterator[Browser]:
     path = chromium()
     with (
         sync_playwright() as playwright,
-        closing(playwright.chromium.launch(executable_path=path, args=ARGUMENTS)) as browser,
+        closing(playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])) as browser,
     ):
         yield browser
 
