@@ -195,6 +195,7 @@ def test_an_error_keeps_no_other_object_from_being_renewed_and_is_told():
     assert len(kept) == 2
 
 
+@pytest.mark.slow(reason="forks beside busy threads")
 def test_a_fork_while_other_threads_make_and_drop_registries_renews_the_older_ones():
     counter = Registry().counter("hits")
     old = Registry()

@@ -506,6 +506,7 @@ def test_malformed_options_are_refused(options, error, message):
     assert registry.names() == ()
 
 
+@pytest.mark.slow(reason="kills one worker after another")
 def test_scrapes_never_fall_while_workers_are_killed(workers: Workers):
     def build(registry):
         return registry.counter("requests"), registry.float_counter("seconds")
@@ -558,6 +559,7 @@ def test_no_sum_falls_while_another_process_moves_totals(workers: Workers, monke
         shown += 10
 
 
+@pytest.mark.slow(reason="restarts a thousand times")
 def test_a_thousand_restarts_leave_one_exact_total(workers: Workers):
     reader = workers.start(counting)
     reader.run("made.inc()")

@@ -164,6 +164,7 @@ def test_values_that_do_not_add_up_leave_the_others_on_the_page(caplog):
 series = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 9), max_size=5)
 
 
+@pytest.mark.slow(reason="generates hundreds of groups")
 @given(
     st.lists(st.lists(st.tuples(series, st.sampled_from((0, 1, None)), st.booleans())), max_size=6)
 )

@@ -29,6 +29,7 @@ def started():
     return container
 
 
+@pytest.mark.slow(reason="forks beside busy threads")
 def test_threads_that_create_label_children_never_hang_the_child():
     container, paths = started(), count()
     hits, requests = container.hits(), container.requests()
@@ -75,6 +76,7 @@ def test_a_lock_that_another_thread_holds_is_free_in_the_child(of):
     container.shutdown_resources()
 
 
+@pytest.mark.slow(reason="forks beside busy threads")
 def test_threads_that_start_and_stop_containers_never_hang_the_child():
     container = started()
     requests = container.requests()

@@ -235,6 +235,7 @@ print(graph(outer))
 """
 
 
+@pytest.mark.slow(reason="starts eight programs")
 def test_the_order_is_the_same_whatever_the_seed_of_hashes():
     def output(seed: int) -> bytes:
         return subprocess.run(

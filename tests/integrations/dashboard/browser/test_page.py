@@ -90,7 +90,7 @@ def test_each_kind_is_shown_in_its_way(start, open_page):
     expect(value(page, "size")).to_have_text("12.5 MB")
     expect(value(page, "build")).to_have_text("version=1.2 commit=abc")
     expect(page.locator("#count")).to_have_text("9 series")
-    expect(page.locator("#about")).to_have_text(re.compile(r"example · pid 4711 · up \d+ s"))
+    expect(page.locator("#about")).to_have_text(re.compile(r"example · pid 4711 · up \d+\ss"))
 
 
 def test_values_change_with_a_tick_and_are_marked_until_the_next_one(start, open_page):
