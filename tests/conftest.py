@@ -26,12 +26,13 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        for mark in item.iter_markers("slow"):
-            if not mark.kwargs.get("reason"):
-                raise pytest.UsageError(f"{item.nodeid} is slow without a reason; add `reason=...`")
     # The longest tests come first: at the end, the other processes of a run would wait for them.
     items.sort(key=lambda item: item.path.name != "test_build.py")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("slow"):
+        assert mark.kwargs.get("reason"), "slow without a reason; write `slow(reason=...)`"
 
 
 def pytest_collection_finish() -> None:
