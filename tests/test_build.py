@@ -358,6 +358,19 @@ def test_every_kind_of_definition_keeps_its_docstring_and_signature(tools, tmp_p
     assert not said.strip().endswith(".py")
 
 
+def test_no_flag_of_the_environment_makes_warnings_errors_or_numbers_inexact(
+    fake_mypyc, fake_compiler, tools, tmp_path
+):
+    environ = {"PYTHONPATH": fake_mypyc, "CC": fake_compiler, "CFLAGS": HOSTILE}
+    wheel_of(tools, checkout(tmp_path), tmp_path, **environ)
+    calls = fake_compiler.with_suffix(".calls").read_text().splitlines()
+    # The last one of two flags counts.
+    assert calls
+    for flags in map(str.split, calls):
+        assert "-c" not in flags or flags.index("-Werror") < flags.index("-Wno-error")
+        assert flags.index("-ffast-math") < flags.index("-fno-fast-math")
+
+
 def test_for_another_machine_nothing_is_loaded_and_another_mypyc_compiles_without_docstrings(
     fake_mypyc, fake_compiler, tools, tmp_path
 ):
@@ -371,19 +384,6 @@ def test_for_another_machine_nothing_is_loaded_and_another_mypyc_compiles_withou
     wheel = only((tmp_path / "out").glob("*.whl"))
     assert wheel.name.endswith("-linux_other.whl")
     assert [name for name in names(wheel) if name.endswith(".so")]
-
-
-def test_no_flag_of_the_environment_makes_warnings_errors_or_numbers_inexact(
-    fake_mypyc, fake_compiler, tools, tmp_path
-):
-    environ = {"PYTHONPATH": fake_mypyc, "CC": fake_compiler, "CFLAGS": HOSTILE}
-    wheel_of(tools, checkout(tmp_path), tmp_path, **environ)
-    calls = fake_compiler.with_suffix(".calls").read_text().splitlines()
-    # The last one of two flags counts.
-    assert calls
-    for flags in map(str.split, calls):
-        assert "-c" not in flags or flags.index("-Werror") < flags.index("-Wno-error")
-        assert flags.index("-ffast-math") < flags.index("-fno-fast-math")
 
 
 def test_the_sdist_has_what_a_build_and_its_tests_need_but_nothing_that_was_built(sdist):

@@ -6,13 +6,14 @@ import pty
 import select
 import struct
 import subprocess
+import sys
 import termios
 from collections.abc import Callable
 from time import monotonic
 
 import pyte
 
-from tests.app.agents import APP, PATIENCE, ROOT
+from tests.app.agents import PATIENCE, PROGRAM, ROOT
 
 LEFT = b"\x1b[?1049l"
 CURSOR_SHOWN = b"\x1b[?25h"
@@ -30,7 +31,7 @@ class Terminal:
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
         self.process = subprocess.Popen(
-            [*APP, *arguments],
+            [sys.executable, *PROGRAM, *arguments],
             cwd=ROOT,
             env=os.environ | {"TERM": "xterm-256color", "COLORTERM": "", "PYTHONUTF8": "1"},
             stdin=self._slave,

@@ -98,7 +98,7 @@ def test_a_signal_stops_it_part_by_part_and_nothing_is_left(agent, number):
 
 
 def test_it_stops_by_itself_when_its_time_is_up(agent):
-    running = agent("--port", "0", "--for", "100ms")
+    running = agent("--port", "0", "--for", "100ms", program=["-m", "app"])
     assert running.wait() == 0
     assert running.lines[-1].endswith("left behind: nothing")
 

@@ -3,12 +3,13 @@
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from app.cli import main
-from tests.app.agents import APP, PATIENCE, ROOT
+from tests.app.agents import PATIENCE, PROGRAM, ROOT
 from tests.app.endpoints import page
 from tests.processes import free_port
 
@@ -140,7 +141,7 @@ def test_a_server_that_is_not_there_is_exit_code_1(capsys):
 
 def run(*arguments: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [*APP, "scrape", *arguments],
+        [sys.executable, *PROGRAM, "scrape", *arguments],
         cwd=ROOT, stderr=subprocess.PIPE, timeout=PATIENCE, check=False, **options,
     )  # fmt: skip
 
