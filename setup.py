@@ -48,7 +48,7 @@ CORE = [
     "metrics/exporters/openmetrics.py",
     "metrics/exporters/otlp/_layout.py",
     "metrics/exporters/prometheus.py",
-    "metrics/exporters/_series/scalar.py",
+    "metrics/exporters/_series/views.py",
     "metrics/exporters/_encoding/numbers.py",
     "metrics/integrations/_http/asgi.py",
     "metrics/integrations/_http/instruments.py",

@@ -9,20 +9,23 @@ from metrics.exporters._encoding.framing import join_chunks, one_line, render_of
 from metrics.exporters._encoding.json import finite_only, text_of
 from metrics.exporters._encoding.numbers import Number, clamp
 from metrics.exporters._encoding.units import per_second
-from metrics.exporters._series.fields import info_text
+from metrics.exporters._series.fields import DistributionNames, info_text
 from metrics.exporters._series.series import Series, key_of, read_series
-from metrics.instruments import (
-    BucketHistogramSnapshot,
-    HealthcheckSnapshot,
-    HistogramSnapshot,
-    MeterSnapshot,
-)
+from metrics.exporters._series.views import rates_of
+from metrics.instruments import HealthcheckSnapshot, MeterSnapshot
 from metrics.instruments._inner import QUANTILES
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"
 
-PERCENTILES = ("median", "75%", "95%", "99%", "99.9%")
+EXTREMES = {"min": "min", "max": "max"}
+
+NAMES = DistributionNames(
+    {**EXTREMES, "mean": "mean", "stddev": "stddev"},
+    dict(zip(("median", "75%", "95%", "99%", "99.9%"), QUANTILES, strict=True)),
+)
+
+RATES = ("1-min rate", "5-min rate", "15-min rate", "mean rate")
 
 Rows = list[tuple[str, str]]
 
@@ -72,7 +75,11 @@ def rows_of(one: Series, times: int) -> Rows:
     snapshot = one.snapshot
     sample, rates = snapshot.distribution, snapshot.rates
     if sample is not None:
-        return [*distribution(sample, times), *(averages(rates) if rates else [])]
+        statistics = [
+            (name, extreme(value) if name in EXTREMES else statistic(value))
+            for name, value in NAMES.read(sample, times).items()
+        ]
+        return [("count", number(sample.count)), *statistics, *(averages(rates) if rates else [])]
     if rates is not None:
         return [("count", number(rates.count)), *averages(rates)]
     if one.is_info:
@@ -84,26 +91,9 @@ def rows_of(one: Series, times: int) -> Rows:
     return [(key, text_of(finite_only(value))) for key, value in snapshot.to_dict().items()]
 
 
-def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> Rows:
-    """Return the lines of a distribution, each number but the count multiplied."""
-    numbers = {"mean": sample.mean, "stddev": sample.stddev}
-    numbers.update(zip(PERCENTILES, sample.percentiles(QUANTILES), strict=True))
-    return [
-        ("count", number(sample.count)),
-        ("min", extreme(sample.min * times)),
-        ("max", extreme(sample.max * times)),
-        *[(name, statistic(value * times)) for name, value in numbers.items()],
-    ]
-
-
 def averages(rates: MeterSnapshot) -> Rows:
     """Return the lines of the rates of a meter or a timer."""
-    return [
-        ("1-min rate", statistic(rates.rate1)),
-        ("5-min rate", statistic(rates.rate5)),
-        ("15-min rate", statistic(rates.rate15)),
-        ("mean rate", statistic(rates.rate_mean)),
-    ]
+    return [(name, statistic(rate)) for name, rate in zip(RATES, rates_of(rates), strict=True)]
 
 
 def number(value: Number) -> str:

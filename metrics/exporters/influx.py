@@ -12,15 +12,20 @@ from metrics.exporters._encoding.framing import join_chunks, render_of
 from metrics.exporters._encoding.names import NO_TAGS, checked_prefix, checked_tags, merge_tags
 from metrics.exporters._encoding.numbers import Number, decimal, finite
 from metrics.exporters._encoding.units import checked_ns, per_second
-from metrics.exporters._series.fields import info_text
-from metrics.exporters._series.scalar import number_of
+from metrics.exporters._series.fields import DistributionNames, info_text
 from metrics.exporters._series.series import Series, read_series
-from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, MeterSnapshot
+from metrics.exporters._series.views import rates_of
+from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"
 
-PERCENTILES = {"p50": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99, "p999": 0.999, "p9999": 0.9999}
+NAMES = DistributionNames(
+    {"max": "max", "mean": "mean", "min": "min"},
+    {"p50": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99, "p999": 0.999, "p9999": 0.9999},
+)
+
+AVERAGES = ("m1", "m5", "m15")
 
 MEASUREMENTS = {"counter": "count", "healthcheck": "gauge"}
 """Last words of measurements that differ from go-ethereum's word for the kind."""
@@ -100,10 +105,11 @@ def kind_and_fields(one: Series, times: int) -> tuple[str, Fields]:
     sample, rates = snapshot.distribution, snapshot.rates
     fields: Fields = {}
     if rates is not None and sample is not None:
-        means = {"meanrate": rates.rate_mean}
-        fields = {**spread(sample, times), **averages(rates), **means}
+        averages = zip((*AVERAGES, "meanrate"), rates_of(rates), strict=True)
+        fields = {**spread(sample, times), **dict(averages)}
     elif rates is not None:
-        fields = {"count": rates.count, **averages(rates), "mean": rates.rate_mean}
+        averages = zip((*AVERAGES, "mean"), rates_of(rates), strict=True)
+        fields = {"count": rates.count, **dict(averages)}
     elif sample is not None and one.is_timer:
         fields = distribution(sample, times) if sample.count else {}
     elif sample is not None:
@@ -112,7 +118,7 @@ def kind_and_fields(one: Series, times: int) -> tuple[str, Fields]:
     elif one.is_info:
         fields = {"value": info_text(snapshot, (",", ":"))}
     elif snapshot.scalar is not None:
-        fields = {"value": number_of(snapshot)}
+        fields = {"value": snapshot.scalar}
     else:
         fields = {name: value for name, value in snapshot.to_dict().items() if is_field(value)}
     return MEASUREMENTS.get(kind, kind), fields
@@ -125,18 +131,14 @@ def is_field(value: object) -> TypeGuard[Number | str]:
 
 def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> Fields:
     """Return the fields of every distribution, each but the count multiplied."""
-    least = sample.min * times
-    greatest = sample.max * times
-    # go-ethereum, whose durations are nanoseconds, writes these two as ints.
-    whole = times == per_second("nanoseconds")
-    values = sample.percentiles(PERCENTILES.values())
-    return {
-        "count": sample.count,
-        "max": round(greatest) if whole and isfinite(greatest) else greatest,
-        "mean": sample.mean * times,
-        "min": round(least) if whole and isfinite(least) else least,
-        **{name: value * times for name, value in zip(PERCENTILES, values, strict=True)},
-    }
+    fields: Fields = {"count": sample.count, **NAMES.read(sample, times)}
+    if times == per_second("nanoseconds"):
+        # go-ethereum, whose durations are nanoseconds, writes these two as ints.
+        for name in ("min", "max"):
+            value = fields[name]
+            if isinstance(value, float) and isfinite(value):
+                fields[name] = round(value)
+    return fields
 
 
 def spread(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> Fields:
@@ -146,11 +148,6 @@ def spread(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> F
         "stddev": sample.stddev * times,
         "variance": sample.variance * times * times,
     }
-
-
-def averages(rates: MeterSnapshot) -> Fields:
-    """Return the fields of the moving averages of a meter or a timer."""
-    return {"m1": rates.rate1, "m5": rates.rate5, "m15": rates.rate15}
 
 
 def field_text(value: Number | str) -> str:

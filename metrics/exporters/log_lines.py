@@ -12,21 +12,21 @@ from collections.abc import Iterator
 from metrics.exporters._encoding.framing import join_chunks, one_line, render_of
 from metrics.exporters._encoding.json import finite_only, text_of
 from metrics.exporters._encoding.units import Writer, round_text, writer_of
-from metrics.exporters._series.fields import info_text
+from metrics.exporters._series.fields import DistributionNames, info_text
 from metrics.exporters._series.series import Series, key_of, read_series
-from metrics.instruments import (
-    BucketHistogramSnapshot,
-    HealthcheckSnapshot,
-    HistogramSnapshot,
-    MeterSnapshot,
-    Snapshot,
-)
+from metrics.exporters._series.views import rates_of
+from metrics.instruments import HealthcheckSnapshot, MeterSnapshot, Snapshot
 from metrics.instruments._inner import QUANTILES, escape_label
 from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"
 
-PERCENTILES = ("p50", "p75", "p95", "p99", "p999")
+NAMES = DistributionNames(
+    {"min": "min", "mean": "mean", "max": "max"},
+    dict(zip(("p50", "p75", "p95", "p99", "p999"), QUANTILES, strict=True)),
+)
+
+RATES = ("1m", "5m", "15m", "rate")
 
 
 def stream(registry: Registry, *, reader: str = "log") -> Iterator[bytes]:
@@ -72,8 +72,12 @@ def number_pairs(snapshot: Snapshot, write: Writer) -> list[str]:
     """Return the pairs of the numbers of a snapshot."""
     sample, rates = snapshot.distribution, snapshot.rates
     if sample is not None:
+        # An empty distribution has no statistics, for which 0 would be a lie.
+        statistics = NAMES.read(sample) if sample.count else {}
+        found = [f"{name}={write(value)}" for name, value in statistics.items()]
         # Rates of a timer are events, not seconds, a second.
-        return [*distribution(sample, write), *(averages(rates, round_text) if rates else [])]
+        timed = averages(rates, round_text) if rates else []
+        return [f"count={round_text(sample.count)}", *found, *timed]
     if rates is not None:
         return [f"count={write(rates.count)}", *averages(rates, write)]
     if snapshot.scalar is not None:
@@ -81,15 +85,6 @@ def number_pairs(snapshot: Snapshot, write: Writer) -> list[str]:
     return [f"{key}={text_of(finite_only(value))}" for key, value in snapshot.to_dict().items()]
 
 
-def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, write: Writer) -> list[str]:
-    """Return the pairs of a distribution; the count alone if it is empty."""
-    numbers = {"min": sample.min, "mean": sample.mean, "max": sample.max}
-    numbers.update(zip(PERCENTILES, sample.percentiles(QUANTILES), strict=True))
-    found = [f"{name}={write(value)}" for name, value in numbers.items()] if sample.count else []
-    return [f"count={round_text(sample.count)}", *found]
-
-
 def averages(rates: MeterSnapshot, write: Writer) -> list[str]:
     """Return the pairs of the rates of a meter or a timer."""
-    windows = {"1m": rates.rate1, "5m": rates.rate5, "15m": rates.rate15, "rate": rates.rate_mean}
-    return [f"{window}={write(rate)}/s" for window, rate in windows.items()]
+    return [f"{name}={write(rate)}/s" for name, rate in zip(RATES, rates_of(rates), strict=True)]

@@ -108,15 +108,7 @@ def content_type(escaping: str = UNDERSCORES) -> str:
 
 @final
 class OpenMetricsLayout(TextLayout):
-    """Metric families of an entry in OpenMetrics.
-
-    Args:
-        entry: an instrument or a family, with its description and unit.
-        labelnames: the family's labels; none for an instrument.
-        number: the number of the entry among entries of one exposed name.
-        first_kinds: the kinds of distributions, which all formats share.
-        escaping: the scheme of all names.
-    """
+    """Metric families of an entry in OpenMetrics."""
 
     __slots__ = ()
 

@@ -25,7 +25,7 @@ from metrics.exporters._exposition.writing import (
     write_exemplar,
     write_number,
 )
-from metrics.exporters._series.scalar import number_of
+from metrics.exporters._series.views import number_of, rates_of
 from metrics.instruments import (
     Counter,
     Exemplar,
@@ -33,7 +33,6 @@ from metrics.instruments import (
     FloatUpDownCounter,
     Gauge,
     IntGauge,
-    MeterSnapshot,
     Snapshot,
     UpDownCounter,
 )
@@ -41,7 +40,7 @@ from metrics.instruments._inner import Exemplars, Point
 from metrics.registry._inner import Labels, exported_name
 
 WINDOWS = ["1m", "5m", "15m", "mean"]
-"""Values of the label `window` of rates."""
+"""Values of the label `window` of rates, in the order of `rates_of`."""
 
 Values = tuple[str, ...]
 """Label values of a child; none for an instrument without labels."""
@@ -339,7 +338,7 @@ class RatesFamily(MetricFamily):
 
     def write(self, writer: BytesWriter, text: Any, view: Any) -> None:
         """Append one line for each window."""
-        for tail, rate in zip(WINDOW_TAILS, windows(view), strict=True):
+        for tail, rate in zip(WINDOW_TAILS, rates_of(view), strict=True):
             writer.write(cast("bytes", text))
             writer.write(tail)
             self.write_value(writer, rate)
@@ -350,7 +349,7 @@ class RatesFamily(MetricFamily):
         labels = self.labels(values)
         return [
             Sample(self.name, (*labels, ("window", window)), self.scale.of(rate))
-            for window, rate in zip(WINDOWS, windows(view), strict=True)
+            for window, rate in zip(WINDOWS, rates_of(view), strict=True)
         ]
 
     def _text(self, values: Values) -> Any:
@@ -392,11 +391,6 @@ class PointsFamily(MetricFamily):
 
     def _text(self, values: Values) -> Any:
         return self.labels(values)
-
-
-def windows(rates: MeterSnapshot) -> tuple[float, float, float, float]:
-    """Return the rates in the order of `WINDOWS`."""
-    return rates.rate1, rates.rate5, rates.rate15, rates.rate_mean
 
 
 def point_labels(

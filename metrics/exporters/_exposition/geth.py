@@ -14,7 +14,7 @@ from metrics.exporters._exposition.families import (
 from metrics.exporters._exposition.layout import Layout, numbered_name
 from metrics.exporters._exposition.writing import LINE_FEED, encode, write_number
 from metrics.exporters._series.kinds import FirstKinds
-from metrics.exporters._series.scalar import number_of
+from metrics.exporters._series.views import number_of
 from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, Snapshot
 from metrics.instruments._inner import escape_label
 from metrics.registry._inner import Entry, Labels, exported_name
@@ -165,7 +165,6 @@ class GethLayout(Layout):
 
     def _geth_family(self, family: type[MetricFamily], name: str, kind: str) -> MetricFamily:
         new = self._family(family, name, kind, encode(f"# TYPE {name} {kind}\n"), name, ONLY_NAME)
-        new.escape_labels()
         # A blank line follows each family.
         new.ending = b"\n"
         return new

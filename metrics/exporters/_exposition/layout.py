@@ -104,11 +104,13 @@ class Layout:
         labelnames: the family's labels; none for an instrument.
         number: the number of the entry among entries of one exposed name, see `layouts`.
         first_kinds: the kinds of distributions, which all formats share.
+        escaping: the scheme of all names.
     """
 
     __slots__ = (
         "_constant",
         "_direct",
+        "_escaping",
         "_families",
         "_first_kinds",
         "_name",
@@ -125,7 +127,12 @@ class Layout:
     )
 
     def __init__(
-        self, entry: Entry, labelnames: Values, number: int, first_kinds: FirstKinds
+        self,
+        entry: Entry,
+        labelnames: Values,
+        number: int,
+        first_kinds: FirstKinds,
+        escaping: str = UNDERSCORES,
     ) -> None:
         # The layouts that this one belongs to.
         self.owner: object = None
@@ -137,6 +144,7 @@ class Layout:
         self._name = entry.name
         self._constant = entry.labels
         self._first_kinds = first_kinds
+        self._escaping = escaping
         # Text of the HELP lines, not escaped.
         self.help = entry.description or f"{entry.name} ({type_name(entry.instrument)})"
         self._scale = scale_of(entry.unit)
@@ -206,23 +214,19 @@ class Layout:
         stem: str,
         suffixes: tuple[str, ...],
     ) -> MetricFamily:
-        return family(
+        """Return a new family, with its labels in the scheme of the layout."""
+        new = family(
             name, kind, heading, stem, suffixes, self._scale, self.labelnames, self._constant
         )
+        new.escaping = self._escaping
+        new.escape_labels()
+        return new
 
 
 class TextLayout(Layout):
-    """Metric families of an entry in Prometheus' text format.
+    """Metric families of an entry in Prometheus' text format."""
 
-    Args:
-        entry: an instrument or a family, with its name, unit and description.
-        labelnames: the family's labels; none for an instrument.
-        number: the number of the entry among entries of one exposed name, see `layouts`.
-        first_kinds: the kinds of distributions, which all formats share.
-        escaping: the scheme of all names.
-    """
-
-    __slots__ = ("_bases", "_escaping", "_stem")
+    __slots__ = ("_bases", "_stem")
 
     def __init__(
         self,
@@ -232,8 +236,7 @@ class TextLayout(Layout):
         first_kinds: FirstKinds,
         escaping: str = UNDERSCORES,
     ) -> None:
-        super().__init__(entry, labelnames, number, first_kinds)
-        self._escaping = escaping
+        super().__init__(entry, labelnames, number, first_kinds, escaping)
         self._stem = numbered_stem(entry, number, escaping)
         # Names of the families, in the order of `kind.families`, without the suffix of a sample.
         self._bases: list[str] = [] if self.kind is None else self._bases_of(self.kind)
@@ -300,20 +303,6 @@ class TextLayout(Layout):
     def _heading_name(self, name: str) -> str:
         """Return the name of a family as its HELP and TYPE lines have it."""
         return quoted_name(name) if self._escaping == UTF8 else name
-
-    def _family(
-        self,
-        family: type[MetricFamily],
-        name: str,
-        kind: str,
-        heading: bytes,
-        stem: str,
-        suffixes: tuple[str, ...],
-    ) -> MetricFamily:
-        new = super()._family(family, name, kind, heading, stem, suffixes)
-        new.escaping = self._escaping
-        new.escape_labels()
-        return new
 
 
 def key_of(snapshot: Snapshot) -> object:

@@ -4,21 +4,53 @@ The names: go-ethereum, `metrics/exp`.
 """
 
 import json
+from collections.abc import Mapping
+from typing import NamedTuple, final
 
 from metrics.exporters._encoding.numbers import Number, finite
-from metrics.exporters._series.scalar import number_of
 from metrics.exporters._series.series import Series
-from metrics.instruments import (
-    BucketHistogramSnapshot,
-    HistogramSnapshot,
-    MeterSnapshot,
-    Snapshot,
-)
+from metrics.exporters._series.views import number_of, rates_of
+from metrics.instruments import BucketHistogramSnapshot, HistogramSnapshot, Snapshot
 from metrics.instruments._inner import QUANTILES
 
-PERCENTILES = ("50", "75", "95", "99", "999")
-
 Fields = dict[str, object]
+
+
+@final
+class DistributionNames(NamedTuple):
+    """Names of a format for the statistics of a distribution, in the order of the format."""
+
+    attributes: Mapping[str, str]
+    """Names to attributes of a snapshot."""
+
+    quantiles: Mapping[str, float]
+    """Names to quantiles, which follow the attributes."""
+
+    def read(
+        self, sample: HistogramSnapshot | BucketHistogramSnapshot, times: int = 1
+    ) -> dict[str, float]:
+        """Return the statistics of a distribution by name, each multiplied."""
+        values = [getattr(sample, attribute) for attribute in self.attributes.values()]
+        values += sample.percentiles(self.quantiles.values())
+        names = (*self.attributes, *self.quantiles)
+        return {name: value * times for name, value in zip(names, values, strict=True)}
+
+
+NAMES = DistributionNames(
+    {"min": "min", "max": "max", "mean": "mean", "std-dev": "stddev"},
+    {
+        f"{percentile}-percentile": quantile
+        for percentile, quantile in zip((50, 75, 95, 99, 999), QUANTILES, strict=True)
+    },
+)
+
+AVERAGES = ("one-minute", "five-minute", "fifteen-minute")
+
+RATES = (*AVERAGES, "mean")
+"""Names of the rates of a meter."""
+
+TIMER_RATES = (*AVERAGES, "mean-rate")
+"""Names of the rates of a timer."""
 
 
 def fields(one: Series, times: int) -> dict[str, Number]:
@@ -34,14 +66,11 @@ def fields(one: Series, times: int) -> dict[str, Number]:
     """
     snapshot = one.snapshot
     values: Fields
-    sample, rates = snapshot.distribution, snapshot.rates
-    if sample is not None and not sample.count:
-        values = {"count": 0, **(timer_rates(rates) if rates else {})}
-    elif is_single(one):
+    if is_single(one):
         counted = one.kind is not None and one.kind.geth == "counter"
         values = {"count" if counted else "value": number_of(snapshot)}
     else:
-        values = named_values(one, times)
+        values = named_values(one, times, empty=False)
     found = {name: finite(value) for name, value in values.items()}
     return {name: value for name, value in found.items() if value is not None}
 
@@ -51,49 +80,30 @@ def is_single(one: Series) -> bool:
     return one.snapshot.scalar is not None and one.snapshot.rates is None
 
 
-def named_values(one: Series, times: int = 1) -> Fields:
+def named_values(one: Series, times: int = 1, *, empty: bool = True) -> Fields:
     """Return the values of a series by the field that follows its name, `""` for a single value.
 
     Args:
         one: the series.
         times: the factor of durations.
+        empty: whether an empty distribution has statistics, which are 0.
     """
     snapshot = one.snapshot
     sample, rates = snapshot.distribution, snapshot.rates
     if sample is not None:
-        values = distribution(sample, times if one.is_timer else 1)
-        return {**values, **(timer_rates(rates) if rates else {})}
+        values: Fields = {"count": sample.count}
+        if empty or sample.count:
+            values |= NAMES.read(sample, times if one.is_timer else 1)
+        if rates is not None:
+            values |= zip(TIMER_RATES, rates_of(rates), strict=True)
+        return values
     if rates is not None:
-        return {"count": rates.count, **averages(rates), "mean": rates.rate_mean}
+        return {"count": rates.count, **dict(zip(RATES, rates_of(rates), strict=True))}
     if one.is_info:
         return {"": info_text(snapshot)}
     if snapshot.scalar is not None and "error" not in snapshot.fields:
         return {"": snapshot.scalar}
     return snapshot.to_dict()
-
-
-def distribution(sample: HistogramSnapshot | BucketHistogramSnapshot, times: int) -> Fields:
-    """Return the numbers of a distribution, each but the count multiplied."""
-    values: Fields = {
-        "count": sample.count,
-        "min": sample.min * times,
-        "max": sample.max * times,
-        "mean": sample.mean * times,
-        "std-dev": sample.stddev * times,
-    }
-    for name, value in zip(PERCENTILES, sample.percentiles(QUANTILES), strict=True):
-        values[f"{name}-percentile"] = value * times
-    return values
-
-
-def timer_rates(rates: MeterSnapshot) -> Fields:
-    """Return the rates of a timer."""
-    return {**averages(rates), "mean-rate": rates.rate_mean}
-
-
-def averages(rates: MeterSnapshot) -> Fields:
-    """Return the moving averages of a meter or a timer."""
-    return {"one-minute": rates.rate1, "five-minute": rates.rate5, "fifteen-minute": rates.rate15}
 
 
 def info_text(snapshot: Snapshot, separators: tuple[str, str] = (", ", ": ")) -> str:

@@ -20,8 +20,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 )
 
 from metrics.exporters._series.series import labels_text
-
-INT64 = 1 << 63
+from metrics.exporters.otlp._messages import set_number
 
 
 class Single(NamedTuple):
@@ -138,11 +137,7 @@ def add_point(
         del total.exemplars[:]
         total.exemplars.extend(more.exemplars)
     if isinstance(total, NumberDataPoint) and isinstance(more, NumberDataPoint):
-        value = number_of(total) + number_of(more)
-        if isinstance(value, int) and -INT64 <= value < INT64:
-            total.as_int = value
-        else:
-            total.as_double = value
+        set_number(total, number_of(total) + number_of(more))
     elif isinstance(total, HistogramDataPoint) and isinstance(more, HistogramDataPoint):
         total.count += more.count
         counts = zip(total.bucket_counts, more.bucket_counts, strict=True)

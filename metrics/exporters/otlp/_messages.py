@@ -20,6 +20,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from metrics.exporters._encoding.numbers import INT64, Number, clamp
+from metrics.exporters._encoding.units import SECOND
 from metrics.exporters._series.series import Labels
 from metrics.exporters.otlp._conventions import Attribute, attribute_name
 from metrics.instruments._inner import Exemplars
@@ -33,9 +34,6 @@ SPAN_BYTES = 8
 """Length of the identifier of a span."""
 
 HEX = re.compile("[0-9a-fA-F]+")
-
-SECOND = 1_000_000_000
-"""Nanoseconds of a second."""
 
 
 @final

@@ -28,6 +28,7 @@ from metrics.exporters._exposition.distributions import SUMMARY_QUANTILES
 from metrics.exporters._exposition.families import WINDOWS
 from metrics.exporters._series.deltas import Deltas
 from metrics.exporters._series.series import Series
+from metrics.exporters._series.views import rates_of
 from metrics.exporters.otlp._conventions import QUANTILE, RATE
 from metrics.exporters.otlp._messages import (
     Attributes,
@@ -144,8 +145,7 @@ class DataPoints:
         return metric_of(subject, gauge=Gauge(data_points=[self._number(subject.labels, value)]))
 
     def _rates(self, subject: Subject, unit: str, rates: MeterSnapshot) -> Iterator[Metric]:
-        values = (rates.rate1, rates.rate5, rates.rate15, rates.rate_mean)
-        for window, rate in zip(WINDOWS, values, strict=True):
+        for window, rate in zip(WINDOWS, rates_of(rates), strict=True):
             yield self._gauge(subject.beside(RATE, unit, "window", window), rate)
 
     def _distribution(

@@ -6,10 +6,7 @@ The encoding: https://protobuf.dev/programming-guides/encoding/
 from collections.abc import Iterator, Sequence
 
 from metrics.exporters._series.series import labels_text
-
-SEVEN_BITS = 0x7F
-
-MORE = 0x80
+from metrics.exporters.remote_write._messages import MORE, SEVEN_BITS
 
 TIME_SERIES = 1 << 3 | 2
 """Tag of the field of a `WriteRequest` that holds a series."""

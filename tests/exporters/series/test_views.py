@@ -1,9 +1,9 @@
-"""What has one number has it here."""
+"""Every instrument of one number has it, and rates come in one order."""
 
 import pytest
 
 from metrics import Counter, FloatCounter, Gauge, Healthcheck, IntGauge, Meter, UpDownCounter
-from metrics.exporters._series.scalar import number_of
+from metrics.exporters._series.views import number_of
 
 
 @pytest.mark.parametrize(
