@@ -105,8 +105,8 @@ def node_path(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str
 
 @lru_cache(maxsize=1024)  # there are few names, and most series share them
 def tag_name(name: str) -> str:
-    """Return the name of a tag; characters that the server refuses become `_`."""
-    return IN_NAME.sub("_", name)
+    """Return the name of a tag; characters that the server refuses become `_`, and so does none."""
+    return IN_NAME.sub("_", name) or "_"
 
 
 def tag_value(value: str) -> str:

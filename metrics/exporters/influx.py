@@ -120,7 +120,8 @@ def kind_and_fields(one: Series, times: int) -> tuple[str, Fields]:
     elif snapshot.scalar is not None:
         fields = {"value": snapshot.scalar}
     else:
-        fields = {name: value for name, value in snapshot.to_dict().items() if is_field(value)}
+        values = snapshot.to_dict().items()
+        fields = {escape(name) or "_": value for name, value in values if is_field(value)}
     return MEASUREMENTS.get(kind, kind), fields
 
 
@@ -168,7 +169,7 @@ def measurement(name: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Return the name or the value of a tag, escaped."""
+    """Return the name or the value of a tag, or the name of a field, escaped."""
     return SPECIAL.sub(escape_character, text)
 
 

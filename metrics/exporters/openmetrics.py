@@ -22,6 +22,7 @@ from metrics.exporters._exposition.layout import (
 )
 from metrics.exporters._exposition.layouts import escaped_layouts_of
 from metrics.exporters._exposition.page import Page, checked_names
+from metrics.exporters._exposition.reading import FamilyReader, texts_of
 from metrics.exporters._exposition.writing import encode
 from metrics.exporters._series.recent import checked_window
 from metrics.instruments._inner import Real, checked_labels
@@ -82,16 +83,17 @@ def stream(
             `window` is negative, infinite or NaN.
     """
     escaping = checked_escaping(escaping)
-    page = Page(
+    families = FamilyReader(
         registry,
         escaped_layouts_of(store_of(registry), "openmetrics", OpenMetricsLayout, escaping),
         reader,
+        texts_of,
         names=checked_names(names),
         window=checked_window(window),
         created=created,
         exemplars=True,
-        ending=EOF,
     )
+    page = Page(families, EOF)
     page.add_target(TARGET_HEADING, checked_labels(target), escaping)
     return page.chunks()
 

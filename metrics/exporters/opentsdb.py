@@ -7,10 +7,10 @@ https://opentsdb.net/docs/build/html/api_http/put.html
 import json
 from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import islice
 from typing import NamedTuple
 
-from metrics.exporters._encoding.framing import encode, join_chunks, render_of
+from metrics.exporters._encoding.framing import batches, encode, join_chunks, render_of
+from metrics.exporters._encoding.json import array_text
 from metrics.exporters._encoding.names import (
     NO_TAGS,
     checked_prefix,
@@ -31,8 +31,10 @@ CONTENT_TYPE = "text/plain; charset=utf-8"
 
 JSON_CONTENT_TYPE = "application/json"
 
+DIALECTS = ("telnet", "json")
+
 POINTS = 50
-"""Points in one JSON array, the number that OpenTSDB recommends."""
+"""Points of one JSON array, the number that OpenTSDB recommends."""
 
 
 class TaggedNumber(NamedTuple):
@@ -51,9 +53,11 @@ def stream(
     namespace: str = "",
     tags: Mapping[str, str] = NO_TAGS,
     duration_unit: str = "milliseconds",
+    dialect: str = "telnet",
+    batch_size: int | None = None,
     reader: str = "opentsdb",
 ) -> Iterator[bytes]:
-    """Yield the values of a registry as `put` lines, one for each number, in name order.
+    """Yield the values of a registry as points, one for each number, in name order.
 
     Metrics are `<namespace>.<name>.<field>`, with go-ethereum's names for the fields. Characters of
     names and tags other than letters, ASCII digits, `-`, `_`, `.` and `/` become `_`; a warning is
@@ -61,7 +65,7 @@ def stream(
     64 bits is written as a float; numbers have all their digits. Info labels are the tags of a 1. A
     server takes eight tags of a series by default, the host among them.
 
-    Chunks have some tens of KB each, of whole lines.
+    Lines come in chunks of some tens of KB each.
 
     Args:
         registry: the registry to read.
@@ -71,81 +75,42 @@ def stream(
         tags: tags of every series that has no label of the same name.
         duration_unit: the unit of timers: `seconds`, `milliseconds`, `microseconds` or
             `nanoseconds`.
+        dialect: `telnet` writes `put` lines; `json` writes arrays for the HTTP API, whose content
+            type is `JSON_CONTENT_TYPE`.
+        batch_size: the largest number of points in an array of `json`, each of which is the body of
+            one request. None writes one array, in chunks.
         reader: the name of the reader; values that reset when read reset for this reader alone.
 
     Raises:
-        TypeError: `timestamp_ns` is not an int, `host` or `namespace` not a str, or `tags` not str
-            to str.
-        ValueError: `host` or a tag's name is empty, or `timestamp_ns` or `duration_unit` is
-            malformed.
+        TypeError: `timestamp_ns` or `batch_size` is not an int, `host` or `namespace` not a str, or
+            `tags` not str to str.
+        ValueError: `host` or a tag's name is empty, `timestamp_ns` or `duration_unit` is malformed,
+            `dialect` unknown, or `batch_size` not positive.
     """
-    seconds = checked_seconds(timestamp_ns)
-    found = points(registry, host, namespace, tags, duration_unit, reader)
-    return join_chunks(put_line(point, seconds) for point in found)
-
-
-render = render_of(stream)
-
-
-def render_json(
-    registry: Registry,
-    *,
-    host: str,
-    timestamp_ns: int,
-    namespace: str = "",
-    tags: Mapping[str, str] = NO_TAGS,
-    duration_unit: str = "milliseconds",
-    reader: str = "opentsdb",
-) -> bytes:
-    """Return the values that `render` returns as one JSON array of points."""
-    seconds = checked_seconds(timestamp_ns)
-    found = points(registry, host, namespace, tags, duration_unit, reader)
-    return array([point_json(point, seconds) for point in found])
-
-
-def stream_json(
-    registry: Registry,
-    *,
-    host: str,
-    timestamp_ns: int,
-    namespace: str = "",
-    tags: Mapping[str, str] = NO_TAGS,
-    duration_unit: str = "milliseconds",
-    batch_size: int = POINTS,
-    reader: str = "opentsdb",
-) -> Iterator[bytes]:
-    """Yield the values that `render` returns as JSON arrays, each the body of one request.
-
-    Takes the options of `render`, and the number of points of one array: `batch_size`.
-    """
-    seconds = checked_seconds(timestamp_ns)
-    found = points(registry, host, namespace, tags, duration_unit, reader)
-    texts = (point_json(point, seconds) for point in found)
-    batch_size = size("batch_size", batch_size)
-    # An empty list ends the iteration.
-    return map(array, iter(lambda: list(islice(texts, batch_size)), []))
-
-
-def points(
-    registry: Registry,
-    host: str,
-    namespace: str,
-    tags: Mapping[str, str],
-    duration_unit: str,
-    reader: str,
-) -> Iterator[TaggedNumber]:
-    """Check the options; return an iterator over all numbers of a registry."""
+    if dialect not in DIALECTS:
+        raise ValueError(f"invalid dialect {dialect!r}: use {' or '.join(DIALECTS)}")
     if not checked_prefix("host", host):
         raise ValueError("invalid host '': use the name of this machine")
+    limit = None if batch_size is None else size("batch_size", batch_size)
+    seconds = checked_seconds(timestamp_ns)
     namespace = checked_prefix("namespace", namespace).rstrip(".")
     all_tags = {"host": host, **{k: v for k, v in checked_tags(tags).items() if v}}
     times = per_second(duration_unit)
     place = partial(place_of, namespace, all_tags)
-    return (
-        TaggedNumber(f"{stem}.{plain(field)}", decimal(value), pairs)
+    write = put_line if dialect == "telnet" else point_json
+    texts = (
+        write(TaggedNumber(f"{stem}.{plain(field)}", decimal(value), pairs), seconds)
         for one, (stem, pairs) in assign_targets(split_points(read_series(registry, reader)), place)
         for field, value in fields(one, times).items()
     )
+    if dialect == "telnet":
+        return join_chunks(texts)
+    if limit is None:
+        return join_chunks(array_text(texts))
+    return (encode("".join(array_text(batch))) for batch in batches(texts, limit, lambda _: 1))
+
+
+render = render_of(stream)
 
 
 def place_of(namespace: str, tags: Mapping[str, str], one: Series) -> tuple[str, Labels]:
@@ -165,8 +130,3 @@ def point_json(point: TaggedNumber, seconds: int) -> str:
     metric = json.dumps(point.metric, ensure_ascii=False)
     tags = json.dumps(dict(point.tags), ensure_ascii=False)
     return f'{{"metric":{metric},"timestamp":{seconds},"value":{point.value},"tags":{tags}}}'
-
-
-def array(texts: list[str]) -> bytes:
-    """Return JSON objects as an array."""
-    return encode(f"[{','.join(texts)}]")

@@ -15,6 +15,7 @@ from metrics.exporters._exposition.geth import GethLayout
 from metrics.exporters._exposition.layout import TextLayout
 from metrics.exporters._exposition.layouts import Layouts, NewLayout, escaped_layouts_of, layouts_of
 from metrics.exporters._exposition.page import Page, checked_names
+from metrics.exporters._exposition.reading import FamilyReader, texts_of
 from metrics.exporters._series.recent import checked_window
 from metrics.instruments._inner import Real, checked_labels
 from metrics.registry import Registry
@@ -91,13 +92,15 @@ def stream(
             go-ethereum's dialect; a name in `target` is malformed or reserved; `window` is
             negative, infinite or NaN.
     """
-    page = Page(
+    families = FamilyReader(
         registry,
         checked_layouts(store_of(registry), dialect, checked_escaping(escaping)),
         reader,
+        texts_of,
         names=checked_names(names),
         window=checked_window(window),
     )
+    page = Page(families)
     page.add_target(TARGET_HEADING, checked_labels(target), escaping)
     return page.chunks()
 

@@ -7,10 +7,11 @@ https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
+from logging import getLogger
 from typing import NamedTuple, TypeVar
 
-from metrics.exporters._encoding.framing import join_chunks, render_of
+from metrics.exporters._encoding.framing import datagrams, join_chunks, render_of
 from metrics.exporters._encoding.names import (
     NO_TAGS,
     checked_prefix,
@@ -33,7 +34,7 @@ from metrics.registry import Registry
 
 CONTENT_TYPE = "text/plain; charset=utf-8"
 
-__all__ = ["CONTENT_TYPE", "DIALECTS", "SAMPLES", "Deltas", "lines", "render", "stream"]
+__all__ = ["CONTENT_TYPE", "DIALECTS", "SAMPLES", "Deltas", "merge", "render", "stream"]
 
 DIALECTS = ("statsd", "dogstatsd")
 
@@ -43,6 +44,8 @@ SAMPLES = 1000
 MILLISECONDS = per_second("milliseconds")
 
 T = TypeVar("T")
+
+logger = getLogger(__name__)
 
 
 class SeriesFrame(NamedTuple):
@@ -61,6 +64,7 @@ def stream(
     tags: Mapping[str, str] = NO_TAGS,
     dialect: str = "statsd",
     samples: int = SAMPLES,
+    datagram_bytes: int | None = None,
     reader: str = "statsd",
 ) -> Iterator[bytes]:
     """Yield the updates of a registry since the last export as lines, in name order.
@@ -88,42 +92,15 @@ def stream(
             info instruments; `dogstatsd` writes labels as tags, and info labels as the tags of a 1.
         samples: durations of one resetting timer to write. If there are more, some are written,
             evenly from the shortest to the longest, with their sampling rate.
+        datagram_bytes: the largest payload, for UDP: payloads do not end with a line feed, and a
+            line that is longer is left out, which is logged. None yields chunks.
         reader: the reader's name; values that reset at a read reset for this reader alone.
 
     Raises:
         TypeError: `deltas` is no `Deltas`, `namespace` no str, `tags` no mapping of str to str, or
-            `samples` no int.
-        ValueError: the name of a tag is empty, `dialect` unknown, or `samples` not positive.
-    """
-    return join_chunks(
-        lines(
-            registry,
-            deltas=deltas,
-            namespace=namespace,
-            tags=tags,
-            dialect=dialect,
-            samples=samples,
-            reader=reader,
-        )
-    )
-
-
-render = render_of(stream)
-
-
-def lines(
-    registry: Registry,
-    *,
-    deltas: Deltas,
-    namespace: str = "",
-    tags: Mapping[str, str] = NO_TAGS,
-    dialect: str = "statsd",
-    samples: int = SAMPLES,
-    reader: str = "statsd",
-) -> Iterator[str]:
-    """Return an iterator over the lines of `render`, for `datagrams`.
-
-    The two lines of a negative gauge are one text, so that they share a datagram.
+            `samples` or `datagram_bytes` no int.
+        ValueError: the name of a tag is empty, `dialect` unknown, or `samples` or `datagram_bytes`
+            not positive.
     """
     if not isinstance(deltas, Deltas):
         raise TypeError(f"invalid deltas {deltas!r}: pass the same Deltas() at every export")
@@ -131,14 +108,44 @@ def lines(
         raise ValueError(f"invalid dialect {dialect!r}: use one of {', '.join(DIALECTS)}")
     namespace = checked_prefix("namespace", namespace)
     tags = checked_tags(tags)
-    samples = size("samples", samples)
+    most = size("samples", samples)
     frame = frame_by_tags if dialect == "dogstatsd" else frame_by_path
-    return (
+    all_series = series_in_pass(registry, deltas, reader)
+    texts = (
         text
-        for one, where in assign_targets(
-            series_in_pass(registry, deltas, reader), partial(frame, namespace, tags)
-        )
-        for text in texts_of(one, where, deltas, samples)
+        for one, where in assign_targets(all_series, partial(frame, namespace, tags))
+        for text in texts_of(one, where, deltas, most)
+    )
+    return payloads(texts, datagram_bytes)
+
+
+def join(payloads: Iterable[bytes]) -> bytes:
+    """Return chunks or datagrams as one page of lines."""
+    return b"".join([payload.removesuffix(b"\n") + b"\n" for payload in payloads])
+
+
+render = render_of(stream, join)
+
+
+def payloads(texts: Iterable[str], datagram_bytes: int | None) -> Iterator[bytes]:
+    """Return an iterator over texts as datagrams, or as chunks if `datagram_bytes` is None."""
+    if datagram_bytes is None:
+        return join_chunks(texts)
+    return datagrams(texts, dropped=drop, size=size("datagram_bytes", datagram_bytes))
+
+
+def drop(line: str) -> None:
+    """Log that a line is too long for a datagram, once for each series."""
+    warn_once(line.partition(":")[0])
+
+
+@lru_cache(maxsize=1024)
+def warn_once(path: str) -> None:
+    """Log that a series is left out, the first time only."""
+    logger.warning(
+        "%.100s... is left out: with its tags it is too long for a datagram; give it shorter "
+        "labels, or raise datagram_bytes",
+        path,
     )
 
 
@@ -172,7 +179,7 @@ def frame_by_path(namespace: str, tags: Mapping[str, str], one: Series) -> Serie
 
 
 def texts_of(one: Series, where: SeriesFrame, deltas: Deltas, samples: int) -> Iterator[str]:
-    """Yield the lines of a series."""
+    """Yield the lines of a series; the two of a negative gauge as one text, for one datagram."""
     if one.resets and isinstance(one.snapshot, HistogramSnapshot):
         yield from durations_of(one.snapshot, where, samples)
         return
@@ -218,13 +225,25 @@ INCREMENT = re.compile(
 """Line of a counter, or of one duration of a resetting timer."""
 
 
-def merge(lines: Iterable[str], samples: int = SAMPLES) -> Iterator[str]:
-    """Yield lines that have the same effect as lines that a server did not take; no gauges.
+def merge(
+    lines: Iterable[str], samples: int = SAMPLES, datagram_bytes: int | None = None
+) -> Iterator[bytes]:
+    """Return payloads that have the same effect as lines that a server did not take; no gauges.
 
     Counters are added up by name and tags. The durations of a resetting timer stay as they are; of
     more than `samples` some are written, evenly from the shortest to the longest, with the rate at
     which they were taken.
+
+    Args:
+        lines: lines without line feeds.
+        samples: durations of one resetting timer to write.
+        datagram_bytes: the largest payload, for UDP; None returns chunks.
     """
+    return payloads((f"{line}\n" for line in merged_lines(lines, samples)), datagram_bytes)
+
+
+def merged_lines(lines: Iterable[str], samples: int) -> Iterator[str]:
+    """Yield the lines of `merge`."""
     counters: dict[tuple[str, str], Number] = {}
     durations: defaultdict[tuple[str, str], list[tuple[Number, float, str]]] = defaultdict(list)
     for line in lines:

@@ -88,7 +88,7 @@ def append(
             return csv.stream(registry, timestamp_ns=time, header=False, reader=reader)
         return log_lines.stream(registry, reader=report.reader)
 
-    return reporting(registry, "file", join_payload(read), transport, options, Options)
+    return reporting(registry, "file", join_payload(read), transport, options)
 
 
 @list_options(Options, buffered=Option(1, "no effect: only the newest page is kept"))
@@ -121,7 +121,7 @@ def replace(
     def read(report: Report) -> Iterator[bytes]:
         yield prometheus.render(registry, reader=report.reader)
 
-    return reporting(registry, "textfile", read, transport, options, Options)
+    return reporting(registry, "textfile", read, transport, options)
 
 
 def checked_path(path: str | os.PathLike[str] | None) -> Path:

@@ -3,9 +3,8 @@
 The protocol: https://graphite.readthedocs.io/en/latest/feeding-carbon.html
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Unpack
 
 from metrics.exporters import graphite
@@ -16,10 +15,10 @@ from metrics.reporters._push.options import (
     ConnectionOptions,
     Option,
     chosen,
-    constant_labels,
+    exporter_options,
     list_options,
 )
-from metrics.reporters._push.payloads import Report
+from metrics.reporters._push.payloads import format_reader
 from metrics.reporters._push.reporter import Reporter
 
 PORT = 2003
@@ -36,6 +35,7 @@ class GraphiteOptions(ConnectionOptions, total=False):
 
 @list_options(
     GraphiteOptions,
+    host=Option(HOST, "the host name or address of carbon"),
     label_style=Option("tags", "`tags`, which needs Graphite 1.1, or `nodes` of the path"),
     duration_unit=Option("milliseconds", "unit of timers"),
 )
@@ -57,28 +57,8 @@ def tcp(
                 namespace="shop",
                 interval="1m",
             )
-
-    Args:
-        registry: the registry to report.
-        host: the host name or address of carbon.
-        port: its port.
-        options: see below.
-
-    Raises:
-        TypeError, ValueError: an option is malformed.
     """
-    lines = partial(
-        graphite.stream,
-        namespace=chosen(options.get("namespace"), ""),
-        tags=constant_labels(options.get("labels")),
-        label_style=chosen(options.get("label_style"), "tags"),
-        duration_unit=chosen(options.get("duration_unit"), "milliseconds"),
-    )
-    # Malformed options are errors at the start.
-    lines(Registry(), timestamp_ns=0)
+    names = ("namespace", "labels", "label_style", "duration_unit")
+    read = format_reader(registry, graphite.stream, **exporter_options(options, *names))
     transport = tcp_transport(registry, host, chosen(port, PORT), options)
-
-    def read(report: Report) -> Iterable[bytes]:
-        return lines(registry, timestamp_ns=report.timestamp_ns, reader=report.reader)
-
-    return reporting(registry, "graphite", read, transport, options, GraphiteOptions)
+    return reporting(registry, "graphite", read, transport, options)

@@ -5,9 +5,8 @@ https://docs.influxdata.com/influxdb/v2/api/v2/#operation/PostWrite
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Unpack
 
 from metrics.exporters import influx
@@ -15,17 +14,20 @@ from metrics.registry import Registry
 from metrics.reporters._push.options import (
     HttpOptions,
     Option,
-    chosen,
-    constant_labels,
+    exporter_options,
     list_options,
 )
-from metrics.reporters._push.payloads import LINES, Report, join_chunks
+from metrics.reporters._push.payloads import LINES, format_reader, join_chunks
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
-from metrics.reporters._transports.endpoint import endpoint_of
-from metrics.reporters._transports.secrets import basic, require, require_ascii
-
-DURATION_UNIT = "nanoseconds"
+from metrics.reporters._transports.endpoint import Endpoint, endpoint_of
+from metrics.reporters._transports.secrets import (
+    Credentials,
+    authorization,
+    basic,
+    require,
+    require_ascii,
+)
 
 
 class InfluxOptions(HttpOptions, total=False):
@@ -38,7 +40,7 @@ class InfluxOptions(HttpOptions, total=False):
 
 with_options = list_options(
     InfluxOptions,
-    duration_unit=Option(DURATION_UNIT, "unit of timers, nanoseconds as in go-ethereum"),
+    duration_unit=Option("nanoseconds", "unit of timers, nanoseconds as in go-ethereum"),
 )
 
 
@@ -84,9 +86,7 @@ def v1(
     if retention_policy:
         query["rp"] = require("retention_policy", retention_policy)
     endpoint = server.at("/write", query)
-    credentials = basic(username, password)
-    request = Request(endpoint, credentials.headers, credentials.secrets)
-    return report_lines(registry, request, options)
+    return report_lines(registry, endpoint, basic(username, password), options)
 
 
 @with_options
@@ -128,33 +128,26 @@ def v2(
     secret = require_ascii("token", token)
     query = {"org": require("org", org), "bucket": require("bucket", bucket)}
     endpoint = server.at("/api/v2/write", query)
-    request = Request(endpoint, {"Authorization": f"Token {secret}"}, (secret,))
-    return report_lines(registry, request, options)
+    return report_lines(registry, endpoint, authorization("Token", secret), options)
 
 
 def report_lines(
-    registry: Registry, request: Request, options: InfluxOptions
+    registry: Registry, endpoint: Endpoint, credentials: Credentials, options: InfluxOptions
 ) -> AbstractContextManager[Reporter]:
-    """Report a registry to the endpoint of a request."""
-    lines = partial(
-        influx.stream,
-        namespace=chosen(options.get("namespace"), ""),
-        tags=constant_labels(options.get("labels")),
-        duration_unit=chosen(options.get("duration_unit"), DURATION_UNIT),
-    )
-    # Malformed options are errors at the start.
-    lines(Registry())
-
-    def read(report: Report) -> Iterable[bytes]:
-        return join_chunks(lines(registry, timestamp_ns=report.timestamp_ns, reader=report.reader))
-
-    request = request._replace(
-        headers={"Content-Type": influx.CONTENT_TYPE, **request.headers},
+    """Report a registry to an endpoint."""
+    names = ("namespace", "labels", "duration_unit")
+    lines = format_reader(registry, influx.stream, **exporter_options(options, *names))
+    request = Request(
+        endpoint,
+        {"Content-Type": influx.CONTENT_TYPE},
+        credentials,
         # InfluxDB writes the other points of a request, and answers 400 or 422 all the same.
         took_rest=lambda answer: b"partial write" in answer,
         codec=LINES._replace(describe=series_of),
     )
-    return posting(registry, "influxdb", read, request, options, InfluxOptions)
+    return posting(
+        registry, "influxdb", lambda report: join_chunks(lines(report)), request, options
+    )
 
 
 def series_of(line: bytes) -> str:

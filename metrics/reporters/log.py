@@ -44,9 +44,7 @@ def to_logger(
     def read(report: Report) -> Iterator[bytes]:
         return log_lines.stream(registry, reader=report.reader)
 
-    return reporting(
-        registry, "log", read, LoggerTransport(target, level_of(level)), options, Options
-    )
+    return reporting(registry, "log", read, LoggerTransport(target, level_of(level)), options)
 
 
 @final

@@ -5,7 +5,7 @@ The interfaces: https://opentsdb.net/docs/build/html/user_guide/writing/index.ht
 
 import json
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Unpack
 
@@ -18,10 +18,10 @@ from metrics.reporters._push.options import (
     HttpOptions,
     Option,
     chosen,
-    constant_labels,
+    exporter_options,
     list_options,
 )
-from metrics.reporters._push.payloads import JSON_ARRAY, Report
+from metrics.reporters._push.payloads import JSON_ARRAY, format_reader
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
@@ -72,24 +72,10 @@ def tcp(
                 "opentsdb.example.org",
                 namespace="shop",
             )
-
-    Args:
-        registry: the registry to report.
-        host: the host name or address of the server.
-        port: its port.
-        options: see below.
-
-    Raises:
-        TypeError, ValueError: an option is malformed.
     """
-    points = exporter_options(options)
+    read = format_reader(registry, opentsdb.stream, **point_options(options))
     transport = tcp_transport(registry, host, chosen(port, PORT), options)
-
-    def read(report: Report) -> Iterable[bytes]:
-        time, reader = report.timestamp_ns, report.reader
-        return opentsdb.stream(registry, timestamp_ns=time, reader=reader, **points)
-
-    return reporting(registry, "opentsdb", read, transport, options, OpenTsdbOptions)
+    return reporting(registry, "opentsdb", read, transport, options)
 
 
 @list_options(
@@ -130,38 +116,25 @@ def http(
         TypeError, ValueError: an option is missing or malformed.
     """
     server = endpoint_of(require("url", url))
-    points = exporter_options(options)
-    size = chosen(options.get("batch_size"), opentsdb.POINTS)
-    opentsdb.stream_json(Registry(), timestamp_ns=0, batch_size=size, **points)
-    credentials = basic(username, password)
-    if options.get("buffered") is None:
-        options["buffered"] = BUFFERED
+    own = {**point_options(options), **exporter_options(options, "batch_size")}
+    read = format_reader(registry, opentsdb.stream, dialect="json", **own)
     request = Request(
         server.at("/api/put"),
-        {"Content-Type": opentsdb.JSON_CONTENT_TYPE, **credentials.headers},
-        credentials.secrets,
+        {"Content-Type": opentsdb.JSON_CONTENT_TYPE},
+        basic(username, password),
         codec=JSON_ARRAY._replace(describe=series_of),
     )
-
-    def read(report: Report) -> Iterable[bytes]:
-        time, reader = report.timestamp_ns, report.reader
-        return opentsdb.stream_json(
-            registry, timestamp_ns=time, reader=reader, batch_size=size, **points
-        )
-
-    return posting(registry, "opentsdb", read, request, options, OpenTsdbHttpOptions)
+    return posting(registry, "opentsdb", read, request, options)
 
 
-def exporter_options(options: OpenTsdbOptions) -> dict[str, Any]:
-    """Return the options of the exporter; raise TypeError or ValueError if one is malformed."""
-    points: dict[str, Any] = {
-        "host": require("host_tag", chosen(options.get("host_tag"), socket.gethostname())),
-        "namespace": chosen(options.get("namespace"), ""),
-        "tags": constant_labels(options.get("labels")),
-        "duration_unit": chosen(options.get("duration_unit"), "milliseconds"),
-    }
-    opentsdb.stream(Registry(), timestamp_ns=0, **points)
-    return points
+def point_options(options: OpenTsdbOptions) -> dict[str, Any]:
+    """Return the options of the exporter.
+
+    Raises:
+        TypeError, ValueError: `host_tag` or `labels` is malformed.
+    """
+    host = require("host_tag", chosen(options.get("host_tag"), socket.gethostname()))
+    return {"host": host, **exporter_options(options, "namespace", "labels", "duration_unit")}
 
 
 def series_of(point: bytes) -> str:

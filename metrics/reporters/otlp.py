@@ -6,21 +6,27 @@ The protocol: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Unpack
 
 from metrics._version import library_version
 from metrics.exporters import otlp
+from metrics.exporters._encoding.framing import batches
 from metrics.exporters._series.deltas import Deltas
 from metrics.registry import Registry
 from metrics.registry._inner import GroupIdentity, store_of
-from metrics.reporters._push.options import HttpOptions, Option, chosen, list_options
-from metrics.reporters._push.payloads import Codec, Report, batches
+from metrics.reporters._push.options import (
+    HttpOptions,
+    Option,
+    chosen,
+    exporter_options,
+    list_options,
+)
+from metrics.reporters._push.payloads import Codec, Report
 from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.process import process_uuid, program_name
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
-from metrics.reporters._transports.secrets import require, require_ascii
+from metrics.reporters._transports.secrets import Credentials, require, require_ascii
 
 PATH = "/v1/metrics"
 
@@ -94,42 +100,38 @@ def http(
         ImportError: urllib3 or opentelemetry-proto is not installed.
         TypeError, ValueError: an option is missing or malformed.
     """
-    temporality = chosen(options.get("temporality"), TEMPORALITIES[0])
+    temporality = options.get("temporality")
     if temporality not in TEMPORALITIES:
         raise ValueError(f"invalid temporality {temporality!r}: use {' or '.join(TEMPORALITIES)}")
-    secrets = checked_headers(chosen(options.get("headers"), {}))
-    batch_size = chosen(options.get("batch_size"), otlp.MAX_POINTS)
-    requests = partial(
-        otlp.stream,
-        distributions=chosen(options.get("distributions"), otlp.DISTRIBUTIONS[0]),
-        batch_size=batch_size,
-    )
+    headers = checked_headers(chosen(options.get("headers"), {}))
+    limits = exporter_options(options, "distributions", "batch_size")
     own = chosen(resource, {})
     # A wrong option is an error at the start.
-    requests(Registry(), timestamp_ns=0, resource=own)
+    otlp.stream(Registry(), timestamp_ns=0, resource=own, **limits)
 
     def read(report: Report) -> Iterable[bytes]:
         time, reader = report.timestamp_ns, report.reader
         store = store_of(registry)
-        return requests(
+        return otlp.stream(
             registry,
             timestamp_ns=time,
             resource={**default_resource(store.identity()), **own},
             starts=store.keep(f"{reader} starts", otlp.Starts),
             deltas=store.keep(reader, Deltas) if temporality == "delta" else None,
             reader=reader,
+            **limits,
         )
 
     collector = endpoint_of(require("url", url))
     request = Request(
         collector if collector.path.endswith(PATH) else collector.at(PATH),
-        {**secrets, "Content-Type": otlp.CONTENT_TYPE},
-        tuple(secrets.values()),
+        {"Content-Type": otlp.CONTENT_TYPE},
+        Credentials(headers, tuple(headers.values())),
         problem=problem,
         retried=RETRIED,
-        codec=codec_of(batch_size, merges=temporality == "delta"),
+        codec=codec_of(limits["batch_size"], merges=temporality == "delta"),
     )
-    return posting(registry, "otlp", read, request, options, OtlpOptions)
+    return posting(registry, "otlp", read, request, options)
 
 
 def default_resource(group: GroupIdentity | None) -> dict[str, otlp.Attribute]:

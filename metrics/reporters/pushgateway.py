@@ -78,18 +78,17 @@ def http(
     """
     groups = chosen(grouping, {})
     endpoint = endpoint_of(require("url", url)).at(group_path(require("job", job), groups))
-    credentials = basic(username, password)
     request = Request(
         endpoint,
-        {"Content-Type": prometheus.CONTENT_TYPE, **credentials.headers},
-        credentials.secrets,
+        {"Content-Type": prometheus.CONTENT_TYPE},
+        basic(username, password),
         method="POST" if boolean(add, "add", default=False) else "PUT",
     )
     options["buffered"] = 1
     name = chosen(options.get("name"), "pushgateway")
     transport = None
     if boolean(delete_at_end, "delete_at_end", default=False):
-        deletion = request._replace(method="DELETE", headers=credentials.headers)
+        deletion = request._replace(method="DELETE", headers={})
         transport = TemporaryGroup(
             name,
             http_transport(registry, "pushgateway", request, options),

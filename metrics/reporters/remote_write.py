@@ -28,7 +28,13 @@ from metrics.reporters._push.posting import Request, posting
 from metrics.reporters._push.process import process_name, program_name
 from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import endpoint_of
-from metrics.reporters._transports.secrets import Credentials, basic, require, require_ascii
+from metrics.reporters._transports.secrets import (
+    Credentials,
+    authorization,
+    basic,
+    require,
+    require_ascii,
+)
 
 PATH = "/api/v1/write"
 
@@ -101,7 +107,6 @@ def http(
         ImportError: urllib3 or cramjam is not installed.
         TypeError, ValueError: an option is missing or malformed.
     """
-    credentials = credentials_of(username, password, bearer_token)
     labels = options.get("labels")
     stale_at_end = checked_bool("stale_at_end", options.get("stale_at_end"))
     batch_size = chosen(options.get("batch_size"), remote_write.MAX_SAMPLES)
@@ -136,13 +141,13 @@ def http(
     }
     request = Request(
         server.at(PATH) if server.path == "/" else server,
-        {**headers, **credentials.headers},
-        credentials.secrets,
+        headers,
+        credentials_of(username, password, bearer_token),
         retried=RETRIED,
         codec=Codec(splitting.split, splitting.join, splitting.describe),
     )
     options["compress"] = False
-    running = posting(registry, "remote-write", read, request, options, RemoteWriteOptions)
+    running = posting(registry, "remote-write", read, request, options)
     return announce_end(running, is_ending)
 
 
@@ -210,5 +215,4 @@ def credentials_of(
         raise ValueError(
             "invalid bearer_token with a username or password: use one of the two to authenticate"
         )
-    token = require_ascii("bearer_token", bearer_token)
-    return Credentials({"Authorization": f"Bearer {token}"}, (token,))
+    return authorization("Bearer", require_ascii("bearer_token", bearer_token))

@@ -3,14 +3,11 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import lru_cache
-from logging import getLogger
-from typing import Any, Unpack
+from typing import Unpack
 
 from metrics.exporters import statsd
-from metrics.exporters._encoding.framing import CHUNK, SIZE, datagrams
+from metrics.exporters._encoding.framing import SIZE
 from metrics.exporters._series.deltas import Deltas
-from metrics.instruments._inner import size as checked_size
 from metrics.options import boolean
 from metrics.registry import Registry
 from metrics.registry._inner import store_of
@@ -22,10 +19,12 @@ from metrics.reporters._push.options import (
     Options,
     chosen,
     constant_labels,
+    exporter_options,
     list_options,
 )
-from metrics.reporters._push.payloads import LINES, Codec, Report, batches, split_lines
+from metrics.reporters._push.payloads import LINES, Codec, Report, split_lines
 from metrics.reporters._push.reporter import Reporter
+from metrics.reporters._transports.transport import Transport
 
 PORT = 8125
 
@@ -43,8 +42,6 @@ DATADOG_TAGS = {
 Source: https://docs.datadoghq.com/getting_started/tagging/unified_service_tagging/ and
 https://docs.datadoghq.com/developers/dogstatsd/ ("Origin detection over UDP").
 """
-
-logger = getLogger(__name__)
 
 
 class StatsdOptions(Options, total=False):
@@ -106,29 +103,9 @@ def udp(
                 dialect="dogstatsd",
                 labels={"env": "prod"},
             )
-
-    Args:
-        registry: the registry to report.
-        host: the host name or address of the server.
-        port: its port.
-        options: see below.
-
-    Raises:
-        TypeError, ValueError: an option is malformed.
     """
-    events = exporter_options(options)
-    size = checked_size("datagram_bytes", chosen(options.get("datagram_bytes"), SIZE))
-    if options.get("buffered") is None:
-        options["buffered"] = DATAGRAMS
-
-    def read(report: Report) -> Iterator[bytes]:
-        deltas = store_of(registry).keep(report.reader, Deltas)
-        texts = statsd.lines(registry, deltas=deltas, reader=report.reader, **events)
-        return datagrams(texts, dropped=too_long, size=size)
-
     transport = udp_transport(registry, host, chosen(port, PORT), options)
-    codec = udp_codec(events["samples"], size)
-    return reporting(registry, "statsd", read, transport, options, StatsdUdpOptions, codec)
+    return report_updates(registry, transport, options, options.get("datagram_bytes"))
 
 
 @list_options(StatsdTcpOptions, **OWN)
@@ -154,90 +131,59 @@ def tcp(
                 "statsd.example.org",
                 namespace="shop",
             )
-
-    Args:
-        registry: the registry to report.
-        host: the host name or address of the server.
-        port: its port.
-        options: see below.
-
-    Raises:
-        TypeError, ValueError: an option is malformed.
     """
-    events = exporter_options(options)
-
-    def read(report: Report) -> Iterator[bytes]:
-        deltas = store_of(registry).keep(report.reader, Deltas)
-        return statsd.stream(registry, deltas=deltas, reader=report.reader, **events)
-
     transport = tcp_transport(registry, host, chosen(port, PORT), options)
-    codec = tcp_codec(events["samples"])
-    return reporting(registry, "statsd", read, transport, options, StatsdTcpOptions, codec)
+    return report_updates(registry, transport, options)
 
 
-def udp_codec(samples: int, size: int) -> Codec:
-    """Return the codec of datagrams of at most `size` bytes."""
-
-    def merge(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-        texts = statsd.merge(map(bytes.decode, lines), samples)
-        return map(split_lines, datagrams(texts, dropped=too_long, size=size))
-
-    return LINES._replace(encode=b"\n".join, merge=merge)
-
-
-def tcp_codec(samples: int) -> Codec:
-    """Return the codec of chunks of whole lines."""
-
-    def merge(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-        texts = statsd.merge(map(bytes.decode, lines), samples)
-        return batches(map(str.encode, texts), CHUNK, len)
-
-    return LINES._replace(merge=merge)
-
-
-def exporter_options(options: StatsdOptions) -> dict[str, Any]:
-    """Return the options of the exporter.
+def report_updates(
+    registry: Registry,
+    transport: Transport,
+    options: StatsdOptions,
+    datagram_bytes: int | None = None,
+) -> AbstractContextManager[Reporter]:
+    """Report the updates of a registry to a transport, as datagrams or as chunks.
 
     Raises:
         TypeError, ValueError: an option is malformed, or `datadog_env` is on in a dialect without
             tags.
     """
-    dialect = chosen(options.get("dialect"), statsd.DIALECTS[0])
     tags = constant_labels(options.get("labels"))
     if boolean(options.get("datadog_env"), "datadog_env", default=False):
-        if dialect == "statsd":
+        if options.get("dialect") == "statsd":
             raise ValueError(
                 "invalid datadog_env True with dialect 'statsd', which has no tags: "
                 "use dialect='dogstatsd', or leave datadog_env out"
             )
         tags = {**environment_tags(), **tags}
-    events: dict[str, Any] = {
-        "namespace": chosen(options.get("namespace"), ""),
+    events = {
         "tags": tags,
-        "dialect": dialect,
-        "samples": chosen(options.get("samples"), statsd.SAMPLES),
+        "datagram_bytes": datagram_bytes,
+        **exporter_options(options, "namespace", "dialect", "samples"),
     }
     # Malformed options are errors at the start.
-    statsd.lines(Registry(), deltas=Deltas(), **events)
-    return events
+    statsd.stream(Registry(), deltas=Deltas(), **events)
+
+    def read(report: Report) -> Iterator[bytes]:
+        deltas = store_of(registry).keep(report.reader, Deltas)
+        return statsd.stream(registry, deltas=deltas, reader=report.reader, **events)
+
+    codec = codec_of(chosen(options.get("samples"), statsd.SAMPLES), datagram_bytes)
+    return reporting(registry, "statsd", read, transport, options, codec)
+
+
+def codec_of(samples: int, datagram_bytes: int | None) -> Codec:
+    """Return the codec of datagrams of at most `datagram_bytes`, or of chunks of whole lines."""
+
+    def merge(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+        payloads = statsd.merge(map(bytes.decode, lines), samples, datagram_bytes)
+        return map(split_lines, payloads)
+
+    codec = LINES._replace(merge=merge)
+    return codec if datagram_bytes is None else codec._replace(encode=b"\n".join)
 
 
 def environment_tags() -> dict[str, str]:
     """Return the tags of Datadog's environment variables that are set."""
     found = {tag: os.environ.get(variable, "") for variable, tag in DATADOG_TAGS.items()}
     return {tag: value for tag, value in found.items() if value}
-
-
-def too_long(line: str) -> None:
-    """Log that a line is too long for a datagram, once for each series."""
-    warn_once(line.partition(":")[0])
-
-
-@lru_cache(maxsize=1024)
-def warn_once(path: str) -> None:
-    """Log that a series is left out, the first time only."""
-    logger.warning(
-        "%.100s... is left out: with its tags it is too long for a datagram; give it shorter "
-        "labels, or raise datagram_bytes",
-        path,
-    )

@@ -98,15 +98,6 @@ def udp(
                 "syslog.example.org",
                 app_name="shop",
             )
-
-    Args:
-        registry: the registry to report.
-        host: the host name or address of the server.
-        port: its port.
-        options: see below.
-
-    Raises:
-        TypeError, ValueError: an option is malformed, or there is no such facility or severity.
     """
     transport = udp_transport(registry, host, chosen(port, PORT), options)
     return report_messages(registry, transport, options, standard)
@@ -119,7 +110,7 @@ def tcp(
     port: int | None = PORT,
     **options: Unpack[SyslogTcpOptions],
 ) -> AbstractContextManager[Reporter]:
-    """Send a registry to a syslog server over one connection, once an interval; as `udp`.
+    """Send a registry to a syslog server over one connection, once an interval.
 
     For example:
 
@@ -132,7 +123,7 @@ def tcp(
             )
     """
     transport = tcp_transport(registry, host, chosen(port, PORT), options)
-    return report_messages(registry, transport, options, length_prefixed, SyslogTcpOptions)
+    return report_messages(registry, transport, options, length_prefixed)
 
 
 @list_options(SyslogOptions, **OWN)
@@ -166,15 +157,12 @@ def report_messages(
     transport: Transport,
     options: SyslogOptions,
     envelope: Envelope,
-    accepted: type = SyslogOptions,
 ) -> AbstractContextManager[Reporter]:
     """Report a registry to a transport."""
     priority = priority_of(
         chosen(options.get("facility"), FACILITY), chosen(options.get("severity"), SEVERITY)
     )
     app_name = checked_app_name(chosen(options.get("app_name"), APP_NAME))
-    if options.get("buffered") is None:
-        options["buffered"] = MESSAGES
 
     def read(report: Report) -> Iterator[bytes]:
         header = Header(priority, report.timestamp_ns, app_name)
@@ -182,7 +170,7 @@ def report_messages(
             for line in chunk.splitlines():
                 yield envelope(header, line)
 
-    return reporting(registry, "syslog", read, transport, options, accepted)
+    return reporting(registry, "syslog", read, transport, options)
 
 
 def standard(header: Header, line: bytes) -> bytes:

@@ -194,9 +194,7 @@ def test_increments_since_the_last_report_are_the_childs_own():
 
     def report():
         deltas = store_of(registry).keep("statsd", Deltas)
-        return [
-            str(line).strip() for line in statsd.lines(registry, deltas=deltas, reader="statsd")
-        ]
+        return statsd.render(registry, deltas=deltas, reader="statsd").decode().splitlines()
 
     counter.inc(5)
     assert report() == ["hits:5|c"]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from metrics import Registry
+from metrics.exporters.statsd import warn_once
 from metrics.lifecycle import MetricsContainer, Resource
 from metrics.reporters import statsd
 from tests.exporters.examples import everything
@@ -224,7 +225,7 @@ def test_options_reach_the_lines():
 
 
 def test_a_line_too_long_for_a_datagram_is_said_once(caplog: pytest.LogCaptureFixture):
-    statsd.warn_once.cache_clear()
+    warn_once.cache_clear()
     registry = Registry()
     sizes = registry.gauges("size", labels=("of",), max_label_length=None)
     sizes.labels("x" * 2000).set(1)

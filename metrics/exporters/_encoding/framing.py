@@ -2,11 +2,10 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from typing import ParamSpec
-
-from metrics.instruments._inner import size as checked_size
+from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 CHUNK = 1 << 15
 """Characters after which a chunk ends: 32 KB, more if a character is more than a byte."""
@@ -15,13 +14,20 @@ SIZE = 1432
 """Bytes of a datagram that fits into one Ethernet frame, with the largest usual headers."""
 
 
-def render_of(stream: Callable[P, Iterator[bytes]]) -> Callable[P, bytes]:
-    """Return the `render` of a format: its `stream` as one `bytes`, with the same options."""
+def render_of(
+    stream: Callable[P, Iterator[bytes]], join: Callable[[Iterator[bytes]], bytes] = b"".join
+) -> Callable[P, bytes]:
+    """Return the `render` of a format: its `stream` as one `bytes`, with the same options.
+
+    Args:
+        stream: the function that yields the chunks.
+        join: returns chunks as one page; joined as they are by default.
+    """
 
     def render(*args: P.args, **kwargs: P.kwargs) -> bytes:
         """Return all chunks of `stream` as one page; with the options and errors of `stream`."""
         # A buffer that grows would hold up other threads while it moves; `join` lets them run.
-        return b"".join(stream(*args, **kwargs))
+        return join(stream(*args, **kwargs))
 
     render.__module__ = stream.__module__
     render.__qualname__ = "render"
@@ -49,17 +55,9 @@ def join_chunks(texts: Iterable[str]) -> Iterator[bytes]:
     Args:
         texts: the texts; none is read ahead of the present chunk.
     """
-    waiting: list[str] = []
-    held = 0
-    for text in texts:
-        waiting.append(text)
-        held += len(text)
-        if held >= CHUNK:
-            yield encode("".join(waiting))
-            waiting = []
-            held = 0
-    if held:
-        yield encode("".join(waiting))
+    for batch in batches(texts, CHUNK, len):
+        if chunk := "".join(batch):
+            yield encode(chunk)
 
 
 def encode(text: str) -> bytes:
@@ -67,26 +65,37 @@ def encode(text: str) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
+def batches(items: Iterable[T], size: int, size_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """Yield items in groups that end with the item that fills them.
+
+    Args:
+        items: the items; none is read before it is part of the current group.
+        size: the size at which a group is full.
+        size_of: returns the size of an item.
+    """
+    batch: list[T] = []
+    held = 0
+    for item in items:
+        batch.append(item)
+        held += size_of(item)
+        if held >= size:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
+
+
 def datagrams(
     texts: Iterable[str], *, dropped: Callable[[str], object], size: int = SIZE
 ) -> Iterator[bytes]:
-    """Return an iterator over payloads of one or more texts, in order, none of them cut in two.
+    """Yield payloads of one or more texts, in order, none of them cut in two.
 
     Args:
         texts: lines, or groups of lines that share a datagram. Payloads do not end with a line
             feed.
         dropped: called with each text that is too large for any payload.
         size: the largest payload, in bytes.
-
-    Raises:
-        TypeError: `size` is not an int.
-        ValueError: `size` is not positive.
     """
-    return pack(texts, dropped, checked_size("size", size))
-
-
-def pack(texts: Iterable[str], dropped: Callable[[str], object], size: int) -> Iterator[bytes]:
-    """Yield the payloads of `datagrams`."""
     waiting: list[bytes] = []
     held = 0
     for text in texts:

@@ -8,12 +8,23 @@ from metrics.exporters._encoding.numbers import clamp
 
 
 def object_text(members: Iterable[tuple[str, object]]) -> Iterator[str]:
-    """Yield the text of a JSON object, member by member."""
-    separator = "{"
-    for key, value in members:
-        yield f"{separator}{text_of(key)}: {text_of(finite_only(value))}"
-        separator = ", "
-    yield "{}" if separator == "{" else "}"
+    """Return the text of a JSON object, member by member."""
+    texts = (f"{text_of(key)}: {text_of(finite_only(value))}" for key, value in members)
+    return join_texts("{", texts, ", ", "}")
+
+
+def array_text(elements: Iterable[str]) -> Iterator[str]:
+    """Return the text of a JSON array, element by element, which are texts of JSON."""
+    return join_texts("[", elements, ",", "]")
+
+
+def join_texts(start: str, texts: Iterable[str], separator: str, end: str) -> Iterator[str]:
+    """Yield texts between a start and an end, with separators."""
+    before = start
+    for text in texts:
+        yield before + text
+        before = separator
+    yield end if before is separator else start + end
 
 
 def text_of(value: object) -> str:

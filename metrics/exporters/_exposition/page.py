@@ -1,23 +1,16 @@
 """Page of Prometheus' text format, or of one of its dialects."""
 
 from collections.abc import Collection, Iterator
-from typing import Any, Final, final
+from typing import Final, final
 
 from metrics._native import BytesWriter
 from metrics.exporters._exposition.escaping import UNDERSCORES, escape_labels
-from metrics.exporters._exposition.families import (
-    DATED,
-    TRACED,
-    Children,
-    MetricFamily,
-)
+from metrics.exporters._exposition.families import DATED
 from metrics.exporters._exposition.layout import Layout
-from metrics.exporters._exposition.layouts import Layouts
 from metrics.exporters._exposition.reading import UNLABELLED, FamilyBlock, FamilyReader
 from metrics.exporters._exposition.writing import encode, prefix
 from metrics.instruments import Instrument
 from metrics.instruments._inner import Family
-from metrics.registry import Registry
 from metrics.registry._inner import Entry, Labels, ReadProgress
 
 CHUNK: Final = 1 << 15
@@ -39,49 +32,14 @@ class Page:
     """Page of a registry, in chunks of whole lines.
 
     Args:
-        registry: the registry.
-        layouts: the layouts of the registry in a dialect.
-        reader: the reader's name; values that reset when read reset for this reader alone.
-        names: names of the requested families or samples; all families when empty.
-        window: seconds of values of resetting instruments; 0 for the values since the last read.
-        created: whether children have the times of their creation.
-        exemplars: whether children have their exemplars.
+        families: the registry, read as text.
         ending: the last line.
     """
 
-    __slots__ = (
-        "_chunks",
-        "_created",
-        "_ending",
-        "_exemplars",
-        "_families",
-        "_writer",
-    )
+    __slots__ = ("_chunks", "_ending", "_families", "_writer")
 
-    def __init__(
-        self,
-        registry: Registry,
-        layouts: Layouts,
-        reader: str,
-        *,
-        names: frozenset[str],
-        window: float,
-        created: bool = False,
-        exemplars: bool = False,
-        ending: bytes = b"",
-    ) -> None:
-        self._families = FamilyReader(
-            registry,
-            layouts,
-            reader,
-            texts_of,
-            names=names,
-            window=window,
-            created=created,
-            exemplars=exemplars,
-        )
-        self._created = created
-        self._exemplars = exemplars
+    def __init__(self, families: FamilyReader, ending: bytes = b"") -> None:
+        self._families = families
         self._ending = ending
         self._writer = BytesWriter()
         # Full chunks before the text in the writer.
@@ -164,14 +122,14 @@ class Page:
         if family is None or not families.takes_own(entry, family):
             return False
         # Read before the total, see `times`.
-        created = families.times(entry, [instrument])[0] if self._created else 0.0
+        created = families.times(entry, [instrument])[0] if families.created else 0.0
         size = len(writer)
         writer.write(family.heading)
         text = family.text(UNLABELLED)
-        if not family.write_instrument(writer, text, instrument, traced=self._exemplars):
+        if not family.write_instrument(writer, text, instrument, traced=families.exemplars):
             writer.truncate(size)
             return False
-        if self._created and family.kind in DATED:
+        if families.created and family.kind in DATED:
             family.write_created(writer, UNLABELLED, created)
         families.offer()
         return True
@@ -183,7 +141,7 @@ class Page:
         family = layout.direct_family(children[0]) if children else None
         if family is None or not families.takes_own(entry, family):
             return False
-        is_long = len(children) > LONG
+        traced, is_long = families.exemplars, len(children) > LONG
         if is_long:
             # The chunks that are full meanwhile have children of this family only.
             self._cut()
@@ -195,7 +153,7 @@ class Page:
             created = families.times(entry, part)
             texts = family.texts(start, values)
             for i in range(len(part)):
-                if not family.write_instrument(writer, texts[i], part[i], traced=self._exemplars):
+                if not family.write_instrument(writer, texts[i], part[i], traced=traced):
                     del self._chunks[chunks:]
                     writer.truncate(size)
                     return False
@@ -212,25 +170,6 @@ class Page:
         if len(self._writer):
             self._chunks.append(self._writer.getvalue())
             self._writer.truncate(0)
-
-
-def texts_of(family: MetricFamily, children: Children) -> list[Any]:
-    """Return the lines of children of a metric family."""
-    writer = BytesWriter()
-    traced = children.exemplars if family.kind in TRACED else []
-    created = children.created if family.kind in DATED else []
-    for i in range(len(children.values)):
-        values = children.values[i]
-        text = family.text(values)
-        if traced:
-            family.write_traced(writer, text, children.views[i], traced[i])
-        else:
-            family.write(writer, text, children.views[i])
-        if created:
-            family.write_created(writer, values, created[i])
-        # A sample may have thousands of values, which were sorted.
-        children.turns.offer()
-    return [writer.getvalue()]
 
 
 def checked_names(names: Collection[object]) -> frozenset[str]:

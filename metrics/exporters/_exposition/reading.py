@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, cast, final
 
+from metrics._native import BytesWriter
 from metrics._turns import Turns
 from metrics.exporters._exposition.families import (
+    DATED,
     TRACED,
     Children,
     MetricFamily,
@@ -61,8 +63,6 @@ class FamilyReader:
 
     __slots__ = (
         "_claimed",
-        "_created",
-        "_exemplars",
         "_layouts",
         "_names",
         "_read",
@@ -70,6 +70,8 @@ class FamilyReader:
         "_recent",
         "_store",
         "_write",
+        "created",
+        "exemplars",
         "turns",
     )
 
@@ -92,8 +94,8 @@ class FamilyReader:
         self.turns = Turns()
         self._names = names
         self._recent = recent_of(registry, reader, window)
-        self._created = created
-        self._exemplars = exemplars
+        self.created = created
+        self.exemplars = exemplars
         self._read = 0
         # Names that belong to instruments of the program's own, or to the page itself.
         self._claimed: dict[str, str] = {}
@@ -209,7 +211,7 @@ class FamilyReader:
         written: dict[MetricFamily, list[Any]] = {}
         for start in range(0, len(present), SLICE):
             values = present[start : start + SLICE]
-            created = [times.get(v) or entry.registered for v in values] if self._created else []
+            created = [times.get(v) or entry.registered for v in values] if self.created else []
             self._add(written, layout, values, snapshots[start : start + SLICE], created)
             self.turns.offer()
         layout.retain(present)
@@ -235,7 +237,7 @@ class FamilyReader:
                 group.views.append(family.view(snapshot))
                 if created:
                     group.created.append(created[i])
-                if self._exemplars:
+                if self.exemplars:
                     group.exemplars.append(snapshot.exemplars)
         for family, group in groups.items():
             lines = written.get(family)
@@ -257,7 +259,7 @@ class FamilyReader:
 
         It is read before the totals: one that is cleared in between began after the time returned.
         """
-        if not self._created:
+        if not self.created:
             return []
         return [
             (child.created if isinstance(child, Cumulative) else 0.0) or entry.registered
@@ -298,6 +300,25 @@ class FamilyReader:
 def blocks_of(written: dict[MetricFamily, list[Any]]) -> list[FamilyBlock]:
     """Return written families as blocks."""
     return [FamilyBlock(family, lines) for family, lines in written.items()]
+
+
+def texts_of(family: MetricFamily, children: Children) -> list[Any]:
+    """Return the lines of children of a metric family."""
+    writer = BytesWriter()
+    traced = children.exemplars if family.kind in TRACED else []
+    created = children.created if family.kind in DATED else []
+    for i in range(len(children.values)):
+        values = children.values[i]
+        text = family.text(values)
+        if traced:
+            family.write_traced(writer, text, children.views[i], traced[i])
+        else:
+            family.write(writer, text, children.views[i])
+        if created:
+            family.write_created(writer, values, created[i])
+        # A sample may have thousands of values, which were sorted.
+        children.turns.offer()
+    return [writer.getvalue()]
 
 
 def read_samples(registry: Registry, reader: str) -> Iterator[tuple[MetricFamily, Sample]]:

@@ -3,6 +3,8 @@
 from collections.abc import Hashable
 from typing import final
 
+from metrics.exporters._series.reports import ReportRecords
+
 Totals = tuple[int | float, ...]
 
 
@@ -15,14 +17,13 @@ class Deltas:
     they are lost to the destination. Memory is bounded by the series of the last complete pass.
     """
 
-    __slots__ = ("_began_ns", "_ended_ns", "_present", "_read")
+    __slots__ = ("_began_ns", "_ended_ns", "_records")
 
     def __init__(self) -> None:
         self._began_ns = 0
         self._ended_ns: int | None = None
         # The time of the last read of each key, and its totals.
-        self._read: dict[Hashable, tuple[int, Totals]] = {}
-        self._present: set[Hashable] = set()
+        self._records: ReportRecords[Hashable, tuple[int, Totals]] = ReportRecords()
 
     def begin(self, start_ns: int, timestamp_ns: int) -> None:
         """Begin a pass over all totals.
@@ -34,7 +35,7 @@ class Deltas:
         if self._ended_ns is None:
             self._ended_ns = start_ns
         self._began_ns = timestamp_ns
-        self._present = set()
+        self._records.begin()
 
     def added(self, key: Hashable, totals: Totals) -> tuple[int, Totals]:
         """Return the time of the last read, and the increments since then.
@@ -47,9 +48,11 @@ class Deltas:
                 the same name begins with 0, however far its total has grown again.
             totals: totals of the series that are reset together.
         """
-        since_ns, last = self._read.get(key, (self._ended_ns or 0, ()))
-        self._read[key] = (self._began_ns, totals)
-        self._present.add(key)
+        records = self._records
+        since_ns, last = (
+            records.present.get(key) or records.known.get(key) or (self._ended_ns or 0, ())
+        )
+        records.present[key] = (self._began_ns, totals)
         # The wall clock may have been set back.
         since_ns = min(since_ns, self._began_ns)
         if not last or totals[0] < last[0]:
@@ -59,5 +62,4 @@ class Deltas:
     def end(self) -> None:
         """End a pass, and drop the totals of series that have ended."""
         self._ended_ns = self._began_ns
-        self._read = {key: self._read[key] for key in self._present}
-        self._present = set()
+        self._records.end()

@@ -2,6 +2,7 @@
 
 from typing import final
 
+from metrics.exporters._series.reports import ReportRecords
 from metrics.exporters._series.series import Labels
 
 
@@ -13,25 +14,22 @@ class Staleness:
     reports. For one thread.
     """
 
-    __slots__ = ("_known", "_present")
+    __slots__ = ("_records",)
 
     def __init__(self) -> None:
-        self._known: set[Labels] = set()
-        self._present: set[Labels] = set()
+        self._records: ReportRecords[Labels, None] = ReportRecords()
 
     def begin(self) -> None:
         """Begin a report of all series."""
-        # Some of an abandoned report may have been sent.
-        self._known |= self._present
-        self._present = set()
+        self._records.begin()
 
     def add(self, labels: Labels) -> None:
         """Add a series to the report."""
-        self._present.add(labels)
+        self._records.present[labels] = None
 
     def end(self) -> list[Labels]:
         """End a report; return the series that the server has and the report had not."""
-        ended = sorted(self._known - self._present)
-        self._known = self._present
-        self._present = set()
+        records = self._records
+        ended = sorted(records.known.keys() - records.present.keys())
+        records.end()
         return ended

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 from metrics.exporters._encoding.numbers import Number
 from metrics.exporters._encoding.units import SECOND
+from metrics.exporters._series.reports import ReportRecords
 from metrics.exporters._series.series import Labels, Series
 from metrics.instruments import Family, Instrument
 from metrics.instruments._inner import Cumulative
@@ -35,11 +36,10 @@ class Starts:
     For one thread.
     """
 
-    __slots__ = ("_created", "_entry", "_known", "_present", "_timestamp_ns")
+    __slots__ = ("_created", "_entry", "_records", "_timestamp_ns")
 
     def __init__(self) -> None:
-        self._known: dict[Key, LastReport] = {}
-        self._present: dict[Key, LastReport] = {}
+        self._records: ReportRecords[Key, LastReport] = ReportRecords()
         self._timestamp_ns = 0
         # Creation times of the children of the entry that is being read, by label values.
         self._entry: Entry | None = None
@@ -47,16 +47,14 @@ class Starts:
 
     def begin(self, timestamp_ns: int) -> None:
         """Begin a report of the values at a time."""
-        # Some of an abandoned report may have been sent.
-        self._known.update(self._present)
-        self._present = {}
+        self._records.begin()
         self._timestamp_ns = timestamp_ns
 
     def start_ns(self, one: Series, total: Number) -> int:
         """Return the start of a series with this total, which is not after the time."""
         key = (one.entry.name, one.labels)
         start_ns = self._created_ns(one)
-        known = self._known.get(key)
+        known = self._records.known.get(key)
         if known is not None:
             if start_ns > self._timestamp_ns:
                 # Cleared during the report, after its total was read or before: the total shows.
@@ -65,13 +63,12 @@ class Starts:
             if total < known.total and start_ns == known.start_ns:
                 start_ns = known.timestamp_ns
         start_ns = min(start_ns, self._timestamp_ns)
-        self._present[key] = LastReport(start_ns, total, self._timestamp_ns)
+        self._records.present[key] = LastReport(start_ns, total, self._timestamp_ns)
         return start_ns
 
     def end(self) -> None:
         """End a report, and drop the series that it did not have."""
-        self._known = self._present
-        self._present = {}
+        self._records.end()
         self._entry = None
         self._created = {}
 

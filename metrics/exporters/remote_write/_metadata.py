@@ -5,6 +5,7 @@ from typing import NamedTuple, final
 
 from metrics.exporters._encoding.units import SECOND
 from metrics.exporters._exposition.families import MetricFamily
+from metrics.exporters._series.reports import ReportRecords
 from metrics.exporters.remote_write._messages import metric_metadata
 from metrics.registry._inner import exported_name
 
@@ -28,41 +29,39 @@ class Metadata:
     families of two reports. For one thread.
     """
 
-    __slots__ = ("_known", "_newest", "_present", "_timestamp_ns")
+    __slots__ = ("_newest", "_records", "_timestamp_ns")
 
     def __init__(self) -> None:
-        self._known: dict[str, Sent] = {}
-        self._present: dict[str, Sent] = {}
+        self._records: ReportRecords[str, Sent] = ReportRecords()
         self._newest: MetricFamily | None = None
         self._timestamp_ns = 0
 
     def begin(self, timestamp_ns: int) -> None:
         """Begin a report of the values at a time."""
-        self._known.update(self._present)
-        self._present = {}
+        self._records.begin()
         self._timestamp_ns = timestamp_ns
 
     def due(self, family: MetricFamily) -> bytes:
         """Return the metadata of a family as a field of the request; empty if the server has it."""
-        if family is self._newest or family.name in self._present:
+        records = self._records
+        if family is self._newest or family.name in records.present:
             return b""
         self._newest = family
-        known = self._known.get(family.name)
+        known = records.known.get(family.name)
         # The wall clock may have been set back.
         if (
             known is not None
             and known.heading == family.heading
             and known.timestamp_ns <= self._timestamp_ns < known.timestamp_ns + INTERVAL_NS
         ):
-            self._present[family.name] = known
+            records.present[family.name] = known
             return b""
-        self._present[family.name] = Sent(family.heading, self._timestamp_ns)
+        records.present[family.name] = Sent(family.heading, self._timestamp_ns)
         return encode(family)
 
     def end(self) -> None:
         """End a report, and drop the families that it did not have."""
-        self._known = self._present
-        self._present = {}
+        self._records.end()
         self._newest = None
 
 

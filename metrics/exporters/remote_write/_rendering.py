@@ -1,25 +1,21 @@
 """Registry as requests of remote write, compressed with snappy."""
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING
 
-from metrics._extras import require_extra
+from metrics.exporters._encoding.framing import render_of
 from metrics.exporters._encoding.numbers import clamp
 from metrics.exporters._encoding.units import MILLISECOND, checked_ns
 from metrics.exporters._exposition.families import Sample
 from metrics.exporters._exposition.reading import read_samples
 from metrics.exporters._series.series import Labels
 from metrics.exporters._series.staleness import Staleness
+from metrics.exporters.remote_write._compression import compressor, decompress
 from metrics.exporters.remote_write._messages import STALE, double, exemplar_field, time_series
 from metrics.exporters.remote_write._metadata import Metadata
 from metrics.instruments import Exemplar
 from metrics.instruments._inner import Whole, checked_labels, size
 from metrics.registry import Registry
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 CONTENT_TYPE = "application/x-protobuf"
 
@@ -66,26 +62,12 @@ def stream(
     return requests(series, size("batch_size", batch_size), compressor())
 
 
-def render(
-    registry: Registry,
-    *,
-    timestamp_ns: Whole,
-    labels: Mapping[str, str] = NO_LABELS,
-    staleness: Staleness | None = None,
-    metadata: Metadata | None = None,
-    reader: str = "remote-write",
-) -> bytes:
-    """Return one `WriteRequest` with all values, compressed; options and errors of `stream`."""
-    requests = stream(
-        registry,
-        timestamp_ns=timestamp_ns,
-        labels=labels,
-        staleness=staleness,
-        metadata=metadata,
-        batch_size=sys.maxsize,
-        reader=reader,
-    )
-    return b"".join(requests) or compressor()(b"")
+def join(requests: Iterable[bytes]) -> bytes:
+    """Return compressed requests as one."""
+    return compressor()(b"".join(map(decompress, requests)))
+
+
+render = render_of(stream, join)
 
 
 def stream_end(
@@ -109,7 +91,7 @@ def stream_end(
 
 
 def requests(
-    series: Iterator[bytes], limit: int, compress: "Callable[[bytes], bytes]"
+    series: Iterator[bytes], limit: int, compress: Callable[[bytes], bytes]
 ) -> Iterator[bytes]:
     """Yield requests of at most `limit` series."""
     while request := b"".join(islice(series, limit)):
@@ -179,11 +161,3 @@ def series_labels(sample: Sample, constant: Mapping[str, str]) -> Labels:
     labels = {**constant, "__name__": sample.name}
     labels.update(sample.labels)
     return tuple([pair for pair in sorted(labels.items()) if pair[1]])
-
-
-def compressor() -> "Callable[[bytes], bytes]":
-    """Return a function that compresses a request; raise ImportError if cramjam is missing."""
-    with require_extra("remote-write"):
-        from cramjam import snappy  # noqa: PLC0415 - an extra
-    # The format has no frames: a block alone.
-    return lambda request: bytes(snappy.compress_raw(request))

@@ -6,6 +6,7 @@ The encoding: https://protobuf.dev/programming-guides/encoding/
 from collections.abc import Iterator, Sequence
 
 from metrics.exporters._series.series import labels_text
+from metrics.exporters.remote_write._compression import compressor, decompress
 from metrics.exporters.remote_write._messages import MORE, SEVEN_BITS
 
 TIME_SERIES = 1 << 3 | 2
@@ -14,9 +15,7 @@ TIME_SERIES = 1 << 3 | 2
 
 def split(payload: bytes) -> list[bytes]:
     """Return the series of a compressed `WriteRequest`, each after the metadata of its family."""
-    from cramjam import snappy  # noqa: PLC0415 - an extra
-
-    request = bytes(snappy.decompress_raw(payload))
+    request = decompress(payload)
     ends = [end for tag, _, end in fields(request) if tag == TIME_SERIES]
     if request and ends[-1:] != [len(request)]:
         ends.append(len(request))
@@ -25,9 +24,7 @@ def split(payload: bytes) -> list[bytes]:
 
 def join(series: Sequence[bytes]) -> bytes:
     """Return series as a compressed `WriteRequest`; the inverse of `split`."""
-    from cramjam import snappy  # noqa: PLC0415 - an extra
-
-    return bytes(snappy.compress_raw(b"".join(series)))
+    return compressor()(b"".join(series))
 
 
 def describe(series: bytes) -> str:

@@ -10,7 +10,6 @@ from metrics.registry import Registry
 from metrics.registry._inner import Store, store_of
 from metrics.reporters._push.options import (
     Options,
-    check_known,
     checked_name,
     chosen,
     clock_of,
@@ -36,7 +35,6 @@ def reporting(
     read: Read,
     transport: Transport,
     options: Options,
-    accepted: type = Options,
     codec: Codec | None = None,
 ) -> Iterator[Reporter]:
     """Report a registry while the block runs, and once more at its end.
@@ -50,7 +48,6 @@ def reporting(
         read: reads the payloads of a report.
         transport: delivers the payloads.
         options: the options of the reporter.
-        accepted: `Options` or a class derived from it, which lists the known options.
         codec: the encoding of the payloads; None for payloads that cannot be split. With one that
             merges, increments that no server has taken outlive the reporter: the next one of this
             name sends them.
@@ -60,7 +57,6 @@ def reporting(
         DuplicateMetricError: another reporter of the registry has this name.
         TypeError, ValueError: an option is malformed.
     """
-    check_known(options, accepted)
     name = checked_name(options.get("name"), kind)
     clock = clock_of(registry, options)
     # The prefix distinguishes reporters of two children of one registry.

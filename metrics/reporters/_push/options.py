@@ -1,9 +1,10 @@
 """Options of reporters: defaults, checks, and the signatures that list them."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import wraps
 from types import MappingProxyType
-from typing import NamedTuple, TypedDict, TypeVar, get_type_hints
+from typing import Any, NamedTuple, ParamSpec, TypedDict, TypeVar, get_type_hints
 
 from metrics.clock import Clock
 from metrics.options import labels, seconds
@@ -15,7 +16,7 @@ CONNECT_TIMEOUT = 3.0
 
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
-H = TypeVar("H", bound=Callable[..., object])
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -27,6 +28,9 @@ class Option(NamedTuple):
 
 
 SHARED = {
+    "registry": Option(None, "the registry to report"),
+    "host": Option(None, "the host name or address of the server"),
+    "port": Option(None, "its port"),
     "name": Option(
         None, "name in the log and in `reporter/<name>/sent`; the destination's if None"
     ),
@@ -54,7 +58,7 @@ SHARED = {
         'labels of every series that has no label of the same name: a mapping, or "zone=eu,rack=7"',
     ),
 }
-"""Options of several destinations."""
+"""Arguments and options of several destinations; arguments have the defaults of their hooks."""
 
 
 class Options(TypedDict, total=False):
@@ -85,16 +89,20 @@ class HttpOptions(ConnectionOptions, total=False):
     trust_env: bool | str | None
 
 
-def list_options(accepted: type, **own: Option) -> Callable[[H], H]:
+def list_options(accepted: type, **own: Option) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorate a hook: its signature and its docstring list its options one by one.
+
+    A docstring without arguments and errors gets those that hooks have in common. The hook is
+    called with known options alone, and with its own defaults for options that are None or left
+    out.
 
     Args:
         accepted: `Options` or a class derived from it, which the hook takes as `**options`.
-        own: options of this destination alone, and options with another default.
+        own: options of this destination alone, and options with another default; and arguments with
+            another description.
     """
     known = {**SHARED, **own}
     types = get_type_hints(accepted)
-    texts = "\n".join([f"    {name}: {known[name].description}." for name in types])
     keywords = [
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=known[name].default, annotation=annotation
@@ -102,24 +110,59 @@ def list_options(accepted: type, **own: Option) -> Callable[[H], H]:
         for name, annotation in types.items()
     ]
 
-    def decorate(hook: H) -> H:
+    def decorate(hook: Callable[P, T]) -> Callable[P, T]:
         signature = inspect.signature(hook)
-        parameters = [*list(signature.parameters.values())[:-1], *keywords]
-        vars(hook)["__signature__"] = signature.replace(parameters=parameters)
-        hook.__doc__ = f"{inspect.cleandoc(hook.__doc__ or '')}\n\nOptions:\n{texts}\n"
-        return hook
+        arguments = list(signature.parameters.values())[:-1]
+
+        @wraps(hook)
+        def checked(*args: P.args, **options: P.kwargs) -> T:
+            check_known(options.keys() - signature.parameters.keys(), types)
+            for name, option in own.items():
+                if name in types and options.get(name) is None:
+                    options[name] = option.default
+            return hook(*args, **options)
+
+        vars(checked)["__signature__"] = signature.replace(parameters=[*arguments, *keywords])
+        texts = [inspect.cleandoc(hook.__doc__ or "")]
+        if "\nArgs:\n" not in texts[0]:
+            texts.append(section("Args", [argument.name for argument in arguments], known))
+            texts.append("Raises:\n    TypeError, ValueError: an option is malformed.")
+        texts.append(section("Options", types, known))
+        checked.__doc__ = "\n\n".join(texts) + "\n"
+        return checked
 
     return decorate
 
 
-def check_known(options: Options, accepted: type) -> None:
+def section(title: str, names: Iterable[str], known: Mapping[str, Option]) -> str:
+    """Return the section of a docstring that describes arguments or options."""
+    return "\n".join([f"{title}:", *[f"    {name}: {known[name].description}." for name in names]])
+
+
+def check_known(names: Collection[str], known: Collection[str]) -> None:
     """Raise TypeError for an unknown option."""
-    known = accepted.__annotations__
-    unknown = sorted(options.keys() - known.keys())
+    unknown = sorted(set(names) - set(known))
     if unknown:
         raise TypeError(
             f"unknown option {unknown[0]!r}; the options are {', '.join(sorted(known))}"
         )
+
+
+def exporter_options(options: Options, *names: str) -> dict[str, Any]:
+    """Return options as the exporter has them, with its defaults for options that are None.
+
+    Args:
+        options: the options of the reporter.
+        names: the options that the exporter has under the same name; `labels` are its `tags`.
+
+    Raises:
+        TypeError, ValueError: `labels` is malformed.
+    """
+    values: Mapping[str, Any] = options
+    found = {name: values[name] for name in names if values.get(name) is not None}
+    if "labels" in found:
+        found["tags"] = constant_labels(found.pop("labels"))
+    return found
 
 
 def constant_labels(value: Mapping[str, str] | str | None) -> dict[str, str]:

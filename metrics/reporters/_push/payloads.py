@@ -3,9 +3,10 @@
 import gzip
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-T = TypeVar("T")
+from metrics.exporters._encoding.framing import batches
+from metrics.registry import Registry
 
 BATCH = 1 << 20
 """Bytes after which a payload is full, before compression: 1 MiB."""
@@ -53,24 +54,26 @@ def join_chunks(chunks: Iterable[bytes], size: int = BATCH) -> Iterator[bytes]:
             yield payload
 
 
-def batches(items: Iterable[T], size: int, size_of: Callable[[T], int]) -> Iterator[list[T]]:
-    """Yield items in groups that end with the item that fills them.
+def format_reader(
+    registry: Registry, stream: Callable[..., Iterator[bytes]], **options: Any
+) -> Read:
+    """Return the function that reads a registry in a format.
 
     Args:
-        items: the items; none is read before it is part of the current group.
-        size: the size at which a group is full.
-        size_of: returns the size of an item.
+        registry: the registry.
+        stream: the `stream` of a format with timestamps.
+        options: its further options.
+
+    Raises:
+        TypeError, ValueError: an option is malformed.
     """
-    batch: list[T] = []
-    held = 0
-    for item in items:
-        batch.append(item)
-        held += size_of(item)
-        if held >= size:
-            yield batch
-            batch, held = [], 0
-    if batch:
-        yield batch
+    stream(Registry(), timestamp_ns=0, **options)
+
+    def read(report: Report) -> Iterable[bytes]:
+        time, reader = report.timestamp_ns, report.reader
+        return stream(registry, timestamp_ns=time, reader=reader, **options)
+
+    return read
 
 
 def compress_payloads(read: Read) -> Read:

@@ -20,17 +20,17 @@ from metrics.reporters._push.reporter import Reporter
 from metrics.reporters._transports.endpoint import Endpoint
 from metrics.reporters._transports.http import RETRIED, Http, Problem, no_problem, took_nothing
 from metrics.reporters._transports.proxies import Proxy, environment_proxy, proxy_of
-from metrics.reporters._transports.secrets import Redaction
+from metrics.reporters._transports.secrets import NO_CREDENTIALS, Credentials, Redaction
 from metrics.reporters._transports.tls import client_context
 from metrics.reporters._transports.transport import Transport
 
 
 class Request(NamedTuple):
-    """Requests of a reporter to its server; see `Http` for the fields."""
+    """Requests of a reporter to its server; see `Http` for the other fields."""
 
     endpoint: Endpoint
     headers: Mapping[str, str]
-    secrets: tuple[str, ...] = ()
+    credentials: Credentials = NO_CREDENTIALS
     method: str = "POST"
     problem: Problem = no_problem
     retried: Collection[int] = RETRIED
@@ -48,7 +48,6 @@ def posting(
     read: Read,
     request: Request,
     options: HttpOptions,
-    accepted: type = HttpOptions,
     transport: Transport | None = None,
 ) -> Iterator[Reporter]:
     """Report over HTTP while the block runs; see `reporting`.
@@ -58,12 +57,12 @@ def posting(
     """
     codec = request.codec
     if codec is not None:
-        redaction, describe = Redaction(request.secrets), codec.describe
+        redaction, describe = Redaction(request.credentials.secrets), codec.describe
         codec = codec._replace(describe=lambda series: redaction.shown(describe(series)))
     if checked_bool("compress", options.get("compress")):
         read, codec = compress_payloads(read), codec and gzip_codec(codec)
     transport = transport or http_transport(registry, kind, request, options)
-    with reporting(registry, kind, read, transport, options, accepted, codec) as reporter:
+    with reporting(registry, kind, read, transport, options, codec) as reporter:
         yield reporter
 
 
@@ -74,16 +73,16 @@ def http_transport(registry: Registry, extra: str, request: Request, options: Ht
         ModuleNotFoundError: urllib3 is not installed, which `extra` has.
         TypeError, ValueError: an option is malformed.
     """
-    compress = checked_bool("compress", options.get("compress"))
+    headers = {**request.headers, **request.credentials.headers}
+    if checked_bool("compress", options.get("compress")):
+        headers["Content-Encoding"] = "gzip"
     trust_env = boolean(options.get("trust_env"), "trust_env", default=False)
     with require_extra(extra):
         return Http(
             request.endpoint,
             method=request.method,
-            headers={**request.headers, "Content-Encoding": "gzip"}
-            if compress
-            else request.headers,
-            secrets=request.secrets,
+            headers=headers,
+            secrets=request.credentials.secrets,
             connect_timeout=connect_timeout(options),
             context=tls_context(options, trust_env),
             proxy=proxy_to(request.endpoint, options, trust_env),

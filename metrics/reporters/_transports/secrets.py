@@ -25,6 +25,14 @@ class Credentials(NamedTuple):
         return "<Credentials>"
 
 
+NO_CREDENTIALS = Credentials({}, ())
+
+
+def authorization(scheme: str, token: str) -> Credentials:
+    """Return the header of an authentication with a token, whose form the server knows."""
+    return Credentials({"Authorization": f"{scheme} {token}"}, (token,))
+
+
 def basic(username: str | None, password: str | None) -> Credentials:
     """Return the header of basic authentication in UTF-8 (RFC 7617); none without a user name.
 
@@ -33,7 +41,7 @@ def basic(username: str | None, password: str | None) -> Credentials:
         ValueError: one of the two is missing or malformed. The message does not repeat it.
     """
     if not username and not password:
-        return Credentials({}, ())
+        return NO_CREDENTIALS
     user, secret = require("username", username), require("password", password)
     if ":" in user:
         raise ValueError(

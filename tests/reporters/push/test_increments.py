@@ -12,7 +12,6 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from metrics import Registry
 from metrics.exporters import otlp, statsd
-from metrics.exporters._encoding.framing import datagrams
 from metrics.exporters._series.deltas import Deltas
 from metrics.reporters._push.payloads import Codec, gzip_codec
 from metrics.reporters._transports.transport import (
@@ -23,7 +22,7 @@ from metrics.reporters._transports.transport import (
     Unavailable,
 )
 from metrics.reporters.otlp import codec_of
-from metrics.reporters.statsd import tcp_codec, udp_codec
+from metrics.reporters.statsd import codec_of as codec_of_lines
 from metrics.testing import ManualClock
 from tests.reporters.standins import Recorded, new_sender, new_statistics
 from tests.reporters.tally import Tally
@@ -36,14 +35,10 @@ class Lines:
 
     def __init__(self, size: int | None) -> None:
         self._size = size
-        self.codec: Codec = udp_codec(1000, size) if size else tcp_codec(1000)
+        self.codec: Codec = codec_of_lines(1000, size)
 
     def read(self, registry: Registry, deltas: Deltas, _time_ns: int) -> Iterable[bytes]:
-        if self._size is None:
-            return statsd.stream(registry, deltas=deltas)
-        return datagrams(
-            statsd.lines(registry, deltas=deltas), dropped=pytest.fail, size=self._size
-        )
+        return statsd.stream(registry, deltas=deltas, datagram_bytes=self._size)
 
     def totals(self, payloads: Iterable[bytes]) -> Tallies[str]:
         tally = Tally("statsd")

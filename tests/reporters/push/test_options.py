@@ -86,7 +86,6 @@ HOOKS = [
         ({"name": ""}, ValueError, "invalid name"),
         ({"name": "a\nb"}, ValueError, "invalid name"),
         ({"name": 5}, TypeError, "invalid name 5: use a str"),
-        ({"intervall": 5}, TypeError, "unknown option 'intervall'; the options are buffered, "),
     ],
 )
 @pytest.mark.parametrize("enabled", [True, False])
@@ -240,7 +239,7 @@ def test_secrets_are_nowhere_to_be_seen(caplog):
                 registry,
                 "db",
                 lambda _: iter([b"x"]),
-                Request(endpoint_of(url), credentials.headers, credentials.secrets),
+                Request(endpoint_of(url), {}, credentials),
                 {"interval": OFTEN},
             ),
             MetricsContainer.registry,
@@ -262,7 +261,7 @@ def test_secrets_are_nowhere_to_be_seen(caplog):
             container = Secret(url=server.url)
             container.init_resources()
             container.shutdown_resources()
-    told.append(repr(Request(endpoint_of("http://h"), credentials.headers, credentials.secrets)))
+    told.append(repr(Request(endpoint_of("http://h"), {}, credentials)))
     assert events
     text = caplog.text + "".join(told) + repr(events)
     assert "answered 401 bad *** and ***" in text
@@ -283,6 +282,21 @@ def test_every_hook_names_its_options_in_its_signature(hook):
     kinds = [each.kind for each in inspect.signature(hook).parameters.values()]
     assert inspect.Parameter.VAR_KEYWORD not in kinds
     assert set(Options.__annotations__) <= set(inspect.signature(hook).parameters)
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: f"{hook.__module__}.{hook.__name__}")
+def test_every_hook_describes_its_arguments_and_options(hook):
+    for name in inspect.signature(hook).parameters:
+        assert f"\n    {name}: " in hook.__doc__
+    assert hook.__doc__.count("\nArgs:\n") == hook.__doc__.count("\nRaises:\n") == 1
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: f"{hook.__module__}.{hook.__name__}")
+def test_an_unknown_option_is_an_error_of_the_call_itself(hook):
+    parameters = inspect.signature(hook).parameters.values()
+    required = [None for each in parameters if each.default is inspect.Parameter.empty]
+    with pytest.raises(TypeError, match=r"unknown option 'intervall'; the options are .*interval,"):
+        hook(*required, intervall=5)
 
 
 def test_a_container_with_a_misspelt_option_fails_the_check_before_it_starts():

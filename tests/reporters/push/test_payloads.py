@@ -11,7 +11,6 @@ from metrics.reporters._push.payloads import (
     JSON_ARRAY,
     LINES,
     Report,
-    batches,
     compress_payloads,
     gzip_codec,
     join_chunks,
@@ -30,12 +29,6 @@ def test_chunks_are_joined_to_payloads_of_a_size():
     assert list(join_chunks(chunks, 4)) == [b"aabb", b"cdddd", b"e"]
     assert list(join_chunks([])) == []
     assert list(join_chunks([b""])) == []
-
-
-def test_nothing_is_read_ahead_of_a_batch():
-    items = iter(range(9))
-    batch = next(batches(items, 2, lambda _: 1))
-    assert (batch, next(items)) == ([0, 1], 2)
 
 
 @pytest.mark.parametrize("name", CODECS)
