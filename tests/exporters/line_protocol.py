@@ -4,10 +4,11 @@ import re
 
 NAME = r"(?:[^\\,= \n]|\\[,= ]|\\(?![\\,= \n]))+"
 MEASUREMENT = r"(?:[^\\, \n]|\\[, ]|\\(?![\\, \n]))+"
-VALUE = r'(?:-?\d+i|-?\d+(?:\.\d+)?|"(?:[^"\\]|\\["\\])*")'
+# A string may have line feeds, and backslashes before other characters than these two.
+VALUE = r'(?:-?\d+i|-?\d+(?:\.\d+)?|"(?:[^"\\]|\\["\\]|\\(?=u[0-9a-f]{4}))*")'
 LINE = re.compile(
     rf"(?P<measurement>(?!#){MEASUREMENT})(?P<tags>(?:,{NAME}={NAME})*) "
-    rf"(?P<fields>{NAME}={VALUE}(?:,{NAME}={VALUE})*)(?: (?P<time>\d+))?"
+    rf"(?P<fields>{NAME}={VALUE}(?:,{NAME}={VALUE})*)(?: (?P<time>\d+))?\n"
 )
 
 
@@ -23,11 +24,12 @@ def value_of(text):
 
 def parsed(page: bytes):
     text = page.decode()
-    assert text.endswith("\n") or not text
     found = {}
-    for line in text.split("\n")[:-1]:
-        match = LINE.fullmatch(line)
-        assert match, f"{line!r} is not line protocol"
+    end = 0
+    while end < len(text):
+        match = LINE.match(text, end)
+        assert match, f"{text[end:]!r} does not begin with line protocol"
+        end = match.end()
         tags = re.findall(rf",({NAME})=({NAME})", match["tags"])
         fields = re.findall(rf"({NAME})=({VALUE})", match["fields"])
         key = (

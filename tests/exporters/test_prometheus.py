@@ -1,11 +1,9 @@
 """Prometheus' own parser and promtool accept every page and read back what was recorded."""
 
-import json as json_module
 import os
 import re
 import shutil
 import subprocess
-import threading
 from functools import partial
 
 import pytest
@@ -15,19 +13,13 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families
 
 from metrics import (
-    Counter,
     CounterSnapshot,
     Registry,
     StateSet,
 )
-from metrics.exporters import expvar, json, openmetrics, prometheus
+from metrics.exporters import openmetrics, prometheus
 from tests.exporters.everything import everything
 from tests.exporters.page_reading import Custom, page, samples
-
-
-def test_a_registry_with_nothing_in_it_is_an_empty_page():
-    assert prometheus.render(Registry()) == b""
-    assert prometheus.render(Registry(enabled=False)) == b""
 
 
 def test_a_counter_has_help_type_and_total():
@@ -79,43 +71,6 @@ def test_promtool_has_nothing_to_say():
     assert (checked.returncode, checked.stderr) == (0, b"")
 
 
-def test_a_stream_is_the_page_in_pieces_that_end_with_a_line():
-    registry = Registry()
-    family = registry.counters("hits", labels=("path",))
-    for number in range(2000):
-        family.labels(f"{number:0100}").inc(number)
-    chunks = list(prometheus.stream(registry))
-    assert b"".join(chunks) == prometheus.render(registry)
-    assert len(chunks) > 5
-    assert all(chunk.endswith(b"\n") for chunk in chunks)
-    assert max(map(len, chunks)) < 65536
-
-
-def test_a_stream_reads_as_it_goes():
-    registry = Registry()
-    family = registry.counters("a", labels=("path",))
-    for number in range(1000):
-        family.labels(f"{number:0100}")
-    counter = registry.counter("b")
-    chunks = prometheus.stream(registry)
-    next(chunks)
-    counter.inc(7)
-    assert b"".join(chunks).endswith(b"b_total 7\n")
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"dialect": "geth"}, ValueError, "'geth': use one of prometheus, go-ethereum"),
-        ({"names": "x_total"}, TypeError, r"such as \('x_total',\)"),
-        ({"names": [5]}, TypeError, r"invalid name 5 \(int\): use a str"),
-    ],
-)
-def test_wrong_options_are_errors_before_anything_is_read(options, error, message):
-    with pytest.raises(error, match=message):
-        prometheus.stream(Registry(), **options)
-
-
 @pytest.mark.parametrize(
     ("asked", "exposed"),
     [
@@ -151,38 +106,6 @@ def test_what_is_not_asked_for_is_not_read(exporter):
     page = exporter.render(registry, reader="r")
     assert b'pause_seconds{quantile="0.5"} 1.0' in page
     assert b'waits_seconds{x="1",quantile="0.5"} 1.0' in page
-
-
-def test_one_gauge_that_raises_does_not_fail_the_page(caplog):
-    registry = Registry()
-    registry.gauge("bad", function=lambda: 1 / 0)
-    registry.register("good", Counter())
-    assert samples(registry) == {("good_total", ()): 0}
-    assert "'bad' cannot be read" in caplog.text
-
-
-def test_pages_are_whole_while_children_come_and_go():
-    registry = Registry()
-    family = registry.counters("hits", labels=("path",))
-    stop = threading.Event()
-
-    def churn() -> None:
-        number = 0
-        while not stop.is_set():
-            family.labels(str(number % 50)).inc()
-            family.remove(str((number + 25) % 50))
-            number += 1
-
-    worker = threading.Thread(target=churn)
-    worker.start()
-    try:
-        for _ in range(200):
-            page = prometheus.render(registry).decode()
-            assert len(page.splitlines()) == len(set(page.splitlines()))
-            list(text_string_to_metric_families(page))
-    finally:
-        stop.set()
-        worker.join(10)
 
 
 @pytest.mark.parametrize("exporter", [prometheus, openmetrics])
@@ -232,16 +155,6 @@ def test_the_target_is_requested_by_its_names(exporter, names, expected):
     assert (b"target_info{" in page) is expected
 
 
-@pytest.mark.parametrize("exporter", [prometheus, openmetrics])
-@pytest.mark.parametrize(
-    ("target", "error"),
-    [({"a-b": "1"}, ValueError), ({"a": 1}, TypeError), ("a", TypeError)],
-)
-def test_a_wrong_target_is_an_error_at_the_call(exporter, target, error):
-    with pytest.raises(error):
-        exporter.stream(Registry(), target=target)
-
-
 def without_constant_label(page: bytes) -> list[str]:
     lines = [line for line in page.decode().splitlines() if line and line[0] != "#"]
     return [line for line in lines if not re.search(r'[{ ,]zone="eu"[,}]', line)]
@@ -272,16 +185,6 @@ def test_constant_labels_are_on_every_sample(render):
     assert without_constant_label(page) == []
     # The label of an info gives way to the constant one.
     assert re.search(rb'build(_info)? ?\{zone="eu", ?zone_="us", ?zone__="asia"\} 1\n', page)
-
-
-@pytest.mark.parametrize("render", [json.render, expvar.render])
-def test_constant_labels_are_in_every_key(render):
-    registry = Registry(labels={"zone": "eu"})
-    registry.meter("seen").mark()
-    registry.counters("hits", labels=("shop",)).labels("a").inc()
-    keys = json_module.loads(render(registry))
-    assert keys
-    assert all('{zone="eu"' in key for key in keys)
 
 
 def test_a_label_of_a_family_cannot_be_a_constant_one():

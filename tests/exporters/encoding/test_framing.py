@@ -1,27 +1,14 @@
 """Every text arrives once and whole, in chunks and datagrams, or on one line."""
 
-import inspect
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.exporters import (
-    csv,
-    expvar,
-    geth_text,
-    graphite,
-    influx,
-    json,
-    log_lines,
-    openmetrics,
-    opentsdb,
-    prometheus,
-    statsd,
-)
 from metrics.exporters._encoding.framing import (
     CHUNK,
+    batches,
     datagrams,
     join_chunks,
     one_line,
@@ -61,6 +48,12 @@ def test_no_texts_are_no_chunk():
     assert list(join_chunks(["", ""])) == []
 
 
+def test_nothing_is_read_ahead_of_a_batch():
+    items = iter(range(9))
+    batch = next(batches(items, 2, lambda _: 1))
+    assert (batch, next(items)) == ([0, 1], 2)
+
+
 lines = st.lists(st.text(st.characters(exclude_characters="\n", codec="utf-8"), min_size=1))
 
 
@@ -89,11 +82,6 @@ def test_no_lines_are_no_payload():
     assert list(datagrams([], dropped=pytest.fail)) == []
 
 
-def test_a_size_of_zero_is_refused_at_once():
-    with pytest.raises(ValueError, match="size"):
-        datagrams([], dropped=pytest.fail, size=0)
-
-
 @given(st.text(alphabet=st.characters()))
 def test_a_line_is_one_line_on_every_terminal(text):
     line = one_line(text)
@@ -108,31 +96,6 @@ def test_a_printable_text_stays_as_it_is(text):
 
 def test_other_characters_are_escaped():
     assert one_line("a\r\n\x1b[2J\u2028\u202e\ud800") == r"a\r\n\x1b[2J\u2028\u202e\ud800"
-
-
-FORMATS = (
-    csv,
-    expvar,
-    geth_text,
-    graphite,
-    influx,
-    json,
-    log_lines,
-    openmetrics,
-    opentsdb,
-    prometheus,
-    statsd,
-)
-
-
-@pytest.mark.parametrize("module", FORMATS, ids=lambda module: module.__name__)
-def test_render_has_the_options_of_stream_and_returns_bytes(module):
-    render, stream = (inspect.signature(found) for found in (module.render, module.stream))
-    assert render.parameters == stream.parameters
-    assert render.return_annotation is bytes
-    assert (module.render.__name__, module.render.__module__) == ("render", module.__name__)
-    assert "stream" in module.render.__doc__
-    assert "Args:" in module.stream.__doc__
 
 
 def test_joined_chunks_are_those_of_the_stream():

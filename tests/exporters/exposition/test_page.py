@@ -10,10 +10,8 @@ from metrics import (
     CounterSnapshot,
     Family,
     FloatCounter,
-    Gauge,
     GaugeSnapshot,
     HistogramSnapshot,
-    IntGauge,
     Registry,
 )
 from metrics.exporters import openmetrics, prometheus
@@ -116,20 +114,6 @@ def test_children_of_another_kind_than_the_first_are_on_the_page_once(exporter, 
     assert page.count("# TYPE hits") == 1
     assert lines[0] == "before_total 7"
     assert f'hits_total{{shop="{count - 1}"}} 2' in page
-
-
-@pytest.mark.parametrize("exporter", [prometheus, openmetrics])
-@pytest.mark.parametrize("gauge", [Gauge, IntGauge])
-def test_a_function_that_fails_takes_only_its_own_instrument_off_the_page(exporter, gauge):
-    registry = Registry()
-    registry.counter("a").inc()
-    registry.counter("z").inc()
-    expected = exporter.render(registry)
-    registry.register("broken", gauge(lambda: 1 / 0))
-    family = Family(gauge, ("shop",), factory=lambda: gauge(lambda: 1 / 0))
-    family.labels("x")
-    registry.register("broken_family", family)
-    assert exporter.render(registry) == expected
 
 
 def test_a_family_without_children_has_no_lines():

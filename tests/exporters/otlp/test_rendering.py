@@ -15,7 +15,6 @@ from metrics import Registry
 from metrics.exporters import otlp
 from metrics.exporters._series.clashes import warn_once
 from metrics.exporters._series.deltas import Deltas
-from metrics.exporters.otlp._starts import Starts
 from metrics.testing import ManualClock
 from tests.exporters.examples import NOW_NS, everything
 from tests.exporters.otlp.reading import points_in
@@ -80,25 +79,6 @@ def test_the_children_of_a_family_are_points_of_one_metric():
     (metric,) = one.scope_metrics[0].metrics
     values = {p.attributes[0].value.string_value: p.as_int for p in metric.sum.data_points}
     assert values == {str(index): index for index in range(10)}
-
-
-def test_the_page_is_its_requests_one_after_the_other():
-    registry = hits(10)
-    whole = otlp.render(registry, **TIMES, batch_size=4)
-    assert whole == b"".join(otlp.stream(registry, **TIMES, batch_size=4))
-    assert len(points(whole)) == 10
-
-
-def test_requests_are_yielded_while_the_registry_is_read():
-    read_so_far = Tally()
-    registry = Registry()
-    for name in "abc":
-        registry.int_gauge(name, function=lambda name=name: read_so_far.update([name]) or 1)
-    stream = otlp.stream(registry, **TIMES, batch_size=1)
-    assert not read_so_far
-    next(stream)
-    assert read_so_far == {"a": 1}
-    stream.close()
 
 
 @given(st.lists(st.integers(0, 1 << 40), min_size=1, max_size=5))
@@ -186,38 +166,6 @@ def test_of_foreign_instruments_of_one_name_the_first_is_written(caplog):
         ((name, point),) = points(otlp.render(registry, **TIMES))
     assert (name, point.as_int) == ("a.b", 3)
     assert "'a/b' is left out" in caplog.text
-
-
-def test_values_that_reset_at_a_read_reset_for_its_reader_alone():
-    registry = Registry()
-    registry.resetting_timer("pause").update(1.0)
-    otlp.render(registry, **TIMES, reader="other")
-    for quantiles in (8, 0):
-        (_, point), *others = points(otlp.render(registry, **TIMES))
-        assert (point.count, point.sum, len(others)) == (1, 1.0, quantiles)
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"timestamp_ns": -1}, ValueError, "timestamp_ns"),
-        ({"timestamp_ns": 1 << 63}, ValueError, "timestamp_ns"),
-        ({"timestamp_ns": 1.5}, TypeError, "timestamp_ns"),
-        ({"batch_size": 0}, ValueError, "batch_size"),
-        ({"distributions": "buckets"}, ValueError, "'buckets': use histogram or summary"),
-        ({"distributions": None}, ValueError, "None: use histogram or summary"),
-        ({"deltas": "delta"}, TypeError, r"deltas 'delta': use one Deltas\(\)"),
-        ({"deltas": Starts()}, TypeError, r"use one Deltas\(\)"),
-        ({"starts": 0}, TypeError, r"starts 0: use one Starts\(\)"),
-        ({"resource": None}, TypeError, "resource None: use a mapping"),
-        ({"resource": {"a": None}}, TypeError, "'a': None"),
-        ({"resource": {1: "a"}}, TypeError, "1: 'a'"),
-        ({"resource": {"": "a"}}, ValueError, "give it a name"),
-    ],
-)
-def test_a_wrong_option_is_an_error_of_the_call_itself(options, error, message):
-    with pytest.raises(error, match=message):
-        otlp.stream(Registry(), **{**TIMES, **options})
 
 
 def test_without_the_extra_an_error_says_what_to_install(monkeypatch):

@@ -188,8 +188,8 @@ def test_memory_is_bounded_by_the_series_of_the_last_report(registry: Registry):
         hits.labels(number).inc()
         otlp.render(registry, timestamp_ns=BEGIN * SECOND, starts=starts)
         hits.remove(number)
-    assert len(starts._known) == 1
-    assert not starts._present
+    assert len(starts._records.known) == 1
+    assert not starts._records.present
 
 
 def test_a_report_that_was_sent_in_part_counts(registry: Registry, clock: ManualClock):

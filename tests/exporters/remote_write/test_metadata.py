@@ -132,8 +132,8 @@ def test_memory_is_bounded_by_the_families_of_the_last_report():
         registry.counter(f"a{number}").inc()
         remote_write.render(registry, timestamp_ns=NOW_NS, metadata=state)
         registry.unregister(f"a{number}")
-    assert len(state._known) == 1
-    assert not state._present
+    assert len(state._records.known) == 1
+    assert not state._records.present
 
 
 def test_an_abandoned_report_counts():

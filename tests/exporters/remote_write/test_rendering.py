@@ -79,13 +79,6 @@ def test_constant_labels_are_in_every_series_unless_it_has_its_own():
     }
 
 
-def test_half_a_surrogate_pair_does_not_spoil_the_request():
-    registry = Registry()
-    registry.counters("hits", labels=("l",)).labels("a\udcff").inc()
-    (one,) = read(remote_write.render(registry, timestamp_ns=NOW_NS))
-    assert dict(one.labels)["l"] == "a?"
-
-
 def test_no_request_has_more_samples_than_its_limit():
     registry = Registry()
     family = registry.counters("hits", labels=("n",), max_children=4500)
@@ -117,19 +110,6 @@ def test_an_instrument_of_a_known_kind_keeps_its_name_beside_one_of_a_program(
     (one,) = read(remote_write.render(registry, timestamp_ns=NOW_NS))
     assert (one.key, one.value) == (("a_total", frozenset()), 3)
     assert "'a' is left out" in caplog.text
-
-
-def test_values_that_reset_at_a_read_reset_for_its_reader_alone():
-    registry = Registry()
-    pause = registry.resetting_timer("pause")
-    pause.update(0.5)
-    quantile = ("pause_seconds", frozenset({("quantile", "0.5")}))
-    for reader in ("a", "b"):
-        found = remote_write.render(registry, timestamp_ns=NOW_NS, reader=reader)
-        assert values(read(found))[quantile] == 0.5
-    again = values(read(remote_write.render(registry, timestamp_ns=NOW_NS, reader="a")))
-    assert quantile not in again
-    assert again["pause_seconds_count", frozenset()] == 1
 
 
 def test_a_series_that_is_not_there_any_more_ends_once():
@@ -193,24 +173,6 @@ def test_wrong_options_of_an_end_are_errors_of_the_call_itself(options: dict[str
 
 def test_without_the_option_there_is_no_metadata():
     assert metadata(remote_write.render(everything(), timestamp_ns=NOW_NS)) == {}
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"timestamp_ns": -1}, ValueError, "timestamp_ns"),
-        ({"timestamp_ns": 1.5}, TypeError, "timestamp_ns"),
-        ({"labels": "a=b"}, TypeError, "use a mapping of str to str"),
-        ({"labels": {"a": 1}}, TypeError, "invalid label a=1: use a str as value"),
-        ({"labels": {"a-b": "x"}}, ValueError, "label name 'a-b' is malformed"),
-        ({"labels": {"__name__": "x"}}, ValueError, "label name '__name__' is malformed"),
-        ({"labels": {"le": "x"}}, ValueError, "label name 'le' is reserved"),
-        ({"batch_size": 0}, ValueError, "batch_size"),
-    ],
-)
-def test_a_wrong_option_is_an_error_at_once(options, error, message):
-    with pytest.raises(error, match=message):
-        remote_write.stream(Registry(), **{"timestamp_ns": NOW_NS, **options})
 
 
 def test_without_the_extra_an_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch):

@@ -17,7 +17,9 @@ Render = Callable[[Registry], bytes]
 TAGGED: dict[str, Render] = {
     "graphite": lambda registry: graphite.render(registry, timestamp_ns=0),
     "opentsdb": lambda registry: opentsdb.render(registry, host="h", timestamp_ns=0),
-    "opentsdb as JSON": lambda registry: opentsdb.render_json(registry, host="h", timestamp_ns=0),
+    "opentsdb as JSON": lambda registry: opentsdb.render(
+        registry, host="h", timestamp_ns=0, dialect="json"
+    ),
     "dogstatsd": lambda registry: statsd.render(
         registry, deltas=statsd.Deltas(), dialect="dogstatsd"
     ),
