@@ -90,6 +90,20 @@ def large() -> Registry:
     return registry
 
 
+def gauges(values: dict[str, int | float]) -> tuple[Registry, dict[str, int | float]]:
+    """Return gauges of numbers by name, and the recorded numbers."""
+    registry = Registry()
+    recorded = {}
+    for name, value in values.items():
+        made = registry.int_gauge if isinstance(value, int) else registry.gauge
+        try:
+            made(name, description=name).set(value)
+        except ValueError:
+            continue  # exported under the name of another one
+        recorded[name] = value
+    return registry, recorded
+
+
 texts = st.text(max_size=20)
 names = st.text(min_size=1, max_size=20).filter(lambda t: t.isprintable() and t == t.strip())
 numbers = st.integers() | st.floats()

@@ -1,4 +1,7 @@
-"""Every format in each of its dialects, for the tests that all of them have to pass."""
+"""Every format in each of its dialects, for the tests that all of them have to pass.
+
+`python -m tests.exporters.formats` writes the expected pages; read them before they are committed.
+"""
 
 import csv as stdlib_csv
 import io
@@ -30,10 +33,13 @@ from metrics.exporters import (
     statsd,
 )
 from tests.exporters import line_protocol, write_requests
-from tests.exporters.examples import NOW_NS
+from tests.exporters.examples import NOW_NS, everything, odd
 from tests.exporters.line_readers import StatsdServer, graphite_series, opentsdb_points
 
 PAGES = Path(__file__).parent / "pages"
+
+REGISTRIES = (everything, odd)
+"""Registries whose pages are written in full, in the folders of their names."""
 
 
 class Format(NamedTuple):
@@ -140,3 +146,15 @@ def each_format(wanted: Callable[[Format], object] = bool) -> pytest.MarkDecorat
     """Return the mark of a test that takes every format as `of`, or those that are wanted."""
     found = {name: of for name, of in FORMATS.items() if wanted(of)}
     return pytest.mark.parametrize("of", found.values(), ids=found)
+
+
+def write_pages() -> None:
+    """Bring the expected pages up to date."""
+    for registry in REGISTRIES:
+        for of in FORMATS.values():
+            if of.pages:
+                (PAGES / registry.__name__ / of.pages).write_bytes(of.render(registry()))
+
+
+if __name__ == "__main__":
+    write_pages()

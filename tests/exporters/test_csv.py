@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from metrics import Registry, Snapshot
 from metrics.exporters import csv
-from tests.exporters.examples import NOW_NS, names, numbers, texts
+from tests.exporters.examples import NOW_NS, gauges, names, numbers, texts
 from tests.exporters.page_reading import Custom
 
 
@@ -40,16 +40,9 @@ def test_without_a_header_a_file_can_be_appended_to():
 
 @given(st.dictionaries(names, numbers))
 def test_numbers_read_back_as_the_same_numbers(values):
-    registry = Registry()
-    recorded = {}
-    for name, value in values.items():
-        try:
-            made = registry.int_gauge if isinstance(value, int) else registry.gauge
-            made(name).set(value)
-        except ValueError:
-            continue  # exported like one that is there
-        recorded[name] = repr(value)
-    assert {unguarded(name): value for _, name, _, _, value in rows(registry)} == recorded
+    registry, recorded = gauges(values)
+    found = {unguarded(name): value for _, name, _, _, value in rows(registry)}
+    assert found == {name: repr(value) for name, value in recorded.items()}
 
 
 @given(st.floats())

@@ -1,6 +1,5 @@
 """The page is one flat JSON object under go-ethereum's keys."""
 
-import json
 import logging
 import math
 
@@ -11,20 +10,12 @@ from hypothesis import strategies as st
 from metrics import Counter, Histogram, Registry, UniformReservoir
 from metrics.exporters import expvar
 from metrics.exporters._series.clashes import warn_once
-from tests.exporters.examples import names, numbers
+from tests.exporters.examples import gauges, names, numbers
+from tests.exporters.formats import read_json
 
 
 def read(registry: Registry, **options: str) -> dict[str, object]:
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        keys = [key for key, _ in pairs]
-        assert len(set(keys)) == len(keys)
-        return dict(pairs)
-
-    def refuse(name: str) -> None:
-        raise AssertionError(f"{name} is not JSON")
-
-    page = expvar.render(registry, **options)
-    return json.loads(page, parse_constant=refuse, object_pairs_hook=unique)
+    return read_json(expvar.render(registry, **options))
 
 
 def test_labels_come_before_the_field():
@@ -42,16 +33,10 @@ def test_timers_are_in_the_requested_unit():
 
 @given(st.dictionaries(names, numbers))
 def test_numbers_read_back(values):
-    registry = Registry()
-    recorded = {}
-    for name, value in values.items():
-        try:
-            made = registry.int_gauge if isinstance(value, int) else registry.gauge
-            made(name).set(value)
-        except ValueError:
-            continue  # exported like one that is there
-        recorded[name] = value if math.isfinite(value) else None
-    assert read(registry) == recorded
+    registry, recorded = gauges(values)
+    assert read(registry) == {
+        name: value if math.isfinite(value) else None for name, value in recorded.items()
+    }
 
 
 @pytest.mark.parametrize("name", ["a.max", "a.std-dev"])

@@ -1,6 +1,5 @@
 """JSON pages are valid JSON under go-ethereum's keys."""
 
-import json as stdlib
 import math
 
 from hypothesis import given
@@ -11,13 +10,11 @@ from metrics.exporters import json
 from metrics.exporters._series.clashes import warn_once
 from metrics.instruments._labels import label_text
 from tests.exporters.examples import everything, names, numbers, texts
+from tests.exporters.formats import read_json
 
 
 def read(registry: Registry) -> dict[str, dict[str, object]]:
-    def refuse(name: str) -> None:
-        raise AssertionError(f"{name} is not JSON")
-
-    return stdlib.loads(json.render(registry), parse_constant=refuse)
+    return read_json(json.render(registry))
 
 
 def test_instruments_stand_under_their_full_names_in_order():

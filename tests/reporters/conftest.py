@@ -2,7 +2,9 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,11 +16,23 @@ from tests.reporters.servers import http_to
 from tests.reporters.waiting import DEADLINE
 
 
-@pytest.fixture(scope="session")
-def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
-    influx = Influx(tmp_path_factory.mktemp("influxdb"))
-    with influx.server:
-        yield influx
+def session_server(create: Callable[[Path], Any]) -> Any:
+    """Return a fixture: a server that runs in a folder of its own to the end of the session."""
+
+    @pytest.fixture(scope="session")
+    def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+        made = create(tmp_path_factory.mktemp(create.__name__))
+        with made.server:
+            yield made
+
+    return server
+
+
+influx = session_server(Influx)
+victoria = session_server(Victoria)
+carbon = session_server(Carbon)
+prometheus = session_server(Prometheus)
+pushgateway = session_server(Pushgateway)
 
 
 @pytest.fixture(scope="session")
@@ -27,34 +41,6 @@ def guarded_influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]
     with influx.server:
         influx.create_admin()
         yield influx
-
-
-@pytest.fixture(scope="session")
-def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victoria]:
-    victoria = Victoria(tmp_path_factory.mktemp("victoria"))
-    with victoria.server:
-        yield victoria
-
-
-@pytest.fixture(scope="session")
-def carbon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Carbon]:
-    carbon = Carbon(tmp_path_factory.mktemp("carbon"))
-    with carbon.server:
-        yield carbon
-
-
-@pytest.fixture(scope="session")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"))
-    with prometheus.server:
-        yield prometheus
-
-
-@pytest.fixture(scope="session")
-def pushgateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pushgateway]:
-    pushgateway = Pushgateway(tmp_path_factory.mktemp("pushgateway"))
-    with pushgateway.server:
-        yield pushgateway
 
 
 @pytest.fixture
@@ -85,21 +71,6 @@ def time_is_up(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 @pytest.fixture
-def sending():
-    """Returns a function that sends one payload and gives back what came of it."""
-    made = []
-
-    def send(server, timeout=DEADLINE, payload=b"payload", **options):
-        transport = http_to(server, **options)
-        made.append(transport)
-        transport.send(payload, timeout)
-
-    yield send
-    for transport in made:
-        transport.close()
-
-
-@pytest.fixture
 def transport_to():
     made = []
 
@@ -110,3 +81,13 @@ def transport_to():
     yield make
     for transport in made:
         transport.close()
+
+
+@pytest.fixture
+def sending(transport_to):
+    """Return a function that sends one payload, and raises if the server does not take it."""
+
+    def send(server, timeout=DEADLINE, payload=b"payload", **options):
+        transport_to(server, **options).send(payload, timeout)
+
+    return send
