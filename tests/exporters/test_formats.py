@@ -39,7 +39,7 @@ def test_every_option_is_described_and_a_keyword(of: Format):
     assert registry.name == "registry"
     for option in options:
         assert option.kind is inspect.Parameter.KEYWORD_ONLY
-        assert f"\n        {option.name}: " in of.module.stream.__doc__
+        assert f"\n    {option.name}: " in inspect.getdoc(of.module.stream)
 
 
 @each_format(lambda of: of.pages)
