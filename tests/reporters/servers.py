@@ -4,6 +4,7 @@ import socket
 import ssl
 import subprocess
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -145,6 +146,14 @@ def response(status: int, body: bytes = b"", **headers: str) -> bytes:
     lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     head = "\r\n".join([f"HTTP/1.1 {status} Whatever", *lines])
     return f"{head}\r\n\r\n".encode() + body
+
+
+OK = response(204)
+
+TOKEN = "s3cr3t/token+with=signs"
+"""Password whose spellings in URLs, JSON and base64 differ."""
+
+BASIC = b64encode(f"user:{TOKEN}".encode()).decode()
 
 
 def silent(connection: socket.socket) -> None:

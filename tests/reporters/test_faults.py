@@ -14,13 +14,18 @@ from metrics import Registry
 from metrics.reporters import influxdb, opentsdb, otlp, pushgateway, remote_write, statsd
 from tests.processes import LOOPBACK, until
 from tests.reporters.receiving import received, udp_socket
-from tests.reporters.servers import Request, Server, Web, response
+from tests.reporters.servers import (
+    OK,
+    Request,
+    Server,
+    Web,
+    response,
+)
 from tests.reporters.tally import Tally
 from tests.reporters.waiting import FOREVER
 
 SECRET = "s3cr3t-k3y"
 
-OK = response(204)
 
 COUNT = 40
 

@@ -2,10 +2,8 @@
 
 import logging
 import threading
-from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from time import monotonic
 
 import pytest
 from hypothesis import given
@@ -26,6 +24,8 @@ from tests.processes import free_port
 from tests.reporters.names import SECOND_LOOPBACK
 from tests.reporters.servers import (
     LOOPBACK,
+    OK,
+    TOKEN,
     Server,
     Web,
     accepted,
@@ -36,12 +36,9 @@ from tests.reporters.servers import (
     saying,
     silent,
 )
-from tests.reporters.waiting import DEADLINE, FOREVER, ended
+from tests.reporters.waiting import DEADLINE, FOREVER, aborted_when, ended
 
 SOON = 0.1
-TOKEN = "s3cr3t/token+with=signs"
-BASIC = b64encode(f"user:{TOKEN}".encode()).decode()
-OK = response(204)
 
 
 def test_a_payload_is_the_body_of_a_request(sending):
@@ -362,17 +359,12 @@ def test_a_delivery_can_be_aborted(sending, transport_to):
     with Server(handler) as server:
         transport = transport_to(server)
 
-        def abort() -> None:
-            assert web_asked.wait(DEADLINE)
-            transport.abort()
+        def send() -> None:
+            with pytest.raises(Unavailable, match="no time left"):
+                transport.send(b"", FOREVER)
 
-        thread = threading.Thread(target=abort)
-        thread.start()
-        started = monotonic()
-        with pytest.raises(Unavailable, match="no time left"):
-            transport.send(b"", FOREVER)
-        assert monotonic() - started < DEADLINE
-        thread.join()
+        with aborted_when(web_asked, transport):
+            ended(send)
 
 
 def test_nobody_there_and_no_such_name_are_unavailable(sending):

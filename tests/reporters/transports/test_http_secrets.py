@@ -1,7 +1,6 @@
 """Whatever a server answers, no secret is in an error, a log or a repr."""
 
 import logging
-from base64 import b64encode
 from urllib.parse import quote
 
 import pytest
@@ -10,6 +9,9 @@ from metrics.reporters._transports.endpoint import Endpoint
 from metrics.reporters._transports.http import Http
 from metrics.reporters._transports.transport import Rejected, Unavailable
 from tests.reporters.servers import (
+    BASIC,
+    OK,
+    TOKEN,
     Server,
     Web,
     response,
@@ -18,9 +20,6 @@ from tests.reporters.servers import (
 from tests.reporters.waiting import FOREVER
 
 SOON = 0.1
-TOKEN = "s3cr3t/token+with=signs"
-BASIC = b64encode(f"user:{TOKEN}".encode()).decode()
-OK = response(204)
 
 
 @pytest.mark.parametrize("status", [200, 401, 503])

@@ -1,13 +1,13 @@
 """TLS is verified, and what goes wrong with it holds nobody up."""
 
 import logging
-from base64 import b64encode
 from ssl import create_default_context
 
 import pytest
 
 from metrics.reporters._transports.transport import Unavailable
 from tests.reporters.servers import (
+    OK,
     Server,
     Web,
     accepted,
@@ -19,10 +19,6 @@ from tests.reporters.servers import (
     tls,
 )
 from tests.reporters.waiting import DEADLINE, ended
-
-TOKEN = "s3cr3t/token+with=signs"
-BASIC = b64encode(f"user:{TOKEN}".encode()).decode()
-OK = response(204)
 
 
 @pytest.fixture(scope="session")

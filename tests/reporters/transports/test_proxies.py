@@ -13,6 +13,7 @@ from metrics.reporters._transports.proxies import Proxy, environment_proxy, prox
 from metrics.reporters._transports.transport import Rejected, Unavailable
 from tests.processes import free_port
 from tests.reporters.servers import (
+    OK,
     Server,
     Web,
     accepted,
@@ -23,11 +24,10 @@ from tests.reporters.servers import (
     tls,
 )
 from tests.reporters.tunnels import Tunnel
-from tests.reporters.waiting import DEADLINE, FOREVER, ended
+from tests.reporters.waiting import DEADLINE, FOREVER, aborted_when, ended
 
 PASSWORD = "hunter2/with@signs:and%"
 ENCODED = b64encode(f"user:{PASSWORD}".encode()).decode()
-OK = response(204)
 
 
 @pytest.fixture(scope="session")
@@ -182,14 +182,8 @@ def test_a_delivery_through_a_tunnel_can_be_aborted(transport_to, certified):
             with pytest.raises(Unavailable, match="no time left"):
                 transport.send(b"", FOREVER)
 
-        def abort() -> None:
-            assert asked.wait(DEADLINE)
-            transport.abort()
-
-        thread = threading.Thread(target=abort)
-        thread.start()
-        ended(send)
-        thread.join()
+        with aborted_when(asked, transport):
+            ended(send)
 
 
 @pytest.mark.parametrize(

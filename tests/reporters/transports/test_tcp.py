@@ -18,7 +18,7 @@ from tests.reporters.servers import (
     dripping,
     full_backlog,
 )
-from tests.reporters.waiting import DEADLINE, FOREVER, ended
+from tests.reporters.waiting import DEADLINE, FOREVER, aborted_when, ended
 
 SOON = 0.1
 
@@ -112,14 +112,8 @@ def test_a_server_that_does_not_close_is_left_when_the_delivery_is_aborted(tcp_t
         transport = tcp_to(server.port)
         transport.send(b"x", DEADLINE)
 
-        def abort() -> None:
-            assert closing.wait(DEADLINE)
-            transport.abort()
-
-        thread = threading.Thread(target=abort)
-        thread.start()
-        ended(transport.close)
-        thread.join()
+        with aborted_when(closing, transport):
+            ended(transport.close)
         pause.set()
 
 
@@ -197,14 +191,8 @@ def test_a_delivery_can_be_aborted(tcp_to):
             with pytest.raises(Unavailable, match="no time left"):
                 transport.send(bytes(50_000_000), FOREVER)
 
-        def abort() -> None:
-            assert reading.wait(DEADLINE)
-            transport.abort()
-
-        thread = threading.Thread(target=abort)
-        thread.start()
-        ended(send)
-        thread.join()
+        with aborted_when(reading, transport):
+            ended(send)
         pause.set()
 
 

@@ -13,7 +13,7 @@ from metrics.testing import ManualClock
 from tests.processes import LOOPBACK, free_port
 from tests.reporters.names import SECOND_LOOPBACK, finish_lookups, lookups
 from tests.reporters.receiving import received
-from tests.reporters.waiting import DEADLINE, FOREVER, ended
+from tests.reporters.waiting import DEADLINE, FOREVER, aborted_when, ended
 
 
 @pytest.fixture
@@ -98,14 +98,8 @@ def test_the_lookup_of_a_name_is_abandoned_when_aborted(udp_to, monkeypatch):
         with pytest.raises(Unavailable, match="slow:1: no time left"):
             transport.send(b"x", FOREVER)
 
-    def abort() -> None:
-        assert asked.wait(DEADLINE)
-        transport.abort()
-
-    thread = threading.Thread(target=abort)
-    thread.start()
-    ended(send)
-    thread.join()
+    with aborted_when(asked, transport):
+        ended(send)
     answer.set()
 
 
