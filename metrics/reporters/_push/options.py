@@ -113,10 +113,11 @@ def list_options(accepted: type, **own: Option) -> Callable[[Callable[P, T]], Ca
     def decorate(hook: Callable[P, T]) -> Callable[P, T]:
         signature = inspect.signature(hook)
         arguments = list(signature.parameters.values())[:-1]
+        named = [argument.name for argument in arguments]
 
         @wraps(hook)
         def checked(*args: P.args, **options: P.kwargs) -> T:
-            check_known(options.keys() - signature.parameters.keys(), types)
+            check_known(options.keys() - set(named), types)
             for name, option in own.items():
                 if name in types and options.get(name) is None:
                     options[name] = option.default
@@ -125,7 +126,7 @@ def list_options(accepted: type, **own: Option) -> Callable[[Callable[P, T]], Ca
         vars(checked)["__signature__"] = signature.replace(parameters=[*arguments, *keywords])
         texts = [inspect.cleandoc(hook.__doc__ or "")]
         if "\nArgs:\n" not in texts[0]:
-            texts.append(section("Args", [argument.name for argument in arguments], known))
+            texts.append(section("Args", named, known))
             texts.append("Raises:\n    TypeError, ValueError: an option is malformed.")
         texts.append(section("Options", types, known))
         checked.__doc__ = "\n\n".join(texts) + "\n"
