@@ -5,7 +5,8 @@ The names: go-ethereum, `metrics/exp`.
 
 import json
 from collections.abc import Mapping
-from typing import NamedTuple, final
+from operator import attrgetter
+from typing import final
 
 from metrics.exporters._encoding.numbers import Number, finite
 from metrics.exporters._series.series import Series
@@ -17,23 +18,29 @@ Fields = dict[str, object]
 
 
 @final
-class DistributionNames(NamedTuple):
-    """Names of a format for the statistics of a distribution, in the order of the format."""
+class DistributionNames:
+    """Names of a format for the statistics of a distribution, in the order of the format.
 
-    attributes: Mapping[str, str]
-    """Names to attributes of a snapshot."""
+    Args:
+        attributes: names to attributes of a snapshot, two at least.
+        quantiles: names to quantiles, which follow the attributes.
+    """
 
-    quantiles: Mapping[str, float]
-    """Names to quantiles, which follow the attributes."""
+    __slots__ = ("_attributes", "_names", "_quantiles")
+
+    def __init__(self, attributes: Mapping[str, str], quantiles: Mapping[str, float]) -> None:
+        self._names = (*attributes, *quantiles)
+        self._attributes = attrgetter(*attributes.values())
+        self._quantiles = tuple(quantiles.values())
 
     def read(
         self, sample: HistogramSnapshot | BucketHistogramSnapshot, times: int = 1
     ) -> dict[str, float]:
         """Return the statistics of a distribution by name, each multiplied."""
-        values = [getattr(sample, attribute) for attribute in self.attributes.values()]
-        values += sample.percentiles(self.quantiles.values())
-        names = (*self.attributes, *self.quantiles)
-        return {name: value * times for name, value in zip(names, values, strict=True)}
+        values = (*self._attributes(sample), *sample.percentiles(self._quantiles))
+        if times != 1:
+            values = tuple([value * times for value in values])
+        return dict(zip(self._names, values, strict=True))
 
 
 NAMES = DistributionNames(
