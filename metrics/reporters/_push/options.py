@@ -92,7 +92,7 @@ class HttpOptions(ConnectionOptions, total=False):
 def list_options(accepted: type, **own: Option) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorate a hook: its signature and its docstring list its options one by one.
 
-    A docstring without arguments and errors gets those that hooks have in common. The hook is
+    A docstring without arguments and errors gets the ones of all such hooks. The hook is
     called with known options alone, and with its own defaults for options that are None or left
     out.
 
