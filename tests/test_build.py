@@ -477,6 +477,15 @@ def test_where_nothing_can_or_shall_be_compiled_the_source_is_installed_and_one_
     assert reasons == [NOT_COMPILED + reason]
 
 
+def test_a_build_that_must_compile_fails_where_it_cannot(tools, tmp_path):
+    (tmp_path / "mypyc.py").write_text("raise ImportError('hidden')")
+    environ = {"PYTHONPATH": tmp_path, "WIRED_METRICS_PURE": 0}
+    with pytest.raises(AssertionError) as failure:
+        run(tools, "setup.py", "bdist_wheel", cwd=checkout(tmp_path), **environ)
+    reason = "not compiled, as WIRED_METRICS_PURE=0 requires: mypyc is not there (hidden);"
+    assert reason in str(failure.value)
+
+
 def test_source_that_mypyc_refuses_is_installed_as_it_is_and_one_line_says_why(tools, tmp_path):
     source = checkout(tmp_path)
     with (source / "metrics" / "instruments" / "_counter.py").open("a") as module:

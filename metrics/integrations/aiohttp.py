@@ -20,9 +20,15 @@ from metrics.integrations._http.measurement import SECOND, Measurement
 from metrics.integrations._providers import LifecycleOwner
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 INTERNAL_ERROR = 1011
+
+
+class Middleware(Protocol):
+    """Middleware of an application, whose parameters aiohttp's types name."""
+
+    def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+        """Answer a request."""
 
 
 def metrics(registry: _providers.Source) -> Handler:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple, final
+from typing import TYPE_CHECKING, NamedTuple, final
 
 from metrics import _fork
 from metrics._extras import require_extra
@@ -54,7 +54,7 @@ class Address(NamedTuple):
 
 @contextmanager
 def serve(
-    application: Any,
+    application: object,  # with Any, mypy would not know the type of a resource that serves
     host: str | None = None,
     port: int | None = None,
     *,
@@ -124,7 +124,7 @@ def serve(
         host or DEFAULT_HOST, DEFAULT_PORT if port is None else port, reuse_port=reuse_port
     ) as listener:
         config = Config(
-            application,
+            application,  # type: ignore[arg-type]
             http=partial(Connection, connections),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
