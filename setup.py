@@ -2,8 +2,9 @@
 
 `pip install .` compiles with mypyc. Without a C compiler, or when the compilation fails or its
 result does not load, the same source is installed and runs interpreted; one line names the reason.
-`WIRED_METRICS_PURE=1` requests that. An editable installation is never compiled, because compiled
-modules would hide the edited source.
+`WIRED_METRICS_PURE=1` requests that, and with `WIRED_METRICS_PURE=0` it is an error, as for wheels
+that are published. An editable installation is never compiled, because compiled modules would hide
+the edited source.
 """
 
 import os
@@ -119,7 +120,16 @@ class StepError(Exception):
 
 
 def report_interpreted(reason: object) -> None:
-    """Report that the library is installed without being compiled."""
+    """Report that the library is installed without being compiled.
+
+    Raises:
+        SystemExit: the environment requires compiled modules.
+    """
+    if os.environ.get("WIRED_METRICS_PURE") == "0":
+        raise SystemExit(
+            f"wired-metrics: not compiled, as WIRED_METRICS_PURE=0 requires: {reason}; "
+            "without this variable, the source is installed and runs interpreted"
+        )
     # pip shows what a build prints only with -v, or when it goes to the terminal itself.
     sys.stderr.write(f"wired-metrics: not compiled, runs interpreted: {reason}\n")
 
