@@ -123,6 +123,7 @@ CHECKS: dict[str, Callable[[list[str]], None]] = {
     "lint-imports": check_script,
     "ruff": check_script,
     "promtool": check_script,
+    "tox": check_script,
 }
 
 
