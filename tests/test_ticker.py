@@ -256,6 +256,27 @@ def test_a_clock_that_raises_ends_the_worker_and_the_next_start_makes_a_new_one(
     assert workers() == []
 
 
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), KeyboardInterrupt()])
+def test_a_worker_that_cannot_start_is_an_error_and_the_next_start_makes_a_new_one(
+    error, monkeypatch
+):
+    def refuse(_thread: threading.Thread) -> None:
+        raise error
+
+    probe = Probe()
+    ticker = Ticker(OFTEN)
+    ticker.add(probe)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(type(error)):
+            ticker.start()
+    assert workers() == []
+    ticker.start()
+    probe.wait_for(1)
+    ticker.stop(DEADLINE)
+    assert workers() == []
+
+
 def test_ticks_that_are_overdue_are_told_by_the_check():
     clock = ManualClock()
     ticker = Ticker(HOUR, clock)

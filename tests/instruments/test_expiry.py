@@ -21,6 +21,7 @@ from metrics import (
     Meter,
     Registry,
     ResettingTimer,
+    Snapshot,
     Ticker,
     Timer,
     UpDownCounter,
@@ -215,6 +216,25 @@ def test_an_instrument_that_cannot_be_read_stays_and_lets_others_expire(clock):
         family.labels(peer)
     pass_time(clock, family, 20.0)
     assert peers(family) == ["a", "c"]
+
+
+def test_an_instrument_whose_snapshots_cannot_be_compared_stays(clock):
+    class Incomparable(Snapshot):
+        def __eq__(self, other):
+            raise ValueError("the truth value of an array is ambiguous")
+
+        __hash__ = None
+
+    class Failing(Own):
+        def snapshot(self, reader=""):
+            return Incomparable()
+
+    made = iter([Failing(), Own()])
+    family = expiring(clock, Own, lambda: next(made))
+    for peer in ("a", "b"):
+        family.labels(peer)
+    pass_time(clock, family, 20.0)
+    assert peers(family) == ["a"]
 
 
 def test_an_update_after_the_decision_keeps_the_child(clock):

@@ -1,3 +1,4 @@
+import math
 import statistics
 
 import pytest
@@ -31,6 +32,12 @@ def test_every_statistic_of_an_empty_sample_is_zero():
     assert numbers == (0.0,) * 5
     assert snapshot.percentiles((0, 0.5, 1)) == (0.0,) * 3
     assert (snapshot.size, snapshot.values) == (0, ())
+
+
+def test_the_mean_of_values_whose_sum_is_too_large_is_infinite():
+    snapshot = snapshot_of([1.7e308, 1.7e308])
+    assert (snapshot.mean, snapshot.variance) == (math.inf, math.inf)
+    assert (snapshot.min, snapshot.max) == (1.7e308, 1.7e308)
 
 
 def test_the_variance_is_that_of_a_population():

@@ -8,6 +8,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from metrics import Family, Histogram, Registry, Timer
 from metrics.exporters import graphite, openmetrics, otlp, prometheus, remote_write
+from metrics.exporters._series.kinds import first_kinds_of
 from tests.exporters.write_requests import read
 
 Kinds = Callable[[Registry], set[str]]
@@ -79,3 +80,14 @@ def test_where_names_have_no_type_all_children_are_written(caplog):
     page = prometheus.render(mixed(), dialect="go-ethereum").decode()
     assert page.count('quantile="0.5"') == 2
     assert not caplog.records
+
+
+def test_the_kinds_of_unregistered_families_are_dropped():
+    registry = Registry()
+    registry.family("kept", Timer, ("route",)).labels("a")
+    for number in range(20):
+        name = f"timers{number}"
+        registry.family(name, Timer, ("route",)).labels("a")
+        prometheus.render(registry)
+        registry.unregister(name)
+    assert len(first_kinds_of(registry._store)._by_name) <= 3
