@@ -9,9 +9,17 @@ from hypothesis import strategies as st
 
 from metrics import Registry
 from metrics.clock import SYSTEM_CLOCK
-from metrics.integrations._group.building import MergedEntries, merge_samples
+from metrics.integrations._group.building import (
+    MergedEntries,
+    free_label,
+    gauge_value,
+    health_of,
+    merge_samples,
+    split_child,
+)
 from metrics.integrations._group.files import SeriesTable
 from metrics.integrations._group.merging import (
+    Child,
     Contribution,
     MergedTables,
     exact_sum,
@@ -126,6 +134,46 @@ def test_the_total_of_ended_processes_is_bounded(caplog):
 )
 def test_samples_are_merged_by_weight(samples, weights, expected):
     assert merge_samples(samples, weights) == expected
+
+
+def living(levels=(), texts=()):
+    child = Child([], [])
+    child.numbers = [*range(1, max(len(levels), len(texts)) + 1)]
+    child.levels, child.texts = [*levels], [*texts]
+    return child
+
+
+@pytest.mark.parametrize(
+    ("mode", "value"), [("min", -1.0), ("max", 3.0), ("last", 2.0), ("sum", 4.0)]
+)
+def test_a_gauge_has_one_value_of_the_living_processes_by_its_mode(mode, value):
+    # Each has its value, and the time of its last change.
+    assert gauge_value(living([(3.0, 10), (2.0, 12), (-1.0, 11)]), mode) == value
+
+
+def test_a_gauge_of_all_has_the_value_of_each_living_process():
+    split = [
+        (values, child.levels) for values, child in split_child(living([(3.0, 1), (2.0, 2)], "ab"))
+    ]
+    assert split == [(("1",), [(3.0, 1)]), (("2",), [(2.0, 2)])]
+
+
+@pytest.mark.parametrize(
+    ("texts", "error", "checked"),
+    [
+        ([(False, None), (False, None)], None, False),
+        ([(False, None), (True, None)], None, True),
+        ([(True, None), (True, "no disk"), (True, "no route")], "worker 2: no disk", True),
+    ],
+)
+def test_a_check_fails_with_the_first_process_in_which_it_fails(texts, error, checked):
+    health = health_of(living(texts=texts))
+    assert (health.error, health.checked) == (error, checked)
+
+
+def test_the_label_of_processes_has_no_name_that_is_taken():
+    assert free_label("worker", ("route",)) == "worker"
+    assert free_label("worker", ("worker", "worker_")) == "worker__"
 
 
 def test_a_merged_entry_takes_the_place_of_its_own():
