@@ -6,7 +6,7 @@ app.cleanup_ctx.append(aiohttp.running(container))
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, final
+from typing import Any, Protocol, final
 
 from metrics._extras import require_extra
 
