@@ -1,21 +1,18 @@
 """Things that tests start and do not stop, in a suite of their own under the leak check."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 STOPPERS = """
-import pytest
-
 stoppers = []
 
-@pytest.fixture(scope="session", autouse=True)
-def everything_is_stopped_in_the_end():
-    yield
+def pytest_unconfigure():
     for stop in stoppers:
         stop()
 """
-
+"""A plugin, because a fixture would stop what the last test leaves, whichever test that is."""
 
 THREAD = """
 import threading
@@ -38,7 +35,7 @@ def test_guilty():
     stoppers.append(pool.shutdown)
     pool.submit(int)
 """,
-        "executor thread 'ThreadPoolExecutor-0_0'",
+        "executor thread 'ThreadPoolExecutor-*_0'",
         "pool.submit(int)",
     ),
     "event loop": (
@@ -160,11 +157,29 @@ def test_guilty():
 }
 
 
-class Suite:
-    """Test modules in a directory, run by pytest in a process of their own."""
+WITH_XDIST = ("-p", "xdist")
 
-    def __init__(self, pytester: pytest.Pytester) -> None:
+PLUGINS = ("-p", "pytest_wired_metrics", "-p", "stopped", "-p", "no:cacheprovider")
+
+AUTOLOAD = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
+
+SEED = os.environ.get("NESTED_SEED", "")
+"""Seed with which pytest-randomly orders the tests of each suite; empty for their own order."""
+
+
+class Suite:
+    """Test modules in a directory, run by pytest in a process of their own.
+
+    Such a process loads the plugin of this library alone, because one with all installed plugins
+    takes three times as long. A test names the others that it requires, by their modules where
+    they are not those of pytest.
+    """
+
+    def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
         self._pytester = pytester
+        self._monkeypatch = monkeypatch
+        self._plugins = PLUGINS
+        monkeypatch.setenv(AUTOLOAD, "1")
         pytester.makeconftest("")
         pytester.makepyfile(stopped=STOPPERS)
 
@@ -173,9 +188,10 @@ class Suite:
         """The directory of the test modules."""
         return self._pytester.path
 
-    def has_plugin(self, name: str) -> bool:
-        """Return whether this very run has a plugin, which that one then has as well."""
-        return self._pytester._request.config.pluginmanager.has_plugin(name)
+    def load_all_plugins(self) -> None:
+        """Let pytest load all installed plugins, as it does by default."""
+        self._monkeypatch.delenv(AUTOLOAD)
+        self._plugins = PLUGINS[2:]
 
     def configured(self, **settings: str) -> None:
         """Write the suite's configuration."""
@@ -186,17 +202,33 @@ class Suite:
         """Add another module beside the tests."""
         self._pytester.makepyfile(**{module: source})
 
-    def run(self, source: str, *options: str) -> pytest.RunResult:
-        """Run one module, which may add to `stoppers` what stops what it leaves."""
+    def run(self, source: str, *options: str, ordered: bool = False) -> pytest.RunResult:
+        """Run one module, which may add to `stoppers` what stops what it leaves.
+
+        Args:
+            source: the tests of the module.
+            options: pytest's options, with those that load the plugins that the tests require.
+            ordered: whether the outcome depends on the order of the tests.
+        """
         self._pytester.makepyfile(
             test_planted="from stopped import *\nfrom stopped import stoppers\n" + source
         )
-        always = ("-p", "no:cacheprovider", "-W", "error::pytest.PytestUnknownMarkWarning")
+        always = [*self._plugins, "-W", "error::pytest.PytestUnknownMarkWarning"]
+        if SEED and not ordered and AUTOLOAD in os.environ:
+            always += ["-p", "pytest_randomly", f"--randomly-seed={SEED}"]
         return self._pytester.runpytest_subprocess(*always, *options, timeout=60)
 
-    def checked(self, source: str, *options: str) -> pytest.RunResult:
+    def checked(self, source: str, *options: str, ordered: bool = False) -> pytest.RunResult:
         """Run one module with the check for all of its tests."""
-        return self.run(source, "--leakcheck", *options)
+        return self.run(source, "--leakcheck", *options, ordered=ordered)
+
+    def parsed(self, *words: str) -> pytest.Config:
+        """Return the configuration of a run of this process that runs no test.
+
+        Raises:
+            pytest.UsageError: an option or a setting is wrong.
+        """
+        return self._pytester.parseconfigure(*self._plugins, *words)
 
 
 @pytest.fixture
@@ -207,4 +239,4 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
     # Where these are set, pytest says everything twice.
     for name in ("CI", "BUILD_NUMBER"):
         monkeypatch.delenv(name, raising=False)
-    return Suite(pytester)
+    return Suite(pytester, monkeypatch)

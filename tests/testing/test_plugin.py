@@ -27,31 +27,22 @@ def test_each_guilty_test_fails_and_the_next_passes(suite: Suite):
         run.stdout.fnmatch_lines(lines)
 
 
-def test_nothing_is_checked_when_nobody_asks(suite: Suite):
-    run = suite.run(f"""{THREAD}
-def test_planting(): start()
-def test_the_check_is_not_loaded():
-    import sys, threading
-    assert "metrics.testing.leaks._check" not in sys.modules
-    assert threading.Thread.start.__module__ == "threading"
-""")
-    run.assert_outcomes(passed=2)
-
-
-def test_the_plugin_loads_and_starts_nothing(suite: Suite):
+def test_the_plugin_loads_and_starts_nothing_when_nobody_asks(suite: Suite):
     run = suite.run(
-        """
-import sys, threading
+        f"""{THREAD}
+import sys
 def test_loaded():
     assert "metrics.testing.plugin" in sys.modules
-    slow = {"asyncio", "psutil", "dependency_injector", "subprocess", "logging.handlers"}
-    assert not slow - {"subprocess"} & sys.modules.keys()
+    slow = {{"asyncio", "psutil", "dependency_injector", "logging.handlers"}}
+    assert not slow & sys.modules.keys()
+    assert "metrics.testing.leaks._check" not in sys.modules
+    assert threading.Thread.start.__module__ == "threading"
     assert threading.enumerate() == [threading.main_thread()]
+def test_planting(): start()
 """,
-        *("-p", "no:anyio", "-p", "no:asyncio", "-p", "no:hypothesispytest", "-p", "no:xdist"),
-        *("-p", "no:timeout", "-p", "no:xdist.looponfail", "-p", "no:cov"),
+        ordered=True,
     )
-    run.assert_outcomes(passed=1)
+    run.assert_outcomes(passed=2)
 
 
 def test_the_plugin_loads_without_a_warning(tmp_path: Path):
@@ -106,37 +97,22 @@ def test_allowed_by_the_fixture(leaks):
 def test_unmarked(): start()
 """
 
-
-def test_a_marker_or_the_fixture_asks_for_it(suite: Suite):
-    suite.configured(leakcheck_grace="0")
-    run = suite.run(THREAD + MARKED)
-    run.assert_outcomes(passed=9, errors=4)
-    assert run.stdout.str().count("ERROR at teardown of") == 4
-    assert run.stdout.str().count("test_guilty") >= 4
-
-
-def test_a_marked_module_is_checked(suite: Suite):
-    suite.configured(leakcheck_grace="0")
-    run = suite.run(f"""{THREAD}
+MARKED_MODULE = f"""from stopped import *
+{THREAD}
 import pytest
 pytestmark = pytest.mark.leakcheck
 def test_guilty(): start()
 def test_next(): pass
-""")
-    run.assert_outcomes(passed=2, errors=1)
+"""
 
 
-def test_the_fixture_checks_in_the_middle_of_a_test(suite: Suite):
+def test_a_marker_or_the_fixture_asks_for_it(suite: Suite):
     suite.configured(leakcheck_grace="0")
-    run = suite.run(f"""{THREAD}
-def test_it(leaks):
-    leaks.verify()
-    start()
-    leaks.verify()
-def test_next(): pass
-""")
-    run.assert_outcomes(failed=1, passed=1)
-    run.stdout.fnmatch_lines(["* left behind in teardown *"])
+    suite.add("test_module", MARKED_MODULE)
+    run = suite.run(THREAD + MARKED)
+    run.assert_outcomes(passed=11, errors=5)
+    assert run.stdout.str().count("ERROR at teardown of") == 5
+    assert run.stdout.str().count("test_guilty") >= 5
 
 
 def test_a_wrong_marker_is_an_error_of_its_test(suite: Suite):
@@ -181,34 +157,34 @@ def test_slow():
     run.assert_outcomes(passed=1)
 
 
-def test_a_failed_test_that_leaves_something_says_both(suite: Suite):
-    run = suite.checked(
-        f"""{THREAD}
-def test_guilty():
-    start()
-    assert False, "as well"
-def test_next(): pass
-""",
-        *("-o", "leakcheck_grace=0"),
-    )
-    run.assert_outcomes(failed=1, passed=1)
-    run.stdout.fnmatch_lines(
-        ["*AssertionError: as well*", "* left behind in teardown *", "test_guilty left*'planted'*"]
-    )
-
-
-def test_a_fixture_that_fails_to_end_says_what_is_left_as_well(suite: Suite):
+def test_leaks_are_reported_beside_other_failures(suite: Suite):
     run = suite.checked(
         f"""{THREAD}
 import pytest
+def test_verified(leaks):
+    leaks.verify()
+    start("verified")
+    leaks.verify()
+def test_failed():
+    start("beside")
+    assert False, "as well"
 @pytest.fixture
 def failing():
     yield
     raise OSError("cannot end")
-def test_guilty(failing): start()
+def test_torn_down(failing): start("after")
 def test_next(): pass
 """,
         *("-o", "leakcheck_grace=0"),
     )
-    run.assert_outcomes(passed=2, errors=1)
-    run.stdout.fnmatch_lines(["*OSError: cannot end*", "*test_guilty left*thread 'planted'*"])
+    run.assert_outcomes(passed=2, failed=2, errors=1)
+    assert "test_verified left behind: thread 'verified'" in run.stdout.str()
+    run.stdout.fnmatch_lines_random(
+        [
+            "*AssertionError: as well*",
+            "* left behind in teardown *",
+            "test_failed left behind: thread 'beside'",
+            "*OSError: cannot end*",
+            "*test_torn_down left behind: thread 'after'",
+        ]
+    )

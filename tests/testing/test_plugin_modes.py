@@ -1,11 +1,13 @@
 """Adoption of the leak check: leaks are warnings first, and fail the tests later."""
 
 import re
+from typing import Any
 
 import pytest
 
+from metrics.testing._plugin import FAIL, WARN
 from metrics.testing.leaks._inventory import OPEN_FILES
-from tests.testing.planted import THREAD, Suite, suite
+from tests.testing.planted import THREAD, WITH_XDIST, Suite, suite
 
 __all__ = ["suite"]
 
@@ -44,7 +46,7 @@ WARNINGS = [
 ]
 
 
-@pytest.mark.parametrize("options", [(), ("-n1",)], ids=str)
+@pytest.mark.parametrize("options", [(), (*WITH_XDIST, "-n1")], ids=str)
 def test_in_the_mode_warn_no_leak_fails_a_test_or_the_run(suite: Suite, options: tuple[str, ...]):
     if options:
         pytest.importorskip("xdist")
@@ -90,89 +92,99 @@ def test_innocent(): pass
 """
 
 
+def mode_of(config: pytest.Config) -> str:
+    check: Any = config.pluginmanager.get_plugin("leakcheck")
+    return check._mode if check else ""
+
+
 def outcome(run: pytest.RunResult) -> tuple[int, int, int]:
     found = run.parseoutcomes()
     return found.get("passed", 0), found.get("errors", 0), found.get("warnings", 0)
 
 
+FILTERED = f"""{THREAD}
+import pytest
+IGNORED = "ignore::metrics.testing.LeakWarning"
+def test_warning(): start("plain")
+@pytest.mark.filterwarnings("error")
+def test_warning_where_others_are_errors(): start("beside errors")
+@pytest.mark.filterwarnings("error", IGNORED)
+def test_ignored_where_others_are_errors(): start("ignored beside errors")
+@pytest.mark.filterwarnings(IGNORED)
+def test_ignored(): start("ignored")
+@pytest.mark.filterwarnings("error::metrics.testing.LeakWarning")
+def test_guilty(): start("error")
+"""
+
+
 def test_a_filter_decides_on_warnings_of_leaks(suite: Suite):
-    category = "metrics.testing.LeakWarning"
-    warned, silent, failed = (2, 0, 1), (2, 0, 0), (2, 1, 0)
-    for filters, expected in [
-        ((), warned),
-        # All warnings of the program are errors, and the mode still fails no test.
-        (("-W", "error"), warned),
-        (("-W", "error", "-W", f"ignore::{category}"), silent),
-        (("-W", f"ignore::{category}"), silent),
-        (("-W", f"error::{category}"), failed),
-        (("-o", "filterwarnings=error"), warned),
-    ]:
-        # pytest-asyncio warns of its own settings.
-        run = suite.run(ALL_AT_ONCE, "--leakcheck=warn", NONE, "-p", "no:asyncio", *filters)
-        assert outcome(run) == expected, (filters, run.outlines)
+    run = suite.run(FILTERED, "--leakcheck=warn", NONE)
+    assert outcome(run) == (5, 1, 2)
+    shown = run.stdout.str()
+    assert "'ignored" not in shown
+    assert shown.count("LeakWarning: test_warning") == 2
+    run.stdout.fnmatch_lines(["*ERROR at teardown of test_guilty *"])
+
+
+def test_a_mode_fails_no_test_where_all_warnings_of_the_program_are_errors(suite: Suite):
+    run = suite.run(
+        ALL_AT_ONCE, "--leakcheck=warn", NONE, "-W", "error", "-o", "filterwarnings=error"
+    )
+    assert outcome(run) == (2, 0, 1)
 
 
 @pytest.mark.parametrize(
-    ("setting", "expected"),
-    [
-        ("true", (2, 1, 0)),
-        ("Fail", (2, 1, 0)),
-        ("warn", (2, 0, 1)),
-        ("off", (2, 0, 0)),
-    ],
+    ("setting", "mode"),
+    [("true", FAIL), ("Fail", FAIL), ("1", FAIL), ("warn", WARN), ("off", ""), ("false", "")],
 )
-def test_the_configuration_has_a_mode(suite: Suite, setting: str, expected: tuple[int, int, int]):
-    suite.configured(leakcheck=setting, leakcheck_grace="0")
-    assert outcome(suite.run(ALL_AT_ONCE)) == expected
+def test_the_configuration_has_a_mode(suite: Suite, setting: str, mode: str):
+    suite.configured(leakcheck=setting)
+    assert mode_of(suite.parsed()) == mode
 
 
 @pytest.mark.skipif(pytest.version_tuple < (9, 0), reason="reads no native table")
-def test_a_native_table_has_truth_values_and_modes(suite: Suite):
-    for setting, expected in [("true", (2, 1, 0)), ('"warn"', (2, 0, 1)), ("false", (2, 0, 0))]:
-        suite._pytester.makepyprojecttoml(
-            f'[tool.pytest]\nleakcheck = {setting}\nleakcheck_grace = "0"'
-        )
-        assert outcome(suite.run(ALL_AT_ONCE)) == expected, setting
+@pytest.mark.parametrize(("setting", "mode"), [("true", FAIL), ('"warn"', WARN), ("false", "")])
+def test_a_native_table_has_truth_values_and_modes(suite: Suite, setting: str, mode: str):
+    suite._pytester.makepyprojecttoml(f"[tool.pytest]\nleakcheck = {setting}")
+    assert mode_of(suite.parsed()) == mode
 
 
 def test_the_command_line_overrules_the_configuration(suite: Suite):
     suite.configured(leakcheck="warn", leakcheck_grace="0")
-    assert outcome(suite.run(ALL_AT_ONCE, "--leakcheck")) == (2, 1, 0)
-    assert outcome(suite.run(ALL_AT_ONCE, "-o", "leakcheck=false")) == (2, 0, 0)
+    run = suite.run(ALL_AT_ONCE, "--leakcheck")
+    assert outcome(run) == (2, 1, 0)
+    # The summary of a failing run advises no mode.
+    run.stdout.no_fnmatch_line("*would fail*")
+    assert mode_of(suite.parsed("-o", "leakcheck=false")) == ""
+    assert mode_of(suite.parsed()) == WARN
 
 
 @pytest.mark.parametrize(
-    ("words", "errors", "warnings"),
+    ("words", "mode"),
     [
-        (("--leakcheck", "test_planted.py"), 1, 0),
-        (("test_planted.py", "--leakcheck"), 1, 0),
-        (("--leakcheck=fail", "test_planted.py"), 1, 0),
-        (("--leakcheck=warn", "test_planted.py"), 0, 1),
-        (("test_planted.py", "--leakcheck=warn"), 0, 1),
+        (("--leakcheck", "test_planted.py"), FAIL),
+        (("test_planted.py", "--leakcheck"), FAIL),
+        (("--leakcheck=fail", "test_planted.py"), FAIL),
+        (("--leakcheck=warn", "test_planted.py"), WARN),
+        (("test_planted.py", "--leakcheck=warn"), WARN),
         # The last one counts, as with other options.
-        (("--leakcheck=warn", "--leakcheck", "test_planted.py"), 1, 0),
+        (("--leakcheck=warn", "--leakcheck", "test_planted.py"), FAIL),
+        # A folder named like a mode.
+        (("--leakcheck", "warn"), FAIL),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, tuple) else None,
 )
-def test_the_option_takes_no_path_for_a_mode(
-    suite: Suite, words: tuple[str, ...], errors: int, warnings: int
-):
-    suite.add("test_other", "def test_other(): raise OSError")
-    run = suite.run(ALL_AT_ONCE, NONE, *words)
-    run.assert_outcomes(passed=2, errors=errors, warnings=warnings)
-
-
-def test_a_folder_named_like_a_mode_is_run(suite: Suite):
-    folder = suite._pytester.mkdir("warn")
-    (folder / "test_inner.py").write_text("def test_inner(): pass\n")
-    run = suite.run("def test_outer(): raise OSError", "--leakcheck", "warn")
-    run.assert_outcomes(passed=1)
+def test_the_option_takes_no_path_for_a_mode(suite: Suite, words: tuple[str, ...], mode: str):
+    suite.add("test_planted", "")
+    suite._pytester.mkdir("warn")
+    config = suite.parsed(*words)
+    assert mode_of(config) == mode
+    assert config.args == [word for word in words if not word.startswith("-")]
 
 
 def test_another_mode_is_an_error_that_lists_the_modes(suite: Suite):
-    run = suite.run("def test_it(): pass", "--leakcheck=soon")
-    assert run.ret == pytest.ExitCode.USAGE_ERROR
-    run.stderr.fnmatch_lines(["*error: *--leakcheck=fail/--leakcheck=warn: *'soon'*"])
+    with pytest.raises(pytest.UsageError, match=r"--leakcheck=fail/--leakcheck=warn: .*'soon'"):
+        suite.parsed("--leakcheck=soon")
     suite.configured(leakcheck="soon")
     run = suite.run("def test_it(): pass")
     assert run.ret == pytest.ExitCode.USAGE_ERROR
@@ -212,11 +224,6 @@ def test_a_marker_has_a_mode_for_its_tests(
     run = suite.run(MARKED, NONE, "-o", "leakcheck_grace=0", *options)
     run.assert_outcomes(passed=6, failed=1, errors=errors, warnings=warnings)
     run.stdout.fnmatch_lines(["test_guilty left behind: thread 'planted'"])
-
-
-def test_the_summary_of_a_failing_run_advises_no_mode(suite: Suite):
-    run = suite.checked(ALL_AT_ONCE, NONE)
-    run.stdout.no_fnmatch_line("*would fail*")
 
 
 PHASES = """
@@ -295,7 +302,7 @@ def test_a_blocked_event_loop_fails_its_test(suite: Suite):
     suite.configured(leakcheck_blocking="0.2")
     run = suite.checked(BLOCKING)
     run.assert_outcomes(passed=7, errors=2)
-    run.stdout.fnmatch_lines(
+    run.stdout.fnmatch_lines_random(
         [
             "test_guilty left behind: blocked event loop 'main'",
             "  blocked event loop 'main' (for 0.* s or more), held at",
@@ -307,6 +314,6 @@ def test_a_blocked_event_loop_fails_its_test(suite: Suite):
     )
     run.stdout.no_fnmatch_line("*metrics-leakcheck*")
     suite.configured(leakcheck_blocking="soon")
-    run = suite.checked("def test_it(): pass")
-    assert run.ret == pytest.ExitCode.USAGE_ERROR
-    run.stderr.fnmatch_lines(["*leakcheck_blocking is a number of seconds, 0 or more, not 'soon'*"])
+    rule = "leakcheck_blocking is a number of seconds, 0 or more, not 'soon'"
+    with pytest.raises(pytest.UsageError, match=rule):
+        suite.parsed("--leakcheck")

@@ -79,7 +79,10 @@ def test_after_async_{name}(): stock.service(), own.service(), handle()
         for name, (line, _) in guilty.items()
     )
     # The fixture resets all before the last test is compared.
-    run = suite.checked(f"{FOLLOWING}kept = []{tests}\ndef test_last(): pass\n")
+    run = suite.checked(
+        f"{FOLLOWING}kept = []{tests}\ndef test_last(): pass\n",
+        *("-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=function"),
+    )
     # A module that is wired again by the same container was wired before.
     count = 2 * len(guilty) - 1
     run.assert_outcomes(passed=4 * len(guilty) + 1, errors=count)

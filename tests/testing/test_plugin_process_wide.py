@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.testing.planted import Suite, suite
+from tests.testing.planted import WITH_XDIST, Suite, suite
 
 __all__ = ["suite"]
 
@@ -33,6 +33,11 @@ def test_gevent():
     import gevent
     gevent.sleep(0)
     gevent.get_hub().threadpool.apply(int)
+""",
+    "multiprocessing": """
+def test_multiprocessing():
+    from multiprocessing import resource_tracker
+    resource_tracker.ensure_running()
 """,
 }
 
@@ -75,15 +80,16 @@ async def test_next(shared): pass
 """
 
 
-@pytest.mark.parametrize("order", [1, -1])
-@pytest.mark.parametrize("options", [(), ("-n2",)], ids=str)
-def test_no_test_is_blamed_for_the_first_use(suite: Suite, order: int, options: tuple[str, ...]):
+@pytest.mark.parametrize(
+    ("options", "order"), [((), 1), ((), -1), ((*WITH_XDIST, "-n2"), 1)], ids=str
+)
+def test_no_test_is_blamed_for_the_first_use(suite: Suite, options: tuple[str, ...], order: int):
     for module in ("asgiref", "trio", "uvloop", "gevent", *(["xdist"] if options else [])):
         pytest.importorskip(module)
     suite.add("conftest", HOOK)
     source = "".join(list({**FIRST_USES, "own": OWN}.values())[::order])
     suite.add("test_shared", SHARED)
-    run = suite.checked(STUCK + source, "-p", "no:asyncio", "--leakcheck-grace=1", *options)
+    run = suite.checked(STUCK + source, "-p", "anyio", "--leakcheck-grace=1", *options)
     run.assert_outcomes(passed=len(FIRST_USES) + 4, errors=1)
     run.stdout.no_fnmatch_line("*leaks of the session*")
     run.stdout.fnmatch_lines(["test_guilty_of_a_job_* left behind: thread *"])

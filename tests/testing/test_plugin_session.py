@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.testing.planted import Suite, suite
+from tests.testing.planted import WITH_XDIST, Suite, suite
 
 __all__ = ["suite"]
 
@@ -70,7 +70,7 @@ def modules(suite: Suite, **sources: str) -> None:
 NONE = "def test_innocent(): pass"
 
 
-@pytest.mark.parametrize("options", [(), ("-n1",)], ids=str)
+@pytest.mark.parametrize("options", [(), (*WITH_XDIST, "-n1")], ids=str)
 def test_what_imports_and_servers_start_is_left_at_the_end(suite: Suite, options: tuple[str, ...]):
     if options:
         pytest.importorskip("xdist")
@@ -166,8 +166,7 @@ stoppers.append(pool.shutdown)
 def test_innocent(): pool.submit(int).result()
 def test_next(): pass
 """,
-        *("-p", "no:asyncio", "-p", "no:anyio", "-p", "no:hypothesispytest", "-p", "no:xdist"),
-        *("-p", "no:xdist.looponfail", "-p", "no:rerunfailures", "--leakcheck-grace=0"),
+        "--leakcheck-grace=0",
     )
     run.assert_outcomes(passed=2)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from metrics.testing._plugin.summary import LINES, summary
-from tests.testing.planted import THREAD, Suite, suite
+from tests.testing.planted import THREAD, WITH_XDIST, Suite, suite
 
 __all__ = ["suite"]
 
@@ -36,7 +36,7 @@ TOLD = [
 ]
 
 
-@pytest.mark.parametrize("options", [(), ("-n1",)], ids=str)
+@pytest.mark.parametrize("options", [(), (*WITH_XDIST, "-n1")], ids=str)
 def test_what_was_left_is_counted_by_kind_and_place(suite: Suite, options: tuple[str, ...]):
     if options:
         pytest.importorskip("xdist")
@@ -65,9 +65,8 @@ def test_the_command_line_decides_on_the_grace_period(suite: Suite):
     suite.configured(leakcheck_grace="1e9")
     run = suite.checked(f"{THREAD}\ndef test_guilty(): start()\ndef test_next(): pass", NONE)
     run.assert_outcomes(passed=2, errors=1)
-    run = suite.checked("def test_it(): pass", "--leakcheck-grace=soon")
-    assert run.ret == pytest.ExitCode.USAGE_ERROR
-    run.stderr.fnmatch_lines(["*is a number of seconds, 0 or more, not 'soon'*"])
+    with pytest.raises(pytest.UsageError, match="is a number of seconds, 0 or more, not 'soon'"):
+        suite.parsed("--leakcheck", "--leakcheck-grace=soon")
 
 
 def test_what_may_be_a_wider_fixtures_is_said_to_be_opened_there(suite: Suite):
