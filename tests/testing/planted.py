@@ -8,7 +8,7 @@ import pytest
 STOPPERS = """
 stoppers = []
 
-def pytest_unconfigure():
+def pytest_sessionfinish():
     for stop in stoppers:
         stop()
 """
@@ -159,7 +159,7 @@ def test_guilty():
 
 WITH_XDIST = ("-p", "xdist")
 
-PLUGINS = ("-p", "pytest_wired_metrics", "-p", "stopped", "-p", "no:cacheprovider")
+PLUGINS = ("-p", "pytest_wired_metrics", "-p", "no:cacheprovider")
 
 AUTOLOAD = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
 
@@ -213,7 +213,7 @@ class Suite:
         self._pytester.makepyfile(
             test_planted="from stopped import *\nfrom stopped import stoppers\n" + source
         )
-        always = [*self._plugins, "-W", "error::pytest.PytestUnknownMarkWarning"]
+        always = [*self._plugins, "-p", "stopped", "-W", "error::pytest.PytestUnknownMarkWarning"]
         if SEED and not ordered and AUTOLOAD in os.environ:
             always += ["-p", "pytest_randomly", f"--randomly-seed={SEED}"]
         return self._pytester.runpytest_subprocess(*always, *options, timeout=60)

@@ -87,7 +87,7 @@ def test_wrong_marker(): pass
         "--leakcheck-grace=0",
     )
     run.assert_outcomes(passed=3, failed=1, errors=3)
-    run.stdout.fnmatch_lines(
+    run.stdout.fnmatch_lines_random(
         [
             "test_fixed did not leave behind the objects that its marker expects: *'gone'*",
             "test_guilty_of_more left behind: thread 'more'",

@@ -54,7 +54,9 @@ def test_next(): pass
 
 def test_the_first_leak_ends_a_run_that_ends_with_the_first_failure(suite: Suite):
     run = suite.checked(
-        f"{THREAD}\ndef test_guilty(): start()\ndef test_never(): pass\n", *NONE, "-x"
+        f"{THREAD}\ndef test_guilty(): start()\ndef test_never(): pass\n",
+        *(*NONE, "-x"),
+        ordered=True,
     )
     run.assert_outcomes(passed=1, errors=1)
 

@@ -47,12 +47,8 @@ FOLLOWING = """
 import pytest
 from application import *
 
-@pytest.fixture(autouse=True, scope="session")
-def reset():
-    yield
-    for each in (stock, own, Stock, Own):
-        each.reset_override()
-    stock.unwire()
+stoppers += [each.reset_override for each in (stock, own, Stock, Own)]
+stoppers.append(stock.unwire)
 """
 
 
@@ -78,7 +74,6 @@ def test_after_async_{name}(): stock.service(), own.service(), handle()
 """
         for name, (line, _) in guilty.items()
     )
-    # The fixture resets all before the last test is compared.
     run = suite.checked(
         f"{FOLLOWING}kept = []{tests}\ndef test_last(): pass\n",
         *("-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=function"),
@@ -161,7 +156,8 @@ class Test:
         with stock.service.override(3): pass
     def test_last(self, guilty): guilty.service.override(4)
 def test_next(clean): assert stock.service() == 1
-"""
+""",
+        ordered=True,
     )
     run.assert_outcomes(passed=4, errors=1)
     run.stdout.fnmatch_lines(

@@ -87,9 +87,9 @@ def test_no_test_is_blamed_for_the_first_use(suite: Suite, options: tuple[str, .
     for module in ("asgiref", "trio", "uvloop", "gevent", *(["xdist"] if options else [])):
         pytest.importorskip(module)
     suite.add("conftest", HOOK)
-    source = "".join(list({**FIRST_USES, "own": OWN}.values())[::order])
+    source = "".join([STUCK, *FIRST_USES.values(), OWN][::order])
     suite.add("test_shared", SHARED)
-    run = suite.checked(STUCK + source, "-p", "anyio", "--leakcheck-grace=1", *options)
+    run = suite.checked(source, "-p", "anyio", "--leakcheck-grace=1", *options)
     run.assert_outcomes(passed=len(FIRST_USES) + 4, errors=1)
     run.stdout.no_fnmatch_line("*leaks of the session*")
     run.stdout.fnmatch_lines(["test_guilty_of_a_job_* left behind: thread *"])

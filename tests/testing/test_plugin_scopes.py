@@ -69,7 +69,7 @@ def test_next(module_wide): pass
     run.assert_outcomes(passed=3, errors=1)
     run.stdout.fnmatch_lines(
         [
-            "*ERROR at teardown of TestIt.test_last*",
+            "*ERROR at teardown of TestIt.test_*",
             "class-scoped fixture 'class_wide' left behind: thread 'of-class'",
             "*over, thread = started(*",
         ]

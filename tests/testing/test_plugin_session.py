@@ -145,6 +145,7 @@ def test_in_which_it_shows_itself():
 def test_last(): pass
 """,
         "--leakcheck-grace=0.2",
+        ordered=True,
     )
     run.assert_outcomes(passed=5, errors=2)
     lines = [line for line in run.outlines if " left behind: " in line]

@@ -24,6 +24,7 @@ from metrics.testing.leaks._inventory import (
 from metrics.testing.leaks._naming import Leak, leak_of, with_context
 from metrics.testing.leaks._origins import Stack, here, recording, running_loop
 from metrics.testing.leaks._owners import owners
+from metrics.testing.leaks._process_wide import is_idle
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -175,6 +176,12 @@ class Check:
         """Patterns that have matched."""
         self._threads: list[threading.Thread] = []
         self._unlisted = self._unlisted_before = unlisted_threads(self._before)
+        # An idle thread may be given a job that does not return, and the block answers for it.
+        self._before = {
+            key: obj
+            for key, obj in self._before.items()
+            if key.kind != "thread" or not is_idle(obj)
+        }
         self._opened = True
         self._excusing = excusing
         # The task and the thread of the block; kept, so that no other has their identity.

@@ -149,6 +149,11 @@ def register(helper: Helper) -> Iterator[None]:
         _registered.remove(helper)
 
 
+def is_idle(thread: Any) -> bool:
+    """Return whether a thread of a process-wide pool waits for its next job."""
+    return is_idle_trio_thread("thread", thread) or is_idle_gevent_worker("thread", thread)
+
+
 def is_process_wide(kind: str, obj: Any) -> bool:
     """Return whether an object belongs to a process-wide helper."""
     return any(helper(kind, obj) for helper in (*HELPERS, *_registered))
