@@ -41,6 +41,15 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    # The header, which has the seed as well, is not shown with -q.
+    seed = config.getoption("randomly_seed", None)
+    if exitstatus and seed is not None:
+        terminalreporter.write_line(f"To repeat the order of the tests: --randomly-seed={seed}")
+
+
 @pytest.fixture
 def eager_switching() -> Iterator[None]:
     """Let the interpreter switch threads as often as it can."""

@@ -44,8 +44,10 @@ def installed(program: str) -> str:
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
     """Return a port of the loopback that nobody has; another one each time."""
+    # Tests that are seeded take the same numbers in each run, and two runs the same ports.
+    numbers = random.SystemRandom()
     while True:
-        port = random.choice(PORTS)
+        port = numbers.choice(PORTS)
         if port in _given:
             continue
         with socket.socket(socket.AF_INET, kind) as sock:

@@ -3,9 +3,15 @@
 import subprocess
 import sys
 
-pytest_plugins = ["pytester"]
+import pytest
 
-PLUGIN = ("-p", "metrics.testing._plugin.fixtures", "-p", "no:cacheprovider", "-p", "no:asyncio")
+PLUGIN = ("-p", "metrics.testing._plugin.fixtures", "-p", "no:cacheprovider")
+
+
+@pytest.fixture(autouse=True)
+def no_other_plugins(monkeypatch):
+    # One of them might shuffle the tests.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 
 def test_the_resources_of_the_container_are_those_of_the_other_fixtures(pytester):
