@@ -117,7 +117,7 @@ def test_closed():
         "--leakcheck-grace=0",
     )
     run.assert_outcomes(passed=4, errors=2)
-    run.stdout.fnmatch_lines(
+    run.stdout.fnmatch_lines_random(
         [
             "test_guilty left behind: event loop 'uvloop.Loop', task 'planted'",
             "*event loop 'uvloop.Loop' (not closed, pending tasks: 'planted'), started at",
