@@ -82,7 +82,7 @@ def test_after_async_{name}(): stock.service(), own.service(), handle()
     count = 2 * len(guilty) - 1
     run.assert_outcomes(passed=4 * len(guilty) + 1, errors=count)
     for name, (line, leak) in guilty.items():
-        run.stdout.fnmatch_lines_random([f"test_{name} left behind: {leak}", f"      *{line}"])
+        run.stdout.fnmatch_lines_random([f"test_*{name} left behind: {leak}", f"      *{line}"])
     assert "test_after" not in str(run.stdout)
     assert "leaks of the session" not in str(run.stdout)
 
