@@ -335,7 +335,10 @@ def test_a_check_keeps_no_container_alive():
 
 def test_an_import_overrides_for_the_whole_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     Path(tmp_path, "overriding_module.py").write_text(
-        "from tests.testing.leaks.test_overrides import FAKE, Stock, handlers\n"
+        "from dependency_injector import providers\n"
+        "from tests.testing.leaks.test_overrides import Stock, handlers\n"
+        # One of its own: in each later test too, an import would have made the overrides by FAKE.
+        "FAKE = providers.Object('fake of an import')\n"
         "container = Stock()\n"
         "Stock.service.override(FAKE)\n"
         "container.service.override(FAKE)\n"
@@ -344,10 +347,11 @@ def test_an_import_overrides_for_the_whole_run(tmp_path: Path, monkeypatch: pyte
     monkeypatch.syspath_prepend(tmp_path)
 
     def again() -> None:
-        container = sys.modules["overriding_module"].container
+        module = sys.modules["overriding_module"]
+        container = module.container
         container.reset_override()
         container.unwire()
-        container.service.override(FAKE)
+        container.service.override(module.FAKE)
         container.wire(modules=[handlers()])
 
     try:
