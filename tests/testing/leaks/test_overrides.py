@@ -20,6 +20,8 @@ from metrics.testing.leaks import _overrides as overrides
 from tests.testing.leaks.leaving import blamed
 
 FAKE = providers.Object("fake")
+IMPORTED = providers.Object("fake of an import")
+"""Fake of one test: its overrides are excused in all later tests."""
 
 
 class Storage(containers.DeclarativeContainer):
@@ -335,23 +337,19 @@ def test_a_check_keeps_no_container_alive():
 
 def test_an_import_overrides_for_the_whole_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     Path(tmp_path, "overriding_module.py").write_text(
-        "from dependency_injector import providers\n"
-        "from tests.testing.leaks.test_overrides import Stock, handlers\n"
-        # One of its own: in each later test too, an import would have made the overrides by FAKE.
-        "FAKE = providers.Object('fake of an import')\n"
+        "from tests.testing.leaks.test_overrides import IMPORTED, Stock, handlers\n"
         "container = Stock()\n"
-        "Stock.service.override(FAKE)\n"
-        "container.service.override(FAKE)\n"
+        "Stock.service.override(IMPORTED)\n"
+        "container.service.override(IMPORTED)\n"
         "container.wire(modules=[handlers()])\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
 
     def again() -> None:
-        module = sys.modules["overriding_module"]
-        container = module.container
+        container = sys.modules["overriding_module"].container
         container.reset_override()
         container.unwire()
-        container.service.override(module.FAKE)
+        container.service.override(IMPORTED)
         container.wire(modules=[handlers()])
 
     try:
