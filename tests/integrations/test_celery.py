@@ -18,6 +18,7 @@ pytest.importorskip("celery")
 from celery import Celery, current_app, shared_task, signals
 from celery.app.trace import trace_task
 from celery.exceptions import Ignore, Reject
+from celery.result import allow_join_result
 from celery.worker.request import Request
 from celery.worker.state import revoked
 
@@ -96,6 +97,13 @@ def receivers():
             signal.has_listeners()  # removes dead ones
             found[name] = [key for key, _ in signal.receivers]
     return found
+
+
+@pytest.fixture(autouse=True)
+def results_are_joined():
+    # A worker that ran in this process has forbidden it for good.
+    with allow_join_result():
+        yield
 
 
 @pytest.fixture(autouse=True)
