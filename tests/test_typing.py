@@ -24,6 +24,8 @@ Counter().inc("1")
 Counter().inc(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 """
 
+pytestmark = pytest.mark.slow(reason="runs two type checkers")
+
 
 def output(*command: object) -> str:
     """Return the standard output of a checker, which runs once for all programs."""

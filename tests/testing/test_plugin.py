@@ -10,6 +10,8 @@ from tests.testing.planted import PLANTED, THREAD, Suite, suite
 
 __all__ = ["suite"]
 
+pytestmark = pytest.mark.slow(reason="runs pytest in processes")
+
 
 def test_each_guilty_test_fails_and_the_next_passes(suite: Suite):
     pytest.importorskip("opentelemetry.sdk")

@@ -6,6 +6,8 @@ from tests.testing.planted import THREAD, WITH_XDIST, Suite, suite
 
 __all__ = ["suite"]
 
+pytestmark = pytest.mark.slow(reason="runs pytest in processes")
+
 LIBRARY = """
 import threading
 class Server:

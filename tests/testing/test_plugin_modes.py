@@ -11,6 +11,8 @@ from tests.testing.planted import THREAD, WITH_XDIST, Suite, suite
 
 __all__ = ["suite"]
 
+pytestmark = pytest.mark.slow(reason="runs pytest in processes")
+
 NONE = "--leakcheck-grace=0"
 
 LEAVING = f"""{THREAD}

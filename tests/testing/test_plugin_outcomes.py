@@ -6,6 +6,8 @@ from tests.testing.planted import THREAD, Suite, suite
 
 __all__ = ["suite"]
 
+pytestmark = pytest.mark.slow(reason="runs pytest in processes")
+
 NONE = ("-o", "leakcheck_grace=0")
 
 

@@ -1,8 +1,12 @@
 """Runs of pytest find the tests and fixtures that leave providers overridden and modules wired."""
 
+import pytest
+
 from tests.testing.planted import Suite, suite
 
 __all__ = ["suite"]
+
+pytestmark = pytest.mark.slow(reason="runs pytest in processes")
 
 APPLICATION = """
 import sys

@@ -6,6 +6,8 @@ from tests.testing.planted import WITH_XDIST, Suite, suite
 
 __all__ = ["suite"]
 
+pytestmark = pytest.mark.slow(reason="runs pytest in processes")
+
 FIRST_USES = {
     "trio": """
 def test_trio():

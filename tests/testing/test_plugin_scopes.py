@@ -8,6 +8,8 @@ from tests.testing.planted import Suite, suite
 
 __all__ = ["suite"]
 
+pytestmark = pytest.mark.slow(reason="runs pytest in processes")
+
 WAITING = """
 import threading
 import pytest
