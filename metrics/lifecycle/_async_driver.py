@@ -208,7 +208,7 @@ async def exit_in_thread(shutdown: Shutdown, slot: Slot, thread: HookThread) -> 
             # A second signal has ended the block: the next stop waits for the hook.
             hook = slot.record.finalizer
             if isinstance(hook, SyncHook):
-                hook.abandon(call)
+                hook.abandon(call, thread.thread)
             raise
         ended = not waiting.done() and slot.left <= 0.0
         if ended and abandon(shutdown, slot, call, thread):

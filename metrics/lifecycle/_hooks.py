@@ -14,6 +14,7 @@ whether it has to be exited can be seen from it at any time, however its start w
 import functools
 import inspect
 import sys
+import threading
 from collections.abc import AsyncGenerator, Callable, Collection, Generator
 from concurrent.futures import Future
 from contextvars import copy_context
@@ -126,8 +127,8 @@ class SyncHook:
         self._manager: Any = None
         # Whether the exit of the context manager raised, and so can be called again.
         self._exit_failed = False
-        # The exit that was abandoned because it hangs.
-        self._late: Future[BaseException | None] | None = None
+        # The exit that was abandoned because it hangs, and its thread.
+        self._late: tuple[Future[BaseException | None], threading.Thread] | None = None
 
     @classmethod
     def already_entered(cls, manager: Any) -> "SyncHook":
@@ -186,12 +187,15 @@ class SyncHook:
         whose exit raised is exited again by the next call.
         """
         if self._late is not None:
-            late = self._late.result()
-            self._late = None
-            if late is not None:
-                self._exit_failed = True
-                raise late
-            return
+            call, thread = self._late
+            # A thread that begins after its exit was abandoned would wait for itself.
+            if thread is not threading.current_thread():
+                late = call.result()
+                self._late = None
+                if late is not None:
+                    self._exit_failed = True
+                    raise late
+                return
         generator = self._generator
         try:
             if generator is not None and generator.gi_suspended:
@@ -204,9 +208,9 @@ class SyncHook:
             raise
         self._exit_failed = False
 
-    def abandon(self, call: Future[BaseException | None]) -> None:
-        """Leave the exit that hangs to its thread; the next `exit` waits for it."""
-        self._late = call
+    def abandon(self, call: Future[BaseException | None], thread: threading.Thread) -> None:
+        """Leave the exit that hangs to its thread; the next `exit` of another one waits for it."""
+        self._late = call, thread
 
 
 @calls_hooks

@@ -319,7 +319,7 @@ def abandon(
     hook = cast("SyncHook | None", slot.record.finalizer)
     if hook is None or not shutdown.abandon(slot, frames_of(thread.thread)):
         return False
-    hook.abandon(call)
+    hook.abandon(call, thread.thread)
     return True
 
 
@@ -330,7 +330,7 @@ def leave(
     for slot in list(shutdown.open):
         hook, call = slot.record.finalizer, calls.get(slot.thread)
         if isinstance(hook, SyncHook) and call is not None:
-            hook.abandon(call)
+            hook.abandon(call, slot.thread)
 
 
 def settle(shutdown: Shutdown, call: "Future[BaseException | None]", thread: HookThread) -> None:
