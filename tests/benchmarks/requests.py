@@ -422,12 +422,15 @@ def measure(application: Application, effort: Effort, *, alone: bool) -> Row:
             row.add(name, application.sample, name, effort.seconds)
         samples = {name: row.prepare(name) for name in names}
         # The collections before the samples are quick without the modules and the applications.
+        frozen = gc.get_freeze_count()
         gc.collect()
         gc.freeze()
         try:
             costs = least(samples, max(effort.rounds // COPIES, 1))
         finally:
-            gc.unfreeze()
+            # Objects that the caller has frozen cannot be distinguished, and stay frozen.
+            if not frozen:
+                gc.unfreeze()
         results = {name: min(results[name], cost) for name, cost in costs.items()}
     bare = results.pop(BARE)
     row.name += f" ({bare * 1e6:.1f} us)"
