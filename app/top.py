@@ -255,7 +255,7 @@ class Top(App[None]):
             self.failure = ""
             self.board.add(found, monotonic())
         # The last reading may end after the table is gone.
-        if self.is_running:
+        if self.is_running and self.screen_stack:
             self.show()
 
     def show(self) -> None:
@@ -275,8 +275,10 @@ class Top(App[None]):
         return self.screen_stack[0].query_one(Input)
 
     def _show_status(self) -> None:
-        for status in self.screen.query(Status):
-            status.refresh()
+        # The last call of the timer may come after the last screen is gone.
+        for screen in self.screen_stack[-1:]:
+            for status in screen.query(Status):
+                status.refresh()
 
     def status(self, width: int) -> Text:
         """Return two lines of this width: the URL and the last reading; the series or a failure."""

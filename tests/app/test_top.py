@@ -216,6 +216,19 @@ def test_the_cursor_follows_its_series_but_not_from_the_first_row():
     play(scenario)
 
 
+def test_a_timer_and_a_reading_may_end_after_the_last_screen():
+    async def scenario(live: Live) -> None:
+        await live.reading("a 1\n")
+        screens = live.app._screen_stacks["_default"]
+        kept = screens[:]
+        screens.clear()
+        live.app._show_status()
+        await live.app._take_reading()
+        screens.extend(kept)
+
+    play(scenario)
+
+
 def test_only_changed_rows_are_painted(monkeypatch):
     painted = []
     monkeypatch.setattr(TrendTable, "refresh_line", lambda self, y: painted.append(y))
