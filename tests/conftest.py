@@ -11,12 +11,16 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = ["pytester"]
 
 
-# How long an example takes says how busy the machine is.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long an example takes says how busy the machine is. Each run generates other examples.
+settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40
+)
 settings.load_profile("untimed")
 
-# For the second run, against the compiled library: `--hypothesis-profile=brief`.
+# `--hypothesis-profile=brief` is for the compiled library, whose source has been tested before, and
+# `thorough` for tox, whose runs may take longer.
 settings.register_profile("brief", settings.get_profile("untimed"), max_examples=20)
+settings.register_profile("thorough", settings.get_profile("untimed"), max_examples=100)
 
 
 def pytest_configure() -> None:
