@@ -132,6 +132,7 @@ def test_a_server_sees_the_end_of_the_parents_connection_while_a_child_lives():
             os._exit(0)
         assert os.read(ready[0], 1) == b"x"
         transport.close()
+        assert server.has_accepted(1)
         # The handler ends when its connection does.
         server._threads[1].join(DEADLINE)
         assert not server._threads[1].is_alive()
