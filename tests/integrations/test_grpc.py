@@ -289,8 +289,8 @@ def test_cancelled_calls_and_deadlines_have_their_status(name):
 )
 def test_a_client_that_leaves_at_its_deadline_may_be_earlier_than_the_clock(remaining, status):
     context = SimpleNamespace(time_remaining=lambda: remaining)
-    assert status_of(context, asyncio.CancelledError()) == status
-    assert status_of(context, GeneratorExit()) == status
+    for error in (asyncio.CancelledError(), GeneratorExit(), official.aio.InternalError()):
+        assert status_of(context, error) == status
     context.is_active = lambda: False
     assert status_of(context, None) == status
 
