@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -305,9 +306,9 @@ class Events:
         for subscriber in tuple(self._subscribers):
             try:
                 subscriber(event)
-            except KeyboardInterrupt:
-                raise
-            except BaseException:  # noqa: BLE001 - the program's lifecycle does not depend on it
+            except BaseException as error:
+                if is_interruption(error):
+                    raise
                 log_safely(logger.exception, "%r failed to take %r", subscriber, event)
 
 
@@ -363,14 +364,20 @@ def log_safely(write: Callable[..., object], *args: Any) -> None:
     """Write to the log; a filter or handler that raises is reported on standard error alone."""
     try:
         write(*args)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001 - a log that fails must not stop a stop
+    except BaseException as error:
+        if is_interruption(error):
+            raise
         # Standard error may be closed, too: then there is no place left to report to.
         with suppress(Exception):
             sys.__stderr__.write(  # type: ignore[union-attr] # None has no `write`, either
                 f"metrics.lifecycle could not write to the log: {error!r}\n"
             )
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Return whether an exception may be the user's; only the main thread receives that one."""
+    here = threading.current_thread()
+    return isinstance(error, KeyboardInterrupt) and here is threading.main_thread()
 
 
 def add_note(error: BaseException, note: str) -> None:
