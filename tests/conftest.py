@@ -1,9 +1,10 @@
 """What holds for every run of the tests."""
 
 import gc
+import logging
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -29,7 +30,29 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Let each process of a parallel run begin with another file.
+
+    The first collection compiles the tests, and the processes share what one of them has compiled.
+    """
+    report = yield
+    process = getattr(collector.config, "workerinput", None)  # of pytest-xdist
+    if process and isinstance(collector, pytest.Directory):
+        first = len(report.result) * int(process["workerid"][2:]) // process["workercount"]
+        report.result = report.result[first:] + report.result[:first]
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None]:
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path)
+    yield
     # The longest tests come first: at the end, the other processes of a run would wait for them.
     items.sort(key=lambda item: item.path.name != "test_build.py")
 
@@ -39,10 +62,40 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         assert mark.kwargs.get("reason"), "slow without a reason; write `slow(reason=...)`"
 
 
+# A collection of tests makes hundreds of thousands of objects, and next to no garbage.
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
+    gc.enable()
     # Many tests collect garbage. The modules stay, and take longer to look through than the rest.
     gc.collect()
     gc.freeze()
+
+
+class Reports(logging.Handler):
+    """Messages of asyncio, such as that nobody has retrieved the exception of a task."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+REPORTS = Reports()
+logging.getLogger("asyncio").addHandler(REPORTS)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None]:
+    yield
+    if REPORTS.messages:
+        # It may be of an earlier test, and is in the log of whichever collects the garbage.
+        messages = "\n".join(REPORTS.messages)
+        REPORTS.messages.clear()
+        pytest.fail(f"asyncio reported: {messages}", pytrace=False)
 
 
 def pytest_terminal_summary(

@@ -181,7 +181,7 @@ def test_two_tasks_end_their_blocks_in_any_order(earlier, first_ends):
 @pytest.mark.parametrize(("number", "kind"), ENDS)
 @pytest.mark.parametrize("ended", [None, 0, 1])
 def test_a_signal_ends_the_blocks_of_all_tasks_that_remain(earlier, number, kind, ended):
-    containers = [container_of() for _ in range(2)]
+    containers, tasks = [container_of() for _ in range(2)], []
 
     async def hold(container, entered, may_end):
         async with running(container):
@@ -190,7 +190,6 @@ def test_a_signal_ends_the_blocks_of_all_tasks_that_remain(earlier, number, kind
 
     async def main():
         ends = [asyncio.Event() for _ in containers]
-        tasks = []
         for container, may_end in zip(containers, ends, strict=True):
             entered = asyncio.Event()
             tasks.append(asyncio.create_task(hold(container, entered, may_end)))
@@ -204,6 +203,7 @@ def test_a_signal_ends_the_blocks_of_all_tasks_that_remain(earlier, number, kind
 
     with pytest.raises(kind):
         asyncio.run(main())
+    assert kind in [type(task.exception()) for task in tasks if not task.cancelled()]
     assert [state(container) for container in containers] == [State.STOPPED] * 2
     assert handlers() == [earlier, earlier]
     assert earlier.received == []

@@ -268,22 +268,19 @@ def test_an_async_block_ends_with_its_signal_whatever_its_last_step(
 @pytest.mark.parametrize(("number", "kind"), ENDS)
 @pytest.mark.parametrize("last_step", LAST_STEPS)
 def test_an_async_block_in_a_task_ends_with_its_signal(last_step, number, kind):
-    container, ends = of_sync_hooks(Seen()), []
+    container, tasks = of_sync_hooks(Seen()), []
 
     async def hold():
-        try:
-            async with running(container):
-                await last_step(number)
-        except BaseException as error:
-            ends.append(type(error))
-            raise
+        async with running(container):
+            await last_step(number)
 
     async def main():
-        await asyncio.wait([asyncio.create_task(hold())])
+        tasks.append(asyncio.create_task(hold()))
+        await asyncio.wait(tasks)
 
     with pytest.raises(kind):
         asyncio.run(main())
-    assert ends == [kind]
+    assert type(tasks[0].exception()) is kind
     assert state(container) is State.STOPPED
 
 
