@@ -19,8 +19,9 @@ Key = tuple[str, Labels]
 
 
 class LastReport(NamedTuple):
-    """Newest report of a series: its start, its total and its time."""
+    """Newest report of a series: its creation, its start, its total and its time."""
 
+    created_ns: int
     start_ns: int
     total: Number
     timestamp_ns: int
@@ -53,17 +54,20 @@ class Starts:
     def start_ns(self, one: Series, total: Number) -> int:
         """Return the start of a series with this total, which is not after the time."""
         key = (one.entry.name, one.labels)
-        start_ns = self._created_ns(one)
+        created_ns = start_ns = self._created_ns(one)
         known = self._records.known.get(key)
         if known is not None:
-            if start_ns > self._timestamp_ns:
-                # Cleared during the report, after its total was read or before: the total shows.
-                start_ns = known.start_ns
-            start_ns = max(start_ns, known.start_ns)
-            if total < known.total and start_ns == known.start_ns:
-                start_ns = known.timestamp_ns
+            # A start that moves means for receivers that the total began at 0 again.
+            fell = total < known.total
+            if created_ns > self._timestamp_ns and not fell:
+                # Cleared during the report, after its total was read.
+                created_ns = known.created_ns
+            if created_ns == known.created_ns or not (
+                known.start_ns < created_ns <= self._timestamp_ns
+            ):
+                start_ns = known.timestamp_ns if fell else known.start_ns
         start_ns = min(start_ns, self._timestamp_ns)
-        self._records.present[key] = LastReport(start_ns, total, self._timestamp_ns)
+        self._records.present[key] = LastReport(created_ns, start_ns, total, self._timestamp_ns)
         return start_ns
 
     def end(self) -> None:

@@ -37,6 +37,14 @@ class Reports:
         return found
 
 
+def start_at(registry: Registry, timestamp_ns: int, starts: Starts) -> float:
+    """Return the start of the only total in a report, in seconds after the begin."""
+    page = otlp.render(registry, timestamp_ns=timestamp_ns, starts=starts)
+    (point,) = [point for _, point in points_in(page) if point.start_time_unix_nano]
+    assert point.start_time_unix_nano <= point.time_unix_nano
+    return point.start_time_unix_nano / SECOND - BEGIN
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(epoch=BEGIN)
@@ -158,6 +166,24 @@ def test_no_start_is_after_its_time(registry: Registry, clock: ManualClock):
     assert reports.next() == {"a": -7190, "b": -7190}
 
 
+@pytest.mark.parametrize("create", CREATE.values(), ids=CREATE)
+def test_a_total_that_is_created_while_it_is_reported_starts_once(
+    registry: Registry, clock: ManualClock, create: Callable[[Registry], object]
+):
+    starts = Starts()
+    began = clock.time_ns()
+    clock.advance(1)
+    update(create(registry))
+    # By the clock of the instrument it is created after the time of the report.
+    assert start_at(registry, began, starts) == 0
+    clock.advance(9)
+    assert start_at(registry, clock.time_ns(), starts) == 0
+    clock.set_time(BEGIN - 5)
+    assert start_at(registry, clock.time_ns(), starts) == -5
+    clock.set_time(BEGIN + 20)
+    assert start_at(registry, clock.time_ns(), starts) == -5
+
+
 def test_a_total_that_is_cleared_while_it_is_reported_falls_or_has_not_started_again(
     registry: Registry, clock: ManualClock
 ):
@@ -165,20 +191,22 @@ def test_a_total_that_is_cleared_while_it_is_reported_falls_or_has_not_started_a
     hits = registry.counter("hits")
     hits.inc(3)
     clock.advance(10)
-
-    def start() -> float:
-        page = otlp.render(registry, timestamp_ns=BEGIN * SECOND + 10 * SECOND, starts=starts)
-        ((_, point),) = points_in(page)
-        return point.start_time_unix_nano / SECOND - BEGIN
-
-    assert start() == 0
+    began = clock.time_ns()
+    assert start_at(registry, began, starts) == 0
     clock.advance(10)
     hits.clear()
     hits.inc(3)
     # By the clock of the instrument it is cleared after the time of the report.
-    assert start() == 0
+    assert start_at(registry, began, starts) == 0
     hits.clear()
-    assert start() == 10
+    hits.inc()
+    assert start_at(registry, began, starts) == 10
+    # The total since then is reported, and starts once.
+    hits.inc()
+    clock.advance(10)
+    assert start_at(registry, clock.time_ns(), starts) == 10
+    hits.clear()
+    assert start_at(registry, clock.time_ns(), starts) == 30
 
 
 def test_memory_is_bounded_by_the_series_of_the_last_report(registry: Registry):
