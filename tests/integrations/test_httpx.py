@@ -160,7 +160,7 @@ def test_requests_have_their_template_status_and_error(recorded, url, connect):
         with pytest.raises(httpx.RemoteProtocolError):
             api.request("GET", f"{url}/half")
         with pytest.raises(httpx.ReadTimeout):
-            api.request("GET", f"{url}/hang", timeout=0.05)
+            api.request("GET", f"{url}/hang", timeout=httpx.Timeout(20, read=0.05))
     get = recorded.get
     assert recorded.requests == {
         get(template=ITEM): 3,
