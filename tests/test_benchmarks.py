@@ -298,6 +298,13 @@ def workers(pid: int) -> list[psutil.Process]:
     return found
 
 
+def runs(process: psutil.Process) -> bool:
+    """Return whether a process runs; one whose parent has not noticed its end does not."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 def cells(output: str) -> dict[str, list[str]]:
     """Return the cells of each row of a table."""
     rows = [row.strip("| ").split(" | ") for row in output.splitlines() if row.startswith("| ")]
@@ -438,7 +445,8 @@ def test_an_interruption_leaves_neither_processes_nor_files(repository: Reposito
         process.send_signal(number)
         _, errors = process.communicate()
     assert (process.returncode, errors) == (130, "interrupted\n")
-    assert not any(worker.is_running() for worker in found)
+    # The children of a killed process take a moment to end.
+    until(lambda: not any(map(runs, found)), "the measurements end")
     assert not repository.leftovers()
 
 
