@@ -46,6 +46,9 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
 
+    def has_some(self) -> bool:
+        return bool(select.select([self._descriptor], [], [], 0)[0])
+
     def read(self, size: int = 1 << 20) -> bytes:
         return os.read(self._descriptor, size)
 
@@ -179,7 +182,9 @@ def test_a_stop_does_not_wait_for_a_reader(pipe: Path):
     family = registry.counters("hits", labels=("n",))
     for number in range(3000):
         family.labels(number).inc()
-    with Reader(pipe) as reader, file.append(registry, pipe, timeout=FOREVER) as reporter:
+    options = {"interval": 0.01, "timeout": FOREVER}
+    with Reader(pipe) as reader, file.append(registry, pipe, **options) as reporter:
+        until(reader.has_some, "a report begins")
         reporter.stop(1.0)
         assert not reporter.running
         assert read_all(reader).endswith(b"\n")
