@@ -265,7 +265,9 @@ def test_calls_of_all_kinds_have_the_status_that_the_client_gets(name):
 
 
 @pytest.mark.parametrize("name", ["threads", "asyncio", "asyncio, written"])
-def test_cancelled_calls_and_deadlines_have_their_status(name):
+def test_cancelled_calls_and_deadlines_have_their_status(name, monkeypatch):
+    # On a busy machine a client's deadline passes long before that of the server.
+    monkeypatch.setattr("metrics.integrations.grpc.DEADLINE_TOLERANCE", 0.9)
     with serving(name) as client:
         for kind in KINDS:
             channel, call = client.start(kind, b"wait")
