@@ -22,7 +22,11 @@ pytestmark = [*forking, pytest.mark.slow(reason="starts servers with several wor
 CONTAINER = """
 from metrics import resources
 from metrics.integrations import asgi, processes, uvicorn, wsgi
+from metrics.integrations._group import refreshing
 from metrics.lifecycle import MetricsContainer, Resource, lifespan, running
+
+# A page has the last values of a worker that a busy machine keeps from answering in time.
+refreshing.REFRESH_SECONDS = 10
 
 class Container(MetricsContainer):
     registry = MetricsContainer.registry

@@ -113,14 +113,13 @@ class RefreshListener:
             sock.close()
 
 
-def request_refresh(paths: Iterable[Path], seconds: float = REFRESH_SECONDS) -> None:
+def request_refresh(paths: Iterable[Path]) -> None:
     """Have other members publish their values; return when all have, or after some time.
 
     Args:
         paths: the sockets of the members.
-        seconds: the longest wait.
     """
-    ends = monotonic() + seconds
+    ends = monotonic() + REFRESH_SECONDS
     waiting: dict[int, socket.socket] = {}
     poll = select.poll()
     try:
