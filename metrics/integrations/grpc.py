@@ -70,7 +70,7 @@ A client sends a cancellation at its own deadline. That of the server is the sam
 arrival of the call, rounded up.
 """
 
-LEFT = (CancelledError, GeneratorExit, grpc.aio.InternalError)
+CLIENT_LEFT = (CancelledError, GeneratorExit, grpc.aio.InternalError)
 """Exceptions that end a handler whose client has left; the last one is that of its next message."""
 
 
@@ -215,11 +215,11 @@ def status_of(context: Any, error: BaseException | None) -> int:
 
     Args:
         context: the context of a server with threads, which knows whether the client has left, or
-            of one in asyncio, which cancels the handler then, or fails to send its response.
+            of one in asyncio, which cancels the handler then, or fails to send its message.
         error: the exception that ended the handler.
     """
     is_active = getattr(context, "is_active", None)
-    if isinstance(error, LEFT) or (is_active and not is_active()):
+    if isinstance(error, CLIENT_LEFT) or (is_active and not is_active()):
         remaining = context.time_remaining()
         if remaining is None or remaining > DEADLINE_TOLERANCE:
             return CANCELLED

@@ -46,7 +46,7 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
 
-    def has_some(self) -> bool:
+    def has_data(self) -> bool:
         return bool(select.select([self._descriptor], [], [], 0)[0])
 
     def read(self, size: int = 1 << 20) -> bytes:
@@ -184,7 +184,7 @@ def test_a_stop_does_not_wait_for_a_reader(pipe: Path):
         family.labels(number).inc()
     options = {"interval": 0.01, "timeout": FOREVER}
     with Reader(pipe) as reader, file.append(registry, pipe, **options) as reporter:
-        until(reader.has_some, "a report begins")
+        until(reader.has_data, "a report begins")
         reporter.stop(1.0)
         assert not reporter.running
         assert read_all(reader).endswith(b"\n")

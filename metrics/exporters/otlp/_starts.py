@@ -62,9 +62,9 @@ class Starts:
             if created_ns > self._timestamp_ns and not fell:
                 # Cleared during the report, after its total was read.
                 created_ns = known.created_ns
-            if created_ns == known.created_ns or not (
-                known.start_ns < created_ns <= self._timestamp_ns
-            ):
+            is_later = known.start_ns < created_ns <= self._timestamp_ns
+            was_cleared = is_later and created_ns != known.created_ns
+            if not was_cleared:
                 start_ns = known.timestamp_ns if fell else known.start_ns
         start_ns = min(start_ns, self._timestamp_ns)
         self._records.present[key] = LastReport(created_ns, start_ns, total, self._timestamp_ns)
