@@ -10,12 +10,13 @@ import logging
 import sys
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from concurrent.futures import Future
+from contextlib import _AsyncGeneratorContextManager
 from contextvars import copy_context
 from enum import Enum
 from functools import partial
 from math import inf
 from types import AsyncGeneratorType, FrameType
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, NoReturn, final
 
 from metrics.errors import LifecycleError
 from metrics.lifecycle import _shutdown as timing
@@ -28,8 +29,8 @@ from metrics.lifecycle._hooks import (
     begin,
     exit_error,
     exit_info,
-    hold,
     hold_generator,
+    holding,
     is_async,
     ready,
     release,
@@ -263,13 +264,13 @@ class AsyncHook:
             self._steps = made
         elif coroutine and hasattr(made, "__aenter__"):
             # Some classes are both kinds of context manager; this one came out of a coroutine.
-            self._manager, self._steps = made, hold_async(made)
+            self._manager, self._steps = made, holding_async(made)
         elif is_async(made):
-            self._manager, self._steps = made, hold_async(made)
+            self._manager, self._steps = made, holding_async(made)
         elif isinstance(made, Generator):
             self._steps = hold_sync(hold_generator(made))
         elif hasattr(made, "__enter__") and hasattr(made, "__exit__"):
-            self._manager, self._steps = made, hold_sync(hold(made))
+            self._manager, self._steps = made, hold_sync(holding(made))
         else:
             return made
         try:
@@ -309,6 +310,7 @@ class AsyncHook:
         try:
             if self._steps is not None:
                 await self._steps.athrow(cancelled)
+                await refuse_second_yield_async(self._steps)
         except StopAsyncIteration:
             error = None
         except BaseException as raised:  # noqa: BLE001 - raised when the container stops
@@ -364,6 +366,13 @@ class ResourceTask(asyncio.Task[None]):
         return False
 
 
+def holding_async(manager: Any) -> AsyncGenerator[object, None]:
+    """Return an async generator that holds a context manager entered while it is suspended."""
+    if type(manager) is _AsyncGeneratorContextManager and type(manager.gen) is AsyncGeneratorType:
+        return manager.gen
+    return hold_async(manager)
+
+
 async def hold_async(manager: Any) -> AsyncGenerator[object, None]:
     """Hold an async context manager entered until the generator goes on."""
     async with manager as value:
@@ -390,17 +399,23 @@ async def hold_sync(
 async def resume_async(steps: AsyncGenerator[object, None], _error: Exception | None) -> None:
     """Run the rest of an async generator, also if an exception ended the program."""
     async for _again in steps:
-        await steps.aclose()
-        raise RuntimeError(TWO_YIELDS)
+        await refuse_second_yield_async(steps)
 
 
-async def release_async(holding: AsyncGenerator[object, None], error: Exception | None) -> None:
-    """Exit a context manager that `hold_async` holds."""
+async def refuse_second_yield_async(steps: AsyncGenerator[object, None]) -> NoReturn:
+    """Close an async generator that has yielded twice, and raise RuntimeError."""
+    await steps.aclose()
+    raise RuntimeError(TWO_YIELDS)
+
+
+async def release_async(held: AsyncGenerator[object, None], error: Exception | None) -> None:
+    """Exit the context manager that a generator of `holding_async` holds."""
     try:
         if error is None:
-            await resume_async(holding, None)
+            await resume_async(held, None)
         else:
-            await holding.athrow(error)
+            await held.athrow(error)
+            await refuse_second_yield_async(held)
     except StopAsyncIteration:
         return
     except RuntimeError as raised:

@@ -8,7 +8,9 @@ A resource is declared with a hook. Called, it returns one of these:
 - any other object: the value itself; there is nothing to stop
 
 A hook that was entered is a suspended generator, this package's own where the program's is none:
-whether it has to be exited can be seen from it at any time, however its start was interrupted.
+whether it has to be exited can be seen from it at any time, however its start was interrupted. The
+generator of a function that `contextlib` decorates is the program's: an interruption between its
+`yield` and the end of `__enter__` would leave it suspended, and nobody to resume it.
 """
 
 import functools
@@ -17,10 +19,11 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Collection, Generator
 from concurrent.futures import Future
+from contextlib import _GeneratorContextManager
 from contextvars import copy_context
 from math import inf
 from types import CodeType, GeneratorType
-from typing import Any, NamedTuple, TypeVar, final
+from typing import Any, NamedTuple, NoReturn, TypeVar, final
 
 from dependency_injector import providers
 
@@ -166,7 +169,7 @@ class SyncHook:
             self._generator = hold_generator(made)
         elif hasattr(made, "__enter__") and hasattr(made, "__exit__"):
             self._manager = made
-            self._generator = hold(made)
+            self._generator = holding(made)
         else:
             return made
         try:
@@ -213,6 +216,13 @@ class SyncHook:
         self._late = call, thread
 
 
+def holding(manager: Any) -> Generator[object, None, object]:
+    """Return a generator that holds a context manager entered while it is suspended."""
+    if type(manager) is _GeneratorContextManager and type(manager.gen) is GeneratorType:
+        return manager.gen
+    return hold(manager)
+
+
 @calls_hooks
 def hold(manager: Any) -> Generator[object, None, None]:
     """Hold a context manager entered until the generator goes on."""
@@ -239,18 +249,24 @@ def begin(generator: Generator[object, None, object]) -> object:
 def resume(generator: Generator[object, None, object], _error: Exception | None = None) -> None:
     """Run the rest of a generator, also if an exception ended the program."""
     for _again in generator:
-        generator.close()
-        raise RuntimeError(TWO_YIELDS)
+        refuse_second_yield(generator)
+
+
+def refuse_second_yield(generator: Generator[object, None, object]) -> NoReturn:
+    """Close a generator that has yielded twice, and raise RuntimeError."""
+    generator.close()
+    raise RuntimeError(TWO_YIELDS)
 
 
 @calls_hooks
-def release(holding: Generator[object, None, object], error: Exception | None) -> None:
-    """Exit a context manager that `hold` holds."""
+def release(held: Generator[object, None, object], error: Exception | None) -> None:
+    """Exit the context manager that a generator of `holding` holds."""
     try:
         if error is None:
-            resume(holding)
+            resume(held)
         else:
-            holding.throw(error)
+            held.throw(error)
+            refuse_second_yield(held)
     except StopIteration:
         return
     except RuntimeError as raised:

@@ -74,15 +74,19 @@ def stop(container: Any, mode: str) -> None:
         container.shutdown_resources()
 
 
-def opcodes_of(make: Callable[[Live], Any], run: Run, limits: dict[str, float]) -> int:
-    """Return the number of opcodes of an undisturbed run."""
-    live = Live()
-    with Interruption() as counted:
-        run(make(live), limits)
+def points_of(make: Callable[[Live], Any], run: Run, limits: dict[str, float]) -> list[int]:
+    """Return opcodes of a run at which a signal may do harm."""
+    # The first run fills caches, and has opcodes that the later ones lack.
+    run(make(Live()), limits)
+    counted = Interruption()
+    live = Live(counted)
+    container = make(live)
+    with counted:
+        run(container, limits)
     assert live.names == set()
     assert live.starts == live.stops > 0
     assert counted.count > 0
-    return counted.count
+    return points(counted.count, live.entered_at)
 
 
 def interrupt_blocks(mode: str) -> None:
@@ -96,7 +100,7 @@ def interrupt_blocks(mode: str) -> None:
     make, run = (async_container, async_block) if mode == "async" else (sync_container, sync_block)
     limits = LIMITS[mode]
     problems = []
-    for index, at in enumerate(points(opcodes_of(make, run, limits))):
+    for index, at in enumerate(points_of(make, run, limits)):
         live, ends = Live(), []
         container = make(live)
         earlier.clear()
@@ -148,7 +152,7 @@ def interrupt_starts_and_stops(mode: str) -> None:
             ends.append(raised.exc_type.__name__)
 
     sys.unraisablehook = unraisable
-    for index, at in enumerate(points(opcodes_of(make, run, limits))):
+    for index, at in enumerate(points_of(make, run, limits)):
         live = Live()
         ends.clear()
         container = make(live)
@@ -230,7 +234,7 @@ def stop_in_handlers(name: str) -> None:
 
     signal.signal(signal.SIGUSR1, handle)
     problems = []
-    for index, at in enumerate(points(opcodes_of(sync_container, run, limits))):
+    for index, at in enumerate(points_of(sync_container, run, limits)):
         live = Live()
         container = sync_container(live)
         outcomes.clear()

@@ -1,13 +1,16 @@
-"""Signals at chosen opcodes of the lifecycle and of hooks, and hooks that count their runs."""
+"""Signals at chosen opcodes of starts, stops and hooks, and hooks that count their runs."""
 
 import _thread
 import asyncio
-import gc
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
+from itertools import chain
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Self
@@ -15,10 +18,13 @@ from typing import Any, Self
 from metrics import lifecycle
 from metrics.lifecycle import LifecycleContainer, Resource, State, state
 
-PACKAGE = str(Path(lifecycle.__file__).parent)
+PLACES = (str(Path(lifecycle.__file__).parent), contextlib.__file__)
 
 POINTS = int(os.environ.get("OPCODE_POINTS", "60"))
 """Opcodes of a run at which a signal arrives; 1000000 for every second one."""
+
+NEAR = 10
+"""Opcodes from the last step of a hook to the code that called it, where every one is tried."""
 
 
 def pending(number: int) -> object:
@@ -66,7 +72,7 @@ class Interruption:
         code = frame.f_code
         # No lifecycle can repair a cleanup that was interrupted before its first step.
         starting = code in HOOKS and frame.f_lineno < code.co_firstlineno + HOOKS[code]
-        if event == "call" and (starting or code.co_filename.startswith(PACKAGE)):
+        if event == "call" and (starting or code.co_filename.startswith(PLACES)):
             frame.f_trace_opcodes = True
             frame.f_trace_lines = False
             return self._traced
@@ -84,7 +90,7 @@ class Interruption:
                 frame.f_trace_opcodes = False
                 # Tracing ends with the block: CPython 3.11 may call a wrong object if it ends here.
                 self.sent = True
-                if frame.f_code in HOOKS:
+                if frame.f_code.co_flags & (CO_GENERATOR | CO_ASYNC_GENERATOR):
                     # CPython 3.11 skips the `finally` of a generator if tracing its yield raises.
                     frame.f_trace = None
                 -self._arrival  # noqa: B018 - see `pending`
@@ -92,22 +98,32 @@ class Interruption:
         return self._traced
 
 
-def points(total: int) -> range:
-    """Return opcodes that are spread over a run, an odd distance apart."""
-    return range(1, total + 1, max(2, total // POINTS | 1))
+def points(total: int, entered_at: Iterable[int]) -> list[int]:
+    """Return opcodes that are spread over a run, an odd distance apart, and those near entries."""
+    spread = range(1, total + 1, max(2, total // POINTS | 1))
+    near = [range(at + 1, min(at + NEAR, total) + 1) for at in entered_at]
+    return [*spread, *chain(*near)]
 
 
 class Live:
-    """The resources that run, and the number of starts and stops."""
+    """The resources that run, and the number of starts and stops.
 
-    def __init__(self) -> None:
+    Args:
+        counted: counts the opcodes of the run.
+    """
+
+    def __init__(self, counted: Interruption | None = None) -> None:
         self.names: set[str] = set()
         self.starts = 0
         self.stops = 0
+        self.entered_at: list[int] = []
+        self._counted = counted
 
     def add(self, name: str) -> None:
         self.names.add(name)
         self.starts += 1
+        if self._counted is not None:
+            self.entered_at.append(self._counted.count)
 
     def discard(self, name: str) -> None:
         # A hook that is interrupted before it runs cleans up as well.
@@ -128,8 +144,6 @@ def generator(live, name, *_needed):
         live.discard(name)
 
 
-# An interrupt between the yield of this generator and the return of the context manager's
-# __enter__() leaves it entered, in a `with` statement as well: no opcode of it is tried.
 @contextmanager
 def managed(live, name, *_needed):
     try:
@@ -176,7 +190,11 @@ class AsyncManaged:
         self.live.discard(self.name)
 
 
-HOOKS: dict[CodeType, int] = {generator.__code__: 3, async_generator.__code__: 4}
+HOOKS: dict[CodeType, int] = {
+    generator.__code__: 3,
+    managed.__wrapped__.__code__: 4,
+    async_generator.__code__: 4,
+}
 """Code of hooks, and the line of its `yield`."""
 
 
@@ -209,7 +227,5 @@ def unsettled(container: Any) -> list[str]:
 
 
 def left_over(live: Live) -> list[str]:
-    """Return the resources that run, when the garbage of an interrupted start is gone."""
-    if live.names:
-        gc.collect()
+    """Return the resources that run."""
     return sorted(live.names)

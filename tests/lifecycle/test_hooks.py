@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import pytest
 from dependency_injector import resources as stock
@@ -305,15 +305,36 @@ async def async_twice():
         log.append("closed")
 
 
-@pytest.mark.parametrize("hook", [twice, async_twice])
-def test_a_generator_that_yields_twice_is_closed_and_reported(hook):
+@contextmanager
+def decorated_twice():
+    with suppress(OSError):
+        yield "value"
+    try:
+        yield "again"
+    finally:
+        log.append("closed")
+
+
+@asynccontextmanager
+async def decorated_async_twice():
+    with suppress(OSError):
+        yield "value"
+    try:
+        yield "again"
+    finally:
+        log.append("closed")
+
+
+@pytest.mark.parametrize("ending", [None, OSError("the end")])
+@pytest.mark.parametrize("hook", [twice, async_twice, decorated_twice, decorated_async_twice])
+def test_a_generator_that_yields_twice_is_closed_and_reported(hook, ending):
     class Container(LifecycleContainer):
         part = Resource(hook)
 
     container = Container()
     run(container, hook, "init_resources")
     with pytest.raises(ShutdownError) as raised:
-        run(container, hook, "shutdown_resources")
+        run(container, hook, "shutdown_resources", error=ending)
     (error,) = raised.value.exceptions
     assert isinstance(error, RuntimeError)
     assert "yielded twice" in str(error)
