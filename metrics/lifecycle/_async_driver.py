@@ -101,7 +101,7 @@ class AsyncDriver:
 
     async def _enter_in_thread(self, record: ResourceRecord, call: Call, scope: Scope) -> Attempt:
         start = ThreadedStart(record, call, scope)
-        waiting = asyncio.wrap_future(start.outcome)
+        waiting = asyncio.wrap_future(start.begin())
         while not waiting.done():
             try:
                 await asyncio.wait({waiting}, timeout=timing.seconds_to(scope.ends))

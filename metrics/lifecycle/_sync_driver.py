@@ -145,21 +145,28 @@ class ThreadedStart:
         record: the resource.
         call: calls its hook.
         scope: its circumstances.
-
-    Raises:
-        RuntimeError: no thread can be started.
     """
 
     def __init__(self, record: ResourceRecord, call: Call, scope: Scope) -> None:
         self._record = record
         self._hook = SyncHook(call)
         self._scope = scope
+        self._thread: HookThread | None = None
         self._lock = threading.Lock()
         self._abandoned = False
+        self._ended = False
         record.holds(self._hook)
-        self._thread = HookThread()
-        self.outcome = self._thread.call(self._attempt)
-        self._thread.end()
+
+    def begin(self) -> Future[Attempt]:
+        """Start the thread; return the future outcome. An interruption may come at any time.
+
+        Raises:
+            RuntimeError: no thread can be started.
+        """
+        thread = self._thread = HookThread()
+        outcome = thread.call(self._attempt)
+        thread.end()
+        return outcome
 
     def _attempt(self) -> Attempt:
         hook, made = self._hook, None
@@ -171,6 +178,7 @@ class ThreadedStart:
         except BaseException as error:  # noqa: BLE001 - raised by the waiting thread
             attempt = Attempt(hook, made, error=error)
         with self._lock:
+            self._ended = True
             if not self._abandoned:
                 return attempt
         self._exit_late(attempt)
@@ -191,9 +199,9 @@ class ThreadedStart:
         )
 
     def abandon(self) -> list[FrameType] | None:
-        """Leave the hook to its thread; return where it hangs, or None if it has started."""
+        """Leave the hook to its thread; return where it hangs, or None if its start has ended."""
         with self._lock:
-            if self.outcome.done():
+            if self._ended or self._thread is None:
                 return None
             frames = frames_of(self._thread.thread)
             self._abandoned = True
@@ -206,10 +214,12 @@ def enter_in_thread(record: ResourceRecord, call: Call, scope: Scope) -> object:
 
     Raises:
         StartTimeoutError: it did not start in time.
+        RuntimeError: no thread can be started.
     """
     start = ThreadedStart(record, call, scope)
     try:
-        done = wait_entered(start.outcome, scope.ends)
+        outcome = start.begin()
+        done = wait_entered(outcome, scope.ends)
     except BaseException:
         if start.abandon() is not None:
             log_safely(
@@ -220,7 +230,7 @@ def enter_in_thread(record: ResourceRecord, call: Call, scope: Scope) -> object:
         raise
     if not done and (frames := start.abandon()) is not None:
         raise start_timeout(record, frames)
-    attempt = start.outcome.result()
+    attempt = outcome.result()
     if attempt.error is not None:
         raise attempt.error
     if is_async(attempt.made):

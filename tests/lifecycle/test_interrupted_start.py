@@ -1,15 +1,46 @@
 """An interrupted start leaves no thread behind, and exits with the code of its signal."""
 
 import signal
+import threading
 
 import pytest
 
+from metrics.lifecycle import LifecycleContainer, Resource, State, state
+from metrics.lifecycle._threads import HookThread
+from tests.lifecycle.bounded import LONG
 from tests.lifecycle.programs import Program, call, ran
 
 
 @pytest.mark.parametrize("way", ["start", "block", "async block"])
 def test_no_thread_stays_alive_wherever_a_signal_interrupts_the_start(way):
     call("interrupted_starts:interrupt_at_random", way, 50)
+
+
+def test_a_hook_whose_thread_was_handed_over_when_the_start_is_interrupted_is_undone(monkeypatch):
+    begun, release, stopped = threading.Event(), threading.Event(), threading.Event()
+
+    def hook():
+        begun.set()
+        assert release.wait(LONG)
+        yield
+        stopped.set()
+
+    class Container(LifecycleContainer):
+        one = Resource(hook)
+
+    def interrupt(thread):
+        monkeypatch.undo()
+        thread.end()
+        assert begun.wait(LONG)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(HookThread, "end", interrupt)
+    container = Container()
+    with pytest.raises(KeyboardInterrupt):
+        container.init_resources(timeout=LONG)
+    assert state(container, "one") is State.FAILED
+    release.set()
+    assert stopped.wait(LONG)
 
 
 STARTS = """
