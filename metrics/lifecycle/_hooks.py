@@ -9,8 +9,8 @@ A resource is declared with a hook. Called, it returns one of these:
 
 A hook that was entered is a suspended generator, this package's own where the program's is none:
 whether it has to be exited can be seen from it at any time, however its start was interrupted. The
-generator of a function that `contextlib` decorates is the program's: an interruption between its
-`yield` and the end of `__enter__` would leave it suspended, and nobody to resume it.
+generator of a function that `contextlib` decorates is the program's own: one around `__enter__`
+would not be suspended yet if an interruption came between the `yield` and the end of that method.
 """
 
 import functools
