@@ -554,6 +554,7 @@ def test_wrong_arguments_are_refused(arguments, children, message):
 
 PROGRAM = """
 import time
+from billiard.popen_fork import Popen
 from celery import Celery, signals
 from celery.exceptions import Ignore, Reject
 from metrics import resources
@@ -596,6 +597,10 @@ app.conf.broker_transport_options = {
     "control_folder": str(folder / "control"),
     "polling_interval": 0.05,
 }
+# A process that exceeds the time limit is killed a tenth of a second after SIGTERM, in which a busy
+# machine may not stop its resources.
+wait = Popen.wait
+Popen.wait = lambda self, timeout=None: wait(self, 60 if timeout == 0.1 else timeout)
 container, other = Container(), Broken()
 celery.attach(app, container, children=(other.broken, container.report))
 note(imported=container.report.initialized)
