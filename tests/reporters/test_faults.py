@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 from collections import Counter as Tallies
+from contextlib import ExitStack
 
 import pytest
 from cramjam import snappy
@@ -315,11 +316,15 @@ def test_an_outage_of_statsd_loses_nothing_however_little_is_kept(buffered, monk
     counters = [registry.counter(name) for name in names()]
     waits = registry.resetting_timer("waits")
     tally = Tally("statsd")
-    with udp_socket() as sock:
-        port = sock.getsockname()[1]
-    with statsd.udp(
+    outage = ExitStack()
+    refusing = outage.enter_context(udp_socket())
+    port = refusing.getsockname()[1]
+    # Connected to itself, it refuses what others send, and no other program takes its port.
+    refusing.connect((LOOPBACK, port))
+    reporting = statsd.udp(
         registry, LOOPBACK, port, interval=0.005, datagram_bytes=100, buffered=buffered
-    ):
+    )
+    with outage, reporting:
         failed = registry.counter("reporter/statsd/failed")
         for _ in range(4):
             before = failed.count
@@ -327,6 +332,7 @@ def test_an_outage_of_statsd_loses_nothing_however_little_is_kept(buffered, monk
                 counter.inc(number)
             waits.update(0.25)
             until(lambda before=before: failed.count > before, "a refusal")
+        outage.close()
         with udp_socket(port) as sock:
             until(
                 lambda: tally.take(received(sock)) or tally.counters[names()[-1]] == 4 * 39,
