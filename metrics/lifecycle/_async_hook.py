@@ -29,8 +29,8 @@ from metrics.lifecycle._hooks import (
     begin,
     exit_error,
     exit_info,
+    generator_of,
     hold_generator,
-    holding,
     is_async,
     ready,
     release,
@@ -264,13 +264,13 @@ class AsyncHook:
             self._steps = made
         elif coroutine and hasattr(made, "__aenter__"):
             # Some classes are both kinds of context manager; this one came out of a coroutine.
-            self._manager, self._steps = made, holding_async(made)
+            self._manager, self._steps = made, async_generator_of(made)
         elif is_async(made):
-            self._manager, self._steps = made, holding_async(made)
+            self._manager, self._steps = made, async_generator_of(made)
         elif isinstance(made, Generator):
             self._steps = hold_sync(hold_generator(made))
         elif hasattr(made, "__enter__") and hasattr(made, "__exit__"):
-            self._manager, self._steps = made, hold_sync(holding(made))
+            self._manager, self._steps = made, hold_sync(generator_of(made))
         else:
             return made
         try:
@@ -366,7 +366,7 @@ class ResourceTask(asyncio.Task[None]):
         return False
 
 
-def holding_async(manager: Any) -> AsyncGenerator[object, None]:
+def async_generator_of(manager: Any) -> AsyncGenerator[object, None]:
     """Return an async generator that holds a context manager entered while it is suspended."""
     if type(manager) is _AsyncGeneratorContextManager and type(manager.gen) is AsyncGeneratorType:
         return manager.gen
@@ -408,14 +408,14 @@ async def refuse_second_yield_async(steps: AsyncGenerator[object, None]) -> NoRe
     raise RuntimeError(TWO_YIELDS)
 
 
-async def release_async(held: AsyncGenerator[object, None], error: Exception | None) -> None:
-    """Exit the context manager that a generator of `holding_async` holds."""
+async def release_async(holding: AsyncGenerator[object, None], error: Exception | None) -> None:
+    """Exit the context manager that an async generator holds."""
     try:
         if error is None:
-            await resume_async(held, None)
+            await resume_async(holding, None)
         else:
-            await held.athrow(error)
-            await refuse_second_yield_async(held)
+            await holding.athrow(error)
+            await refuse_second_yield_async(holding)
     except StopAsyncIteration:
         return
     except RuntimeError as raised:

@@ -9,8 +9,9 @@ A resource is declared with a hook. Called, it returns one of these:
 
 A hook that was entered is a suspended generator, this package's own where the program's is none:
 whether it has to be exited can be seen from it at any time, however its start was interrupted. The
-generator of a function that `contextlib` decorates is the program's own: one around `__enter__`
-would not be suspended yet if an interruption came between the `yield` and the end of that method.
+generator of a function that `contextlib` decorates is the program's own. One around `__enter__`
+would end, and the resource run on, if an interruption came between the program's `yield` and the
+end of that method.
 """
 
 import functools
@@ -169,7 +170,7 @@ class SyncHook:
             self._generator = hold_generator(made)
         elif hasattr(made, "__enter__") and hasattr(made, "__exit__"):
             self._manager = made
-            self._generator = holding(made)
+            self._generator = generator_of(made)
         else:
             return made
         try:
@@ -216,7 +217,7 @@ class SyncHook:
         self._late = call, thread
 
 
-def holding(manager: Any) -> Generator[object, None, object]:
+def generator_of(manager: Any) -> Generator[object, None, object]:
     """Return a generator that holds a context manager entered while it is suspended."""
     if type(manager) is _GeneratorContextManager and type(manager.gen) is GeneratorType:
         return manager.gen
@@ -259,14 +260,14 @@ def refuse_second_yield(generator: Generator[object, None, object]) -> NoReturn:
 
 
 @calls_hooks
-def release(held: Generator[object, None, object], error: Exception | None) -> None:
-    """Exit the context manager that a generator of `holding` holds."""
+def release(holding: Generator[object, None, object], error: Exception | None) -> None:
+    """Exit the context manager that a generator holds."""
     try:
         if error is None:
-            resume(held)
+            resume(holding)
         else:
-            held.throw(error)
-            refuse_second_yield(held)
+            holding.throw(error)
+            refuse_second_yield(holding)
     except StopIteration:
         return
     except RuntimeError as raised:

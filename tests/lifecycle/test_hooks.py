@@ -290,23 +290,6 @@ def test_the_roll_back_of_a_start_leaves_context_managers_without_an_exception()
 
 
 def twice():
-    yield "value"
-    try:
-        yield "again"
-    finally:
-        log.append("closed")
-
-
-async def async_twice():
-    yield "value"
-    try:
-        yield "again"
-    finally:
-        log.append("closed")
-
-
-@contextmanager
-def decorated_twice():
     with suppress(OSError):
         yield "value"
     try:
@@ -315,8 +298,7 @@ def decorated_twice():
         log.append("closed")
 
 
-@asynccontextmanager
-async def decorated_async_twice():
+async def async_twice():
     with suppress(OSError):
         yield "value"
     try:
@@ -326,7 +308,9 @@ async def decorated_async_twice():
 
 
 @pytest.mark.parametrize("ending", [None, OSError("the end")])
-@pytest.mark.parametrize("hook", [twice, async_twice, decorated_twice, decorated_async_twice])
+@pytest.mark.parametrize(
+    "hook", [twice, async_twice, contextmanager(twice), asynccontextmanager(async_twice)]
+)
 def test_a_generator_that_yields_twice_is_closed_and_reported(hook, ending):
     class Container(LifecycleContainer):
         part = Resource(hook)
@@ -434,3 +418,31 @@ def test_a_hook_that_turns_out_to_be_async_works_beside_another_that_is():
 
     asyncio.run(main())
     assert log == ["start", "start", "stop"]
+
+
+def test_an_async_generator_that_yields_again_when_it_is_cancelled_is_closed_and_reported():
+    tasks = []
+
+    async def hook():
+        tasks.append(asyncio.current_task())
+        with suppress(asyncio.CancelledError):
+            yield
+        try:
+            yield
+        finally:
+            log.append("closed")
+
+    class Container(LifecycleContainer):
+        part = Resource(hook)
+
+    async def cancelled():
+        container = Container()
+        await container.init_resources()
+        tasks[0].cancel()
+        await asyncio.wait(tasks)
+        with pytest.raises(ShutdownError) as raised:
+            await container.shutdown_resources()
+        assert "yielded twice" in str(raised.value.exceptions[0])
+
+    asyncio.run(cancelled())
+    assert log == ["closed"]

@@ -16,7 +16,7 @@ def test_no_thread_stays_alive_wherever_a_signal_interrupts_the_start(way):
     call("interrupted_starts:interrupt_at_random", way, 50)
 
 
-def test_a_hook_whose_thread_was_handed_over_when_the_start_is_interrupted_is_undone(monkeypatch):
+def test_a_hook_that_its_thread_had_taken_when_the_start_was_interrupted_is_undone(monkeypatch):
     begun, release, stopped = threading.Event(), threading.Event(), threading.Event()
 
     def hook():

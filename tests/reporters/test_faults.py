@@ -3,9 +3,9 @@
 import gzip
 import json
 import logging
+import socket
 import threading
 from collections import Counter as Tallies
-from contextlib import ExitStack
 
 import pytest
 from cramjam import snappy
@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from metrics import Registry
 from metrics.reporters import influxdb, opentsdb, otlp, pushgateway, remote_write, statsd
-from tests.processes import LOOPBACK, until
+from tests.processes import LOOPBACK, free_port, until
 from tests.reporters.receiving import received, udp_socket
 from tests.reporters.servers import (
     OK,
@@ -316,15 +316,10 @@ def test_an_outage_of_statsd_loses_nothing_however_little_is_kept(buffered, monk
     counters = [registry.counter(name) for name in names()]
     waits = registry.resetting_timer("waits")
     tally = Tally("statsd")
-    outage = ExitStack()
-    refusing = outage.enter_context(udp_socket())
-    port = refusing.getsockname()[1]
-    # Connected to itself, it refuses what others send, and no other program takes its port.
-    refusing.connect((LOOPBACK, port))
-    reporting = statsd.udp(
+    port = free_port(socket.SOCK_DGRAM)
+    with statsd.udp(
         registry, LOOPBACK, port, interval=0.005, datagram_bytes=100, buffered=buffered
-    )
-    with outage, reporting:
+    ):
         failed = registry.counter("reporter/statsd/failed")
         for _ in range(4):
             before = failed.count
@@ -332,7 +327,6 @@ def test_an_outage_of_statsd_loses_nothing_however_little_is_kept(buffered, monk
                 counter.inc(number)
             waits.update(0.25)
             until(lambda before=before: failed.count > before, "a refusal")
-        outage.close()
         with udp_socket(port) as sock:
             until(
                 lambda: tally.take(received(sock)) or tally.counters[names()[-1]] == 4 * 39,

@@ -1,6 +1,7 @@
 """StatsD gets every update once, over UDP and TCP, with the tags of the environment on request."""
 
 import logging
+import socket
 from typing import Any
 
 import pytest
@@ -103,20 +104,19 @@ def test_a_server_that_comes_back_adds_up_what_was_counted_meanwhile():
     registry = Registry()
     tally = Tally("statsd")
     failed = registry.counter("failures seen")
-    with udp_socket() as sock:
-        port = sock.getsockname()[1]
-        with statsd.udp(registry, LOOPBACK, port, interval=0.005):
-            expected = [work(registry, 5)]
-            until(lambda: tally.take(received(sock)) or tally.timings["pause"], "the first report")
-            sock.close()
-            until(lambda: registry.counter("reporter/statsd/failed").count, "a refusal")
-            failed.inc()
-            expected += [work(registry, 7), work(registry, 9)]
-            with udp_socket(port) as again:
-                until(
-                    lambda: tally.take(received(again)) or tally.gauges["open"] == -3,
-                    "the report after the increments that waited",
-                )
+    port = free_port(socket.SOCK_DGRAM)
+    with udp_socket(port) as sock, statsd.udp(registry, LOOPBACK, port, interval=0.005):
+        expected = [work(registry, 5)]
+        until(lambda: tally.take(received(sock)) or tally.timings["pause"], "the first report")
+        sock.close()
+        until(lambda: registry.counter("reporter/statsd/failed").count, "a refusal")
+        failed.inc()
+        expected += [work(registry, 7), work(registry, 9)]
+        with udp_socket(port) as again:
+            until(
+                lambda: tally.take(received(again)) or tally.gauges["open"] == -3,
+                "the report after the increments that waited",
+            )
     assert_all(tally, expected)
 
 
