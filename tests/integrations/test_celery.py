@@ -555,12 +555,13 @@ def test_wrong_arguments_are_refused(arguments, children, message):
 PROGRAM = """
 import time
 from billiard.popen_fork import Popen
-from celery import Celery, signals
+from celery import signals
 from celery.exceptions import Ignore, Reject
 from metrics import resources
 from metrics.exporters import prometheus
 from metrics.integrations import celery
 from metrics.lifecycle import MetricsContainer, Resource
+from tests import brokers
 
 def report(registry, tasks):
     note(start=True)
@@ -587,16 +588,7 @@ class Container(MetricsContainer):
 class Broken(MetricsContainer):
     broken = Resource(broken)
 
-folder = pathlib.Path(__file__).parent
-for name in ("queue", "control"):
-    (folder / name).mkdir(exist_ok=True)
-app = Celery("program", broker="filesystem://")
-app.conf.broker_transport_options = {
-    "data_folder_in": str(folder / "queue"),
-    "data_folder_out": str(folder / "queue"),
-    "control_folder": str(folder / "control"),
-    "polling_interval": 0.05,
-}
+app = brokers.application(pathlib.Path(__file__).parent)
 # A process that exceeds the time limit is killed a tenth of a second after SIGTERM, in which a busy
 # machine may not stop its resources.
 wait = Popen.wait

@@ -236,23 +236,12 @@ def answers(url: str) -> bool:
 
 
 CELERY = """
-from celery import Celery, signals
+from celery import signals
 from metrics.exporters import prometheus
+from tests import brokers
 
 container.init_resources()
-folder = pathlib.Path(__file__).parent
-for name in ("queue", "control"):
-    (folder / name).mkdir(exist_ok=True)
-
-app = Celery("program", broker="filesystem://")
-app.conf.update(
-    broker_transport_options={
-        "data_folder_in": str(folder / "queue"),
-        "data_folder_out": str(folder / "queue"),
-        "control_folder": str(folder / "control"),
-        "polling_interval": 0.05,
-    },
-)
+app = brokers.application(pathlib.Path(__file__).parent)
 
 @app.task
 def work():

@@ -12,10 +12,11 @@ pytestmark = [*forking, pytest.mark.slow(reason="starts workers of Celery")]
 TASKS = 8
 
 PROGRAM = """
-from celery import Celery, signals
+from celery import signals
 from metrics import resources
 from metrics.exporters import prometheus
 from metrics.lifecycle import MetricsContainer, Resource, state
+from tests import brokers
 
 def hook():
     note(hook="start")
@@ -33,19 +34,7 @@ container.init_resources()
 tasks, registry = container.tasks(), container.registry()
 tasks.mark(100)
 
-folder = pathlib.Path(__file__).parent
-for name in ("queue", "control"):
-    (folder / name).mkdir(exist_ok=True)
-
-app = Celery("program", broker="filesystem://")
-app.conf.update(
-    broker_transport_options={
-        "data_folder_in": str(folder / "queue"),
-        "data_folder_out": str(folder / "queue"),
-        "control_folder": str(folder / "control"),
-        "polling_interval": 0.05,
-    },
-)
+app = brokers.application(pathlib.Path(__file__).parent)
 
 @app.task
 def work():
