@@ -49,7 +49,9 @@ class Master:
     def notes(self, name: str = "") -> list[dict]:
         """Return the notes of all processes; with a name, only those that have a value for it."""
         path = self._folder / "notes"
-        lines = path.read_text().splitlines() if path.exists() else []
+        text = path.read_text() if path.exists() else ""
+        # A line without an end is still being written.
+        lines = text[: text.rfind("\n") + 1].splitlines()
         return [found for found in map(json.loads, lines) if not name or name in found]
 
     def wait_for(self, name: str, number: int) -> list[dict]:
