@@ -65,6 +65,14 @@ def in_child(function: Callable[..., T], *arguments: object, printed: Sequence[s
     return outcome
 
 
+def forked() -> int:
+    """Fork a process that waits until it is killed; return its id."""
+    pid = os.fork()
+    if pid == 0:
+        os.read(os.pipe()[0], 1)
+    return pid
+
+
 @contextmanager
 def hammered(action: Callable[[], object], threads: int = 4) -> Iterator[None]:
     """Have threads of this process call a function over and over while the block runs."""

@@ -19,10 +19,12 @@ from metrics.exporters import influx, openmetrics, otlp
 from metrics.exporters import json as json_format
 from metrics.integrations import processes
 from metrics.integrations._group import directory as directories
+from metrics.integrations._group import refreshing
 from metrics.integrations._group.files import MemberFile, empty_table
+from metrics.integrations._group.locking import lock_files
 from metrics.integrations._group.reading import RegistryColumns
 from metrics.registry._inner import store_of
-from tests.forks import forking
+from tests.forks import DEADLINE, forked, forking
 from tests.integrations.workers import Workers, names_of, values_of, workers
 from tests.processes import until
 
@@ -577,7 +579,7 @@ def test_a_thousand_restarts_leave_one_exact_total(workers: Workers):
                 name, descriptor = directory.join()
                 directory.write(f"{name}.data", MemberFile({}, ended, empty_table(), empty_table()))
             # As at any end of a process.
-            os.close(descriptor)
+            lock_files.close(descriptor)
         found = reader.run("values()")
         assert found["requests_total"] == 1 + 3 * restarts
         assert found["seconds_total"] == math.fsum([0.1] * restarts)
@@ -731,6 +733,23 @@ def test_a_killed_member_with_a_living_child_is_an_ended_one(workers: Workers):
         assert "load" not in reader.run("values()")
     finally:
         os.kill(child, signal.SIGKILL)
+
+
+def test_a_fork_during_the_answer_to_a_request_does_not_delay_it(workers: Workers, monkeypatch):
+    """A child that kept the connection would keep the reader waiting for the end of it."""
+    forks: list[int] = []
+    workers.directory.mkdir()
+    path = workers.directory / "first.sock"
+    listener = refreshing.RefreshListener(path, lambda: forks.append(forked()))
+    monkeypatch.setattr(refreshing, "REFRESH_SECONDS", 2 * DEADLINE)
+    try:
+        began = time.monotonic()
+        refreshing.request_refresh([path])
+        assert time.monotonic() - began < DEADLINE
+    finally:
+        listener.stop(None)
+        os.kill(forks[0], signal.SIGKILL)
+        os.waitpid(forks[0], 0)
 
 
 def test_a_directory_that_was_removed_is_created_again(workers: Workers):

@@ -16,7 +16,6 @@ the last one that leaves. Directories of groups that were killed as a whole are 
 group is created beside them.
 """
 
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -39,6 +38,7 @@ from metrics.integrations._group.files import (
     empty_table,
     encode,
 )
+from metrics.integrations._group.locking import lock_files, try_lock
 from metrics.integrations._group.merging import MOST_REMOVED, Contribution, sum_up
 from metrics.registry._inner import GroupIdentity
 from metrics.reporters._push.process import process_name
@@ -113,7 +113,7 @@ class GroupDirectory:
         try:
             yield
         finally:
-            os.close(descriptor)
+            lock_files.close(descriptor)
 
     def _lock(self, *, shared: bool, create: bool) -> int:
         """Return the descriptor of the locked file of the group."""
@@ -123,9 +123,8 @@ class GroupDirectory:
             if create:
                 make_private(self.path.parent)
                 make_private(self.path)
-            flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
             try:
-                descriptor = os.open(path, flags, 0o600)
+                descriptor = lock_files.open(path, os.O_NOFOLLOW | (os.O_CREAT if create else 0))
             except FileNotFoundError:
                 # The last member of an earlier group removes the directory at this moment.
                 if create and monotonic() < ends:
@@ -137,9 +136,9 @@ class GroupDirectory:
                 if is_file_at(descriptor, path):
                     return descriptor
             except BaseException:
-                os.close(descriptor)
+                lock_files.close(descriptor)
                 raise
-            os.close(descriptor)
+            lock_files.close(descriptor)
 
     def _wait(self, ends: float) -> None:
         """Wait a little for the lock; raise TimeoutError after a time."""
@@ -162,14 +161,14 @@ class GroupDirectory:
     def is_living(self, member: str) -> bool:
         """Return whether a member holds its lock."""
         try:
-            descriptor = os.open(self.path / f"{member}.lock", os.O_RDWR | os.O_CLOEXEC)
+            descriptor = lock_files.open(self.path / f"{member}.lock")
         except FileNotFoundError:
             return False
         try:
             # Shared, so that two processes that test it do not take each other for the member.
             return not try_lock(descriptor, shared=True)
         finally:
-            os.close(descriptor)
+            lock_files.close(descriptor)
 
     def join(self) -> tuple[str, int]:
         """Become a member; return the id, and the descriptor that holds its lock.
@@ -188,9 +187,7 @@ class GroupDirectory:
         taken = {number_of(member) for member in living}
         number = next(n for n in range(MOST_MEMBERS) if n not in taken)
         member = f"{number:04d}-{time_ns():016x}"
-        descriptor = os.open(
-            self.path / f"{member}.lock", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
-        )
+        descriptor = lock_files.open(self.path / f"{member}.lock", os.O_CREAT | os.O_EXCL)
         # Another process may test it at this moment.
         while not try_lock(descriptor, shared=False):
             sleep(POLL_SECONDS)
@@ -339,7 +336,7 @@ class GroupDirectory:
         The lock of the group is held alone.
         """
         # Its own lock would make it a living member.
-        os.close(descriptor)
+        lock_files.close(descriptor)
         self.absorb_ended()
         if not self.members():
             remove_directory(self.path)
@@ -350,14 +347,14 @@ class GroupDirectory:
         for other in [path for path in others if path != self.path][:MOST_SWEPT]:
             with suppress(OSError):
                 group = GroupDirectory(other, self._skipped)
-                descriptor = os.open(other / LOCK, os.O_RDWR | os.O_CLOEXEC)
+                descriptor = lock_files.open(other / LOCK)
                 try:
                     if try_lock(descriptor, shared=False) and not any(
                         group.is_living(member) for member in group.members()
                     ):
                         remove_directory(other)
                 finally:
-                    os.close(descriptor)
+                    lock_files.close(descriptor)
 
 
 def absorbed_in(facts: dict[str, object]) -> set[str]:
@@ -389,16 +386,6 @@ def number_of(member: str) -> int:
     """Return the worker number of a member; 0 for a foreign file."""
     digits = member.partition("-")[0]
     return int(digits) if digits.isdecimal() and digits.isascii() else 0
-
-
-def try_lock(descriptor: int, *, shared: bool) -> bool:
-    """Lock an open file without waiting; return whether it is locked."""
-    mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    try:
-        fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def is_file_at(descriptor: int, path: Path) -> bool:

@@ -31,6 +31,7 @@ from metrics.integrations._group.directory import (
     seniority,
 )
 from metrics.integrations._group.files import MemberFile, empty_table
+from metrics.integrations._group.locking import lock_files
 from metrics.integrations._group.merging import (
     MOST_REMOVED,
     MergedTables,
@@ -284,7 +285,7 @@ class GroupMember:
                     self._directory.leave(membership.descriptor)
             except FileNotFoundError:
                 # Removed by a cleaner of temporary directories.
-                os.close(membership.descriptor)
+                lock_files.close(membership.descriptor)
             finally:
                 self._membership = None
                 self._store.farewells.close(READER)
@@ -337,7 +338,7 @@ class GroupMember:
                 if membership is not None:
                     self._membership = None
                     joined.pop(self._directory.path, None)
-                    os.close(membership.descriptor)
+                    lock_files.close(membership.descriptor)
                     membership.listener.stop(None)
                 return self._join()
             return self._required()
@@ -357,7 +358,7 @@ class GroupMember:
             try:
                 listener = RefreshListener(directory.path / f"{name}.sock", self._publish)
             except BaseException:
-                os.close(descriptor)
+                lock_files.close(descriptor)
                 raise
             membership = Membership(name, descriptor, listener)
             counted = self._store.keep(COUNTED, CountedChildren)
@@ -444,13 +445,11 @@ class GroupMember:
             self.leave(EXIT_SECONDS)
 
     def _after_fork(self) -> None:
-        """Close the descriptors of the parent process, which still uses their locks."""
+        """Close the sockets of the parent process, which still uses them."""
         self._forked = True
         membership = self._membership
         if membership is not None:
             self._membership = None
-            with suppress(OSError):
-                os.close(membership.descriptor)
             membership.listener.abandon()
 
     def _resume(self) -> None:

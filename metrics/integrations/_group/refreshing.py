@@ -106,6 +106,9 @@ class RefreshListener:
                 self._publish()
         finally:
             for request in requests:
+                # A process that was forked meanwhile has a copy, which closing would leave open.
+                with suppress(OSError):
+                    request.shutdown(socket.SHUT_RDWR)
                 request.close()
 
     def _close(self) -> None:
