@@ -201,6 +201,7 @@ def test_a_series_opens_and_closes(start, open_page, by: str):
         row(page, "latency").click()
     else:
         page.locator("#filter").fill("latency")
+        expect(page.locator("#count")).to_have_text("1 of 9 series")
         page.keyboard.press("Enter")
         page.keyboard.press("j")
         page.keyboard.press("j")
