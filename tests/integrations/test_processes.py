@@ -24,6 +24,7 @@ from metrics.integrations._group.files import MemberFile, empty_table
 from metrics.integrations._group.locking import lock_files
 from metrics.integrations._group.reading import RegistryColumns
 from metrics.registry._inner import store_of
+from metrics.testing import no_leaks
 from tests.forks import DEADLINE, forked, forking
 from tests.integrations.workers import Workers, names_of, values_of, workers
 from tests.processes import until
@@ -770,16 +771,63 @@ def test_a_full_disk_shows_the_last_values(workers: Workers, monkeypatch, caplog
     counter.inc()
     with processes.share(registry, directory=workers.directory):
         with monkeypatch.context() as patch:
-
-            def write(*_):
-                raise OSError(28, "No space left on device")
-
-            patch.setattr(directories.GroupDirectory, "write", write)
+            patch.setattr(*REFUSALS["everything"])
             counter.inc()
             assert values_of(registry)["requests_total"] == 1
             assert values_of(registry)["requests_total"] == 1
         assert values_of(registry)["requests_total"] == 2
     assert len([r for r in caplog.records if "are not shared" in r.getMessage()]) == 1
+
+
+write = directories.GroupDirectory.write
+
+
+def refuse(*_):
+    raise OSError(28, "No space left on device")
+
+
+def refuse_values(directory, name, file):
+    return write(directory, name, file) if name == directories.TOTAL else refuse()
+
+
+REFUSALS = {
+    "the process id": (directories.os, "write", refuse),
+    "the socket": (refreshing.socket.socket, "bind", refuse),
+    "the values": (directories.GroupDirectory, "write", refuse_values),
+    "everything": (directories.GroupDirectory, "write", refuse),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+def test_a_group_that_cannot_be_joined_keeps_no_thread_and_no_lock(
+    workers: Workers, monkeypatch, refusal
+):
+    registry = Registry()
+    registry.counter("requests").inc(2)
+    with monkeypatch.context() as patch, no_leaks():
+        patch.setattr(*refusal)
+        with pytest.raises(OSError, match="No space left"):
+            processes.share(registry, directory=workers.directory).__enter__()
+    with processes.share(registry, directory=workers.directory) as member:
+        assert values_of(registry)["requests_total"] == 2
+        assert (member.number, member.count_workers()) == (0, 1)
+    assert not workers.directory.exists()
+
+
+def test_a_registry_that_failed_to_join_its_group_again_counts_once(workers: Workers, monkeypatch):
+    reader = workers.start(counting)
+    registry = Registry()
+    counter = registry.counter("requests")
+    with processes.share(registry, directory=workers.directory):
+        counter.inc(3)
+    with monkeypatch.context() as patch:
+        patch.setattr(*REFUSALS["the values"])
+        with pytest.raises(OSError, match="No space left"):
+            processes.share(registry, directory=workers.directory).__enter__()
+    with processes.share(registry, directory=workers.directory):
+        counter.inc()
+        assert values_of(registry)["requests_total"] == 4
+        assert reader.run("values()['requests_total']") == 4
 
 
 def spawned_child(directory, ready, leave):

@@ -8,7 +8,7 @@ import pytest
 
 from metrics import Counter, Registry
 from metrics.integrations import processes
-from metrics.integrations._group.locking import LockFiles, try_lock
+from metrics.integrations._group.locking import lock_files, try_lock
 from tests.forks import forked, forking, hammered, in_child
 from tests.integrations.workers import Workers, workers
 
@@ -45,47 +45,43 @@ def is_open(path: Path) -> bool:
 
 
 def test_a_file_that_is_closed_is_unlocked(path: Path):
-    files = LockFiles()
-    first, second = files.open(path, os.O_CREAT), files.open(path)
+    first, second = lock_files.open(path, os.O_CREAT), lock_files.open(path)
     assert try_lock(first, shared=False)
     assert not try_lock(second, shared=True)
-    files.close(first)
+    lock_files.close(first)
     assert try_lock(second, shared=False)
-    files.close(second)
+    lock_files.close(second)
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_readers_share_a_lock(path: Path):
-    files = LockFiles()
-    found = [files.open(path, os.O_CREAT) for _ in range(3)]
+    found = [lock_files.open(path, os.O_CREAT) for _ in range(3)]
     assert [try_lock(one, shared=True) for one in found[:2]] == [True, True]
     assert not try_lock(found[2], shared=False)
     for one in found:
-        files.close(one)
+        lock_files.close(one)
 
 
 def test_a_forked_process_closes_the_files_of_its_parent_and_unlocks_none(path: Path):
-    files = LockFiles()
-    descriptor = files.open(path, os.O_CREAT)
+    descriptor = lock_files.open(path, os.O_CREAT)
     assert try_lock(descriptor, shared=False)
 
     def look() -> tuple[bool, bool]:
         was_open = is_open(path)
         # As a block does that is left in the child.
-        files.close(descriptor)
-        other = files.open(path)
+        lock_files.close(descriptor)
+        other = lock_files.open(path)
         is_free = try_lock(other, shared=True)
-        files.close(other)
+        lock_files.close(other)
         return was_open, is_free
 
     assert in_child(look) == (False, False)
-    files.close(descriptor)
+    lock_files.close(descriptor)
 
 
 def test_no_fork_copies_a_file_that_another_thread_opens(path: Path):
-    files = LockFiles()
     path.touch()
-    with hammered(lambda: files.close(files.open(path))):
+    with hammered(lambda: lock_files.close(lock_files.open(path))):
         for _ in range(100):
             pid = os.fork()
             if pid == 0:

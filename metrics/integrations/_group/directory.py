@@ -188,10 +188,14 @@ class GroupDirectory:
         number = next(n for n in range(MOST_MEMBERS) if n not in taken)
         member = f"{number:04d}-{time_ns():016x}"
         descriptor = lock_files.open(self.path / f"{member}.lock", os.O_CREAT | os.O_EXCL)
-        # Another process may test it at this moment.
-        while not try_lock(descriptor, shared=False):
-            sleep(POLL_SECONDS)
-        os.write(descriptor, b"%d" % os.getpid())
+        try:
+            # Another process may test it at this moment.
+            while not try_lock(descriptor, shared=False):
+                sleep(POLL_SECONDS)
+            os.write(descriptor, b"%d" % os.getpid())
+        except BaseException:
+            lock_files.close(descriptor)
+            raise
         return member, descriptor
 
     def process_of(self, member: str) -> int | None:

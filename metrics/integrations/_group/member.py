@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from logging import getLogger
 from pathlib import Path
 from typing import Any, final
@@ -350,23 +350,22 @@ class GroupMember:
                 f"this process shares another registry in {directory.path}; pass `name=` to one of "
                 "them"
             )
-        with directory.locked(create=True):
+        with directory.locked(create=True), ExitStack() as undo:
             self._founded = directory.is_new()
             directory.absorb_ended()
             directory.sweep()
             name, descriptor = directory.join()
-            try:
-                listener = RefreshListener(directory.path / f"{name}.sock", self._publish)
-            except BaseException:
-                lock_files.close(descriptor)
-                raise
+            undo.callback(directory.leave, descriptor)
+            listener = RefreshListener(directory.path / f"{name}.sock", self._publish)
+            undo.callback(listener.stop, None)
             membership = Membership(name, descriptor, listener)
             counted = self._store.keep(COUNTED, CountedChildren)
             if counted.group is not None and counted.group == directory.identity():
                 self._retired = self._columns.negated(self._store.entries(), counted.by_name)
+            self._write(membership)
+            undo.pop_all()
             counted.group = None
             counted.by_name = {}
-            self._write(membership)
         self._membership = membership
         joined[directory.path] = _fork.generation
         finalize_children(self._exit)
