@@ -65,7 +65,7 @@ def in_child(function: Callable[..., T], *arguments: object, printed: Sequence[s
     return outcome
 
 
-def forked() -> int:
+def waiting_child() -> int:
     """Fork a process that waits until it is killed; return its id."""
     pid = os.fork()
     if pid == 0:

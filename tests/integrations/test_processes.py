@@ -25,7 +25,7 @@ from metrics.integrations._group.locking import lock_files
 from metrics.integrations._group.reading import RegistryColumns
 from metrics.registry._inner import store_of
 from metrics.testing import no_leaks
-from tests.forks import DEADLINE, forked, forking
+from tests.forks import DEADLINE, forking, waiting_child
 from tests.integrations.workers import Workers, names_of, values_of, workers
 from tests.processes import until
 
@@ -738,10 +738,10 @@ def test_a_killed_member_with_a_living_child_is_an_ended_one(workers: Workers):
 
 def test_a_fork_during_the_answer_to_a_request_does_not_delay_it(workers: Workers, monkeypatch):
     """A child that kept the connection would keep the reader waiting for the end of it."""
-    forks: list[int] = []
+    children: list[int] = []
     workers.directory.mkdir()
     path = workers.directory / "first.sock"
-    listener = refreshing.RefreshListener(path, lambda: forks.append(forked()))
+    listener = refreshing.RefreshListener(path, lambda: children.append(waiting_child()))
     monkeypatch.setattr(refreshing, "REFRESH_SECONDS", 2 * DEADLINE)
     try:
         began = time.monotonic()
@@ -749,8 +749,8 @@ def test_a_fork_during_the_answer_to_a_request_does_not_delay_it(workers: Worker
         assert time.monotonic() - began < DEADLINE
     finally:
         listener.stop(None)
-        os.kill(forks[0], signal.SIGKILL)
-        os.waitpid(forks[0], 0)
+        os.kill(children[0], signal.SIGKILL)
+        os.waitpid(children[0], 0)
 
 
 def test_a_directory_that_was_removed_is_created_again(workers: Workers):

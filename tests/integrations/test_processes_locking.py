@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from metrics import Counter, Registry
 from metrics.integrations import processes
 from metrics.integrations._group.locking import lock_files, try_lock
-from tests.forks import forked, forking, hammered, in_child
+from tests.forks import forking, hammered, in_child, waiting_child
 from tests.integrations.workers import Workers, workers
 
 __all__ = ["workers"]
@@ -27,21 +28,27 @@ def counting(registry: Registry) -> Counter:
 
 
 def forking_once(registry: Registry) -> list[int]:
-    """Fork when the values are read first, which a process that joins does under the lock."""
-    forks: list[int] = []
+    """Have the first read fork, which is the one under the lock when the process joins."""
+    children: list[int] = []
 
     def level() -> int:
-        if not forks:
-            forks.append(forked())
+        if not children:
+            children.append(waiting_child())
         return 1
 
     registry.gauge("level", function=level)
-    return forks
+    return children
 
 
 def is_open(path: Path) -> bool:
     """Return whether this process has a file open."""
-    return any(os.path.realpath(one) == str(path) for one in Path("/proc/self/fd").iterdir())
+    status = path.stat()
+    for one in Path("/dev/fd").iterdir():
+        # That of the directory itself is closed meanwhile.
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(int(one.name)), status):
+                return True
+    return False
 
 
 def test_a_file_that_is_closed_is_unlocked(path: Path):
@@ -68,7 +75,7 @@ def test_a_forked_process_closes_the_files_of_its_parent_and_unlocks_none(path: 
 
     def look() -> tuple[bool, bool]:
         was_open = is_open(path)
-        # As a block does that is left in the child.
+        # The end of a block that the fork was in.
         lock_files.close(descriptor)
         other = lock_files.open(path)
         is_free = try_lock(other, shared=True)
@@ -83,15 +90,12 @@ def test_no_fork_copies_a_file_that_another_thread_opens(path: Path):
     path.touch()
     with hammered(lambda: lock_files.close(lock_files.open(path))):
         for _ in range(100):
-            pid = os.fork()
-            if pid == 0:
-                os._exit(is_open(path))
-            assert os.waitpid(pid, 0)[1] == 0
+            assert not in_child(is_open, path)
 
 
 def test_a_process_forked_under_the_lock_of_a_group_does_not_keep_it(workers: Workers):
     first = workers.start(forking_once)
-    forks = first.run("made")
+    [child] = first.run("made")
     try:
         reader = workers.start(counting)
         reader.run("made.inc(3)")
@@ -101,28 +105,32 @@ def test_a_process_forked_under_the_lock_of_a_group_does_not_keep_it(workers: Wo
         assert reader.run("values()['requests_total']") == 3
         assert reader.run("member.count_workers()") == 1
     finally:
-        os.kill(forks[0], signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)
 
 
 def test_a_process_that_is_killed_under_the_lock_leaves_it_to_none_that_it_forked(workers: Workers):
-    (told, telling) = os.pipe()
+    reading, writing = os.pipe()
+
+    def level() -> int:
+        os.write(writing, b"%d" % waiting_child())
+        os.kill(os.getpid(), signal.SIGKILL)
+
     pid = os.fork()
     if pid == 0:
-        registry = Registry()
-
-        def fork() -> int:
-            os.write(telling, b"%d" % forked())
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        registry.gauge("level", function=fork)
-        processes.share(registry, directory=workers.directory).__enter__()
+        try:
+            registry = Registry()
+            registry.gauge("level", function=level)
+            processes.share(registry, directory=workers.directory).__enter__()
+        finally:
+            os._exit(1)
     assert os.waitpid(pid, 0)[1] == signal.SIGKILL
+    child = int(os.read(reading, 20))
     try:
         reader = workers.start(counting)
         reader.run("made.inc(3)")
         assert reader.run("values()['requests_total']") == 3
         assert reader.run("member.count_workers()") == 1
     finally:
-        os.kill(int(os.read(told, 20)), signal.SIGKILL)
-        os.close(told)
-        os.close(telling)
+        os.kill(child, signal.SIGKILL)
+        os.close(reading)
+        os.close(writing)
